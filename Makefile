@@ -1,0 +1,46 @@
+# gimmal's commands. `make demo` and `make test` set up everything they need.
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help setup system format check test demo campaign bench release clean
+
+help: ## list these commands
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.stamp ## build .venv with .venv/bin/gimmal
+
+$(VENV)/.stamp: pyproject.toml uv.lock scripts/setup.sh
+	@PYTHON=$(PYTHON) sh scripts/setup.sh
+	@touch $@
+
+format: setup ## rewrite the code in the house format
+	$(BIN)/ruff format src tests bench scripts
+	$(BIN)/ruff check --fix src tests bench scripts
+
+check: setup ## format, lint, types and import contracts, changing nothing
+	$(BIN)/ruff format --check -q src tests bench scripts
+	$(BIN)/ruff check -q src tests bench scripts
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --verbose 2>&1 | tail -n 20
+
+test: check ## every check and every test, long ones on a small fixed sample
+	$(BIN)/python -m pytest -n 2 -p randomly
+
+demo: setup ## the main job on real files: join, plug in, list, copy both ways, unplug
+	$(BIN)/python scripts/demo.py
+
+campaign: setup ## the full counts, reported in docs/campaign.md
+	$(BIN)/python scripts/campaign.py
+
+bench: setup ## the figures of docs/benchmarks.md, beside scp and sftp
+	$(BIN)/python -m bench
+
+release: setup ## wheel, sdist, checksums, SBOM, audit of the dependencies
+	sh scripts/release.sh
+
+clean: ## remove what the commands above made
+	rm -rf $(VENV) build dist .stamps .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""What every room stands on: errors, primitives, persistence, path rules, displayable text."""
