@@ -1,0 +1,56 @@
+"""Numbers of protocol version 1 (docs/spec/protocol.md); changing one is a new version."""
+
+from __future__ import annotations
+
+PROTOCOL_VERSION = 1
+
+BODY_MAX = 1 << 20
+"""Bytes of body a record may carry."""
+
+BLOCK_SIZE = 4 << 20
+"""Bytes of a block: the unit of digests, of ranges asked for, and of resuming."""
+
+DIGEST_SIZE = 32
+"""Bytes of a BLAKE3 digest."""
+
+BUNDLE_CONTENT_MAX = 960 * 1024
+"""Bytes of file contents in one bundle; the rest of the record is for its header."""
+
+BUNDLE_ITEMS_MAX = 1024
+"""Files in one bundle."""
+
+PAGE_BYTES_MAX = 768 * 1024
+"""Encoded bytes after which a listing page or tree part is closed."""
+
+REMOVE_MANY_MAX = 1024
+"""Paths in one RemoveMany or MakeDirectories request."""
+
+LINKS_MAX = 16
+"""Links one session may have at a time."""
+
+REQUESTS_MAX = 1024
+"""Requests of one side that may be unsettled at a time in one session."""
+
+WRITES_MAX = 32
+"""Write and bundle streams of one side that may be open at a time in one session."""
+
+CURSORS_MAX = 64
+"""Listing cursors one session may hold on the answering side."""
+
+PARTS_MAX = 64
+"""Part files one session may hold open on the answering side."""
+
+SESSION_KEPT_SECONDS = 300.0
+"""How long a session without links is kept."""
+
+PING_SECONDS = 15.0
+"""Silence on a link after which a side sends PING."""
+
+SILENCE_SECONDS = 45.0
+"""Silence on a link after which it counts as lost."""
+
+CALL_SECONDS = 10.0
+"""Deadline of a call: one question, one answer."""
+
+FILE_SIZE_MAX = (1 << 63) - 1
+"""Largest size or offset a message may name."""
