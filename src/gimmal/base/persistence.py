@@ -1,7 +1,8 @@
 """The one module that writes files which must not be lost.
 
-Every function returns only when what it did is durable (the data synced, and the folder entry with it), or raises
-LocalError. What a cut leaves behind is said at each function. All calls go through `gimmal.base.disk`.
+Every function returns only when what it did is durable (the data synced, and the folder entry with it),
+or raises LocalError. What a cut leaves behind is said at each function. All calls go through
+`gimmal.base.disk`.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ _HINTS = {
 }
 
 
-class FileMissing(LocalError):
+class FileMissingError(LocalError):
     """There is nothing under that name."""
 
 
-class FileUnsuitable(LocalError):
+class FileUnsuitableError(LocalError):
     """What is there is no regular file, or larger than allowed."""
 
 
@@ -52,7 +53,7 @@ def local_errors(doing: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = FileMissing if error.errno in (errno.ENOENT, errno.ENOTDIR) else LocalError
+        kind = FileMissingError if error.errno in (errno.ENOENT, errno.ENOTDIR) else LocalError
         reason = (error.strerror or type(error).__name__).lower()
         raise kind(
             f"cannot {doing} {displayable(os.fspath(path))}: {reason}",
@@ -61,11 +62,11 @@ def local_errors(doing: str, path: Path) -> Iterator[None]:
 
 
 def exists(path: Path) -> bool:
-    """Whether an entry of that name is there (a link counts as itself); LocalError when that cannot be told."""
+    """Whether an entry of that name is there (a link counts as itself); LocalError if it cannot be told."""
     try:
         with local_errors("look at", path):
             disk().lstat(os.fspath(path))
-    except FileMissing:
+    except FileMissingError:
         return False
     return True
 
@@ -75,7 +76,7 @@ def is_directory(path: Path) -> bool:
     try:
         with local_errors("look at", path):
             return stat.S_ISDIR(disk().lstat(os.fspath(path)).st_mode)
-    except FileMissing:
+    except FileMissingError:
         return False
 
 
@@ -85,8 +86,8 @@ def read_limited(path: Path, limit: int) -> bytes:
     Never follows a link, never waits on a FIFO or device, and never holds more than ``limit`` + 1 bytes.
 
     Raises:
-        FileMissing: nothing is there.
-        FileUnsuitable: a link, no regular file, or larger than ``limit``.
+        FileMissingError: nothing is there.
+        FileUnsuitableError: a link, no regular file, or larger than ``limit``.
         LocalError: it cannot be read.
     """
     system = disk()
@@ -95,14 +96,14 @@ def read_limited(path: Path, limit: int) -> bytes:
             descriptor = system.open(os.fspath(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENXIO):
-                raise FileUnsuitable(
+                raise FileUnsuitableError(
                     f"{displayable(os.fspath(path))} is not a regular file", "look at what was put there"
                 ) from error
             raise
         try:
             status = system.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise FileUnsuitable(
+                raise FileUnsuitableError(
                     f"{displayable(os.fspath(path))} is not a regular file", "look at what was put there"
                 )
             return _read_up_to(path, descriptor, status.st_size, limit)
@@ -118,7 +119,7 @@ def _read_up_to(path: Path, descriptor: int, size: int, limit: int) -> bytes:
             if not part:
                 return bytes(parts)
             parts += part
-    raise FileUnsuitable(
+    raise FileUnsuitableError(
         f"{displayable(os.fspath(path))} is larger than the {limit} bytes allowed",
         "it was not written by gimmal",
     )
@@ -165,8 +166,8 @@ def _write_all(descriptor: int, data: bytes) -> None:
 def write_new_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Write a file that must not exist yet.
 
-    A cut leaves no file, or one with any part of the data; only after the return is it whole. A failure removes
-    what was begun.
+    A cut leaves no file, or one with any part of the data; only after the return is it whole. A failure
+    removes what was begun.
 
     Raises:
         LocalError: it exists, or cannot be written.
@@ -191,8 +192,9 @@ def write_new_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
 def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Replace or create a file so that a cut leaves the old content or the new one, never a mix.
 
-    For the computer's own disk: it relies on rename over an existing name, which FAT does not promise. A half uses
-    `overwrite_in_place` under a mark instead (docs/spec/half.md, section 7). Concurrent writers each win whole.
+    For the computer's own disk: it relies on rename over an existing name, which FAT does not promise. A
+    half uses `overwrite_in_place` under a mark instead (docs/spec/half.md, section 8). Of concurrent writers
+    one wins whole.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{next(_counter)}.new")
     with contextlib.suppress(LocalError):
@@ -212,15 +214,15 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
 def overwrite_in_place(path: Path, data: bytes) -> None:
     """Write ``data`` over the same blocks of an existing regular file and cut it to that length.
 
-    Needs no free space for what fits the old length, and no rename. A cut leaves any mix of old and new: the caller
-    holds a durable mark that says so, or another whole copy.
+    Needs no free space for what fits the old length, and no rename. A cut leaves any mix of old and new: the
+    caller holds a durable mark that says so, or another whole copy.
     """
     system = disk()
     with local_errors("write", path):
         descriptor = system.open(os.fspath(path), os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             if not stat.S_ISREG(system.fstat(descriptor).st_mode):
-                raise FileUnsuitable(
+                raise FileUnsuitableError(
                     f"{displayable(os.fspath(path))} is not a regular file", "look at what was put there"
                 )
             _write_all(descriptor, data)
@@ -246,10 +248,8 @@ def overwrite_and_remove(path: Path) -> bool:
     Returns:
         True when nothing of that name is left; False when it could not be removed. Never raises for the disk.
     """
-    try:
+    with contextlib.suppress(LocalError):
         overwrite_with_zeros(path)
-    except LocalError:
-        pass
     try:
         remove_durably(path)
     except LocalError:
