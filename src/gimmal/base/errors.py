@@ -26,6 +26,7 @@
     │   ├── ProtocolViolation       bytes that the specification forbids
     │   └── VersionMismatch         it speaks another protocol version
     ├── RemoteError             the other side answered no; carries a code of the protocol's table
+    ├── BadName                 a name that the rules of paths refuse, whoever sent or typed it
     └── PartlyDone              a command over many files: some were done, some failed
 
 Exit codes are part of the command-line contract (docs/how-to/exit-codes.md) and tested as such.
@@ -201,6 +202,12 @@ class RemoteError(GimmalError):
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.code = code
+
+
+class BadName(GimmalError):
+    """A name or path that docs/spec/names.md refuses, whoever sent or typed it."""
+
+    exit_code = ExitCode.REFUSED
 
 
 class PartlyDone(GimmalError):
