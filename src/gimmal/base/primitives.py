@@ -62,22 +62,21 @@ class Aead:
             raise _altered() from None
 
     def seal_into(self, nonce: Buffer, plaintext: Buffer, associated: Buffer, out: Buffer) -> int:
-        """Seal into `out`, which holds exactly `len(plaintext) + 16` bytes; return that number.
-
-        `out` may begin at the same memory as `plaintext`.
-        """
+        """Seal into `out`, which holds exactly `len(plaintext) + 16` bytes; return that number."""
         _require_size("nonce", nonce, NONCE_SIZE)
         return self._cipher.encrypt_into(nonce, plaintext, associated, out)
 
     def open_into(self, nonce: Buffer, ciphertext: Buffer, associated: Buffer, out: Buffer) -> int:
         """Open into `out`, which holds exactly `len(ciphertext) - 16` bytes; return that number.
 
-        Raises AuthenticationFailed if anything was altered; `out` then holds nothing of the plaintext.
+        Raises AuthenticationFailed if anything was altered; `out` is then all zero.
         """
         _require_size("nonce", nonce, NONCE_SIZE)
         try:
             return self._cipher.decrypt_into(nonce, ciphertext, associated, out)
         except InvalidTag:
+            # The library leaves there what it decrypted before it saw that the tag is wrong.
+            memoryview(out)[:] = bytes(len(out))
             raise _altered() from None
 
 
