@@ -1,0 +1,154 @@
+"""The bookkeeping of one session, on the asking and on the answering side (docs/spec/protocol.md, section 4).
+
+Both sides of a session ask and answer; the side that opened it numbers its requests 1, 3, 5 …, the other
+2, 4, 6 …. These two machines hold what makes a repeated request harmless: the asker repeats a request that
+changes something under its old number until it is settled, the answerer remembers the answer until the asker's
+settled mark has passed it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from gimmal.base.errors import ProtocolViolation
+from gimmal.protocol.limits import REQUESTS_MAX
+
+NUMBER_MAX = (1 << 32) - 1
+
+
+class Asking:
+    """Request numbers of this side.
+
+    Args:
+        opener: whether this side opened the session.
+    """
+
+    def __init__(self, *, opener: bool) -> None:
+        self._next = 1 if opener else 2
+        self._unsettled: set[int] = set()
+        self._mark = self._next
+
+    @property
+    def unsettled(self) -> int:
+        """How many requests wait for their answer."""
+        return len(self._unsettled)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the session has no more numbers and another must be opened."""
+        return self._next > NUMBER_MAX
+
+    def begin(self) -> int:
+        """A number for a new request; it is unsettled until ``settle``.
+
+        Raises:
+            ProtocolViolation: all numbers are used, or too many requests are unsettled (a bug of the caller).
+        """
+        if self.exhausted or len(self._unsettled) >= REQUESTS_MAX:
+            raise ProtocolViolation("too many requests in one session", "run the command again")
+        number = self._next
+        self._next += 2
+        self._unsettled.add(number)
+        return number
+
+    def settle(self, number: int) -> None:
+        """The answer of ``number`` has come, or nobody wants it any more."""
+        self._unsettled.discard(number)
+        if number == self._mark:
+            self._mark = min(self._unsettled, default=self._next)
+
+    @property
+    def mark(self) -> int:
+        """The settled mark: every request number of ours below it is settled."""
+        return self._mark
+
+
+class Arrival(Enum):
+    """What to do with a request that came in."""
+
+    NEW = "do it"
+    RUNNING = "it is being done; its answer goes to the link it came on last"
+    ANSWERED = "send the remembered answer"
+    SETTLED = "the asker has its answer; drop it"
+
+
+@dataclass(slots=True)
+class _Remembered:
+    changing: bool
+    answer: bytes | None = field(default=None, repr=False)
+
+
+class Answering:
+    """Requests of the other side that are running, and the answers it may still ask for again.
+
+    Args:
+        opener: whether *this* side opened the session (the other side's numbers have the other parity).
+    """
+
+    def __init__(self, *, opener: bool) -> None:
+        self._parity = 0 if opener else 1
+        self._requests: dict[int, _Remembered] = {}
+        self._mark = 0
+
+    def is_theirs(self, number: int) -> bool:
+        """Whether ``number`` can be a request of the other side."""
+        return number > 0 and number % 2 == self._parity
+
+    def arrive(self, number: int, mark: int, *, changing: bool) -> Arrival:
+        """A request came in.
+
+        Args:
+            number: its stream field.
+            mark: its offset field, the asker's settled mark.
+            changing: whether it is one of ``messages.CHANGING``.
+
+        Raises:
+            ProtocolViolation: the number is not theirs, or more requests are unsettled than allowed.
+        """
+        if not self.is_theirs(number):
+            raise ProtocolViolation("the other side used a request number that is not its own")
+        if mark > self._mark:
+            self._forget_below(min(mark, number))
+        if number < self._mark:
+            return Arrival.SETTLED
+        known = self._requests.get(number)
+        if known is not None:
+            return Arrival.RUNNING if known.answer is None else Arrival.ANSWERED
+        if len(self._requests) >= 2 * REQUESTS_MAX:
+            raise ProtocolViolation("the other side asks more at once than is allowed")
+        self._requests[number] = _Remembered(changing)
+        return Arrival.NEW
+
+    def answered(self, number: int, answer: bytes) -> None:
+        """The request was done; ``answer`` is kept if it changed something, else the number is forgotten."""
+        known = self._requests.get(number)
+        if known is None:
+            return
+        if known.changing and number >= self._mark:
+            known.answer = answer
+        else:
+            del self._requests[number]
+
+    def answer_of(self, number: int) -> bytes:
+        """The remembered answer of a request that arrived as ``ANSWERED``."""
+        answer = self._requests[number].answer
+        assert answer is not None
+        return answer
+
+    def drop(self, number: int) -> None:
+        """A running request was cancelled or lost before it did anything; a repeat is new."""
+        known = self._requests.get(number)
+        if known is not None and known.answer is None:
+            del self._requests[number]
+
+    @property
+    def remembered(self) -> int:
+        """How many requests are running or remembered."""
+        return len(self._requests)
+
+    def _forget_below(self, mark: int) -> None:
+        self._mark = mark
+        settled = [number for number, known in self._requests.items() if number < mark and known.answer is not None]
+        for number in settled:
+            del self._requests[number]

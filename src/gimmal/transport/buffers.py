@@ -1,0 +1,46 @@
+"""Reused buffers of one record each, so that a byte is sealed and opened where it lies."""
+
+from __future__ import annotations
+
+from gimmal.noise.records import HEADER_SIZE, LENGTH_SIZE, TAG_SIZE
+from gimmal.protocol.limits import BODY_MAX
+
+SLACK = 64 * 1024
+"""Room behind a full record for what was received of the records after it."""
+
+RECORD_SIZE_MAX = LENGTH_SIZE + HEADER_SIZE + BODY_MAX + TAG_SIZE
+BODY_START = LENGTH_SIZE + HEADER_SIZE
+
+
+class RecordBuffer:
+    """Memory for one whole record: length, header, body, tag, and slack.
+
+    ``view`` is all of it, ``body`` the place of the body.
+    """
+
+    __slots__ = ("body", "view")
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(RECORD_SIZE_MAX + SLACK))
+        self.body = self.view[BODY_START : BODY_START + BODY_MAX]
+
+
+class BufferPool:
+    """Hands out record buffers and keeps some of those given back.
+
+    Args:
+        kept: how many free buffers are kept for reuse; more are left to the garbage collector.
+    """
+
+    def __init__(self, kept: int = 16) -> None:
+        self._kept = kept
+        self._free: list[RecordBuffer] = []
+
+    def take(self) -> RecordBuffer:
+        """A buffer with arbitrary contents."""
+        return self._free.pop() if self._free else RecordBuffer()
+
+    def give(self, buffer: RecordBuffer) -> None:
+        """Return a buffer that nobody uses any more. Safe from any thread."""
+        if len(self._free) < self._kept:
+            self._free.append(buffer)

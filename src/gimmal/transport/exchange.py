@@ -1,0 +1,207 @@
+"""The two ends of one request inside a session: what waits for an answer, and what is being answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from gimmal.base.errors import GimmalError, Interrupted, ProtocolViolation
+from gimmal.protocol.codec import decode_answer, decode_struct
+from gimmal.protocol.kinds import RecordKind
+from gimmal.protocol.messages import Answer, Request, StreamEnd
+from gimmal.transport.buffers import BufferPool, RecordBuffer
+
+if TYPE_CHECKING:
+    from gimmal.transport.link import Link
+
+DATA_RECORD_MIN = 64 * 1024
+"""Every DATA record of a stream but its last carries at least this many bytes."""
+
+
+class LinkLost(Interrupted):
+    """The link a request travelled on is over; the session may repeat the request on another."""
+
+
+@dataclass(slots=True)
+class Piece:
+    """Bytes of a stream where they arrived; ``owner`` is the buffer they lie in, to be given back, if any."""
+
+    body: memoryview
+    owner: RecordBuffer | None
+
+
+class Sink(Protocol):
+    """What becomes of the records that answer one request; ``done`` completes when all are there."""
+
+    done: asyncio.Future[None]
+
+    def on_record(self, kind: RecordKind, offset: int, body: memoryview, owner: RecordBuffer | None) -> bool:
+        """One record; True if ``owner`` is kept. Raises ProtocolViolation for one that may not come."""
+
+    def reset(self) -> None:
+        """The request will be repeated from its start: give back what came."""
+
+
+class AnswerSink:
+    """Waits for one ANSWER record."""
+
+    def __init__(self, done: asyncio.Future[None]) -> None:
+        self.done = done
+        self.answer: Answer | None = None
+
+    def on_record(self, kind: RecordKind, offset: int, body: memoryview, owner: RecordBuffer | None) -> bool:
+        """See Sink."""
+        if kind is not RecordKind.ANSWER:
+            raise ProtocolViolation(f"the other side answered with {kind.name} where ANSWER was due")
+        self.answer = decode_answer(body)
+        _finish(self.done)
+        return False
+
+    def reset(self) -> None:
+        """See Sink."""
+
+
+class RangeSink:
+    """Collects the DATA records of one range, up to END; or a Failed answer."""
+
+    def __init__(self, done: asyncio.Future[None], pool: BufferPool, start: int, length: int) -> None:
+        self.done = done
+        self._pool = pool
+        self._start = start
+        self._length = length
+        self._short = False
+        self.pieces: list[Piece] = []
+        self.received = 0
+        self.digest = b""
+        self.answer: Answer | None = None
+
+    def on_record(self, kind: RecordKind, offset: int, body: memoryview, owner: RecordBuffer | None) -> bool:
+        """See Sink."""
+        if kind is RecordKind.DATA:
+            return self._on_data(offset, body, owner)
+        if kind is RecordKind.END:
+            if offset != self.received:
+                raise ProtocolViolation("the other side ended a stream at another length than it sent")
+            self.digest = decode_struct(StreamEnd, body).digest
+        elif kind is RecordKind.ANSWER:
+            self.answer = decode_answer(body)
+        else:
+            raise ProtocolViolation(f"the other side answered with {kind.name} where DATA was due")
+        _finish(self.done)
+        return False
+
+    def _on_data(self, offset: int, body: memoryview, owner: RecordBuffer | None) -> bool:
+        if self.done.done() or self._short or offset != self._start + self.received:
+            raise ProtocolViolation("the other side sent bytes of a stream out of order")
+        if not body or len(body) > self._length - self.received:
+            raise ProtocolViolation("the other side sent more bytes of a stream than were asked for")
+        self._short = len(body) < DATA_RECORD_MIN
+        self.received += len(body)
+        self.pieces.append(Piece(body if owner is not None else memoryview(bytes(body)), owner))
+        return owner is not None
+
+    def reset(self) -> None:
+        """See Sink."""
+        self.give_back()
+        self.received = 0
+        self._short = False
+
+    def give_back(self) -> None:
+        """Return the buffers of all pieces to the pool."""
+        for piece in self.pieces:
+            if piece.owner is not None:
+                self._pool.give(piece.owner)
+        self.pieces = []
+
+
+class BundleSink:
+    """Waits for one BUNDLE record, or a Failed answer."""
+
+    def __init__(self, done: asyncio.Future[None]) -> None:
+        self.done = done
+        self.piece: Piece | None = None
+        self.header_length = 0
+        self.answer: Answer | None = None
+
+    def on_record(self, kind: RecordKind, offset: int, body: memoryview, owner: RecordBuffer | None) -> bool:
+        """See Sink."""
+        kept = False
+        if kind is RecordKind.BUNDLE:
+            self.header_length = offset
+            self.piece = Piece(body if owner is not None else memoryview(bytes(body)), owner)
+            kept = owner is not None
+        elif kind is RecordKind.ANSWER:
+            self.answer = decode_answer(body)
+        else:
+            raise ProtocolViolation(f"the other side answered with {kind.name} where BUNDLE was due")
+        _finish(self.done)
+        return kept
+
+    def reset(self) -> None:
+        """See Sink."""
+
+
+def _finish(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_result(None)
+
+
+class Incoming:
+    """A request of the other side while it is being answered.
+
+    Attributes:
+        number: its request number.
+        request: the message.
+        link: the link it came on last; answers go there.
+    """
+
+    def __init__(self, number: int, request: Request, link: Link, given: Callable[[RecordBuffer], None]) -> None:
+        self.number = number
+        self.request = request
+        self.link = link
+        self.task: asyncio.Task[None] | None = None
+        self._given = given
+        self._records: deque[tuple[RecordKind, int, Piece]] = deque()
+        self._arrived: asyncio.Event = asyncio.Event()
+        self._lost: GimmalError | None = None
+
+    def feed(self, kind: RecordKind, offset: int, body: memoryview, owner: RecordBuffer | None) -> bool:
+        """A record of a streamed request came in; True if ``owner`` is kept."""
+        piece = Piece(body if owner is not None else memoryview(bytes(body)), owner)
+        self._records.append((kind, offset, piece))
+        self._arrived.set()
+        return owner is not None
+
+    def lose(self, cause: GimmalError) -> None:
+        """No more records will come: ``records`` raises from now on."""
+        self._lost = cause
+        self._arrived.set()
+
+    async def records(self) -> list[tuple[RecordKind, int, Piece]]:
+        """The records that came since the last call; waits for at least one.
+
+        Raises:
+            GimmalError: the link was lost before the stream ended.
+        """
+        while not self._records:
+            if self._lost is not None:
+                raise self._lost
+            self._arrived.clear()
+            await self._arrived.wait()
+        records = list(self._records)
+        self._records.clear()
+        return records
+
+    def give(self, piece: Piece) -> None:
+        """Return the buffer of a piece that is done with."""
+        if piece.owner is not None:
+            self._given(piece.owner)
+            piece.owner = None
+
+    def drop_records(self) -> None:
+        """Give back what nobody will read."""
+        while self._records:
+            self.give(self._records.popleft()[2])

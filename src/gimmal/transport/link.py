@@ -1,0 +1,491 @@
+"""One TCP connection carrying sealed records of one session (docs/spec/channel.md, docs/spec/protocol.md).
+
+The socket is driven by the event loop's readiness callbacks: a record is received into a pooled buffer, opened in
+place and handed to the receiver without a copy; a record to send is sealed in place and written from there. Records
+are sealed in the order in which they are queued, so counters need no lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from gimmal.base.errors import GimmalError, Interrupted, ProtocolViolation
+from gimmal.noise.keys import RootKeys
+from gimmal.noise.link_cipher import LinkCipher
+from gimmal.noise.records import HEADER_SIZE, LENGTH_SIZE, TAG_SIZE
+from gimmal.noise.renewal import RenewalMaterial
+from gimmal.protocol.kinds import RecordKind
+from gimmal.protocol.link_order import LinkOrder, Phase
+from gimmal.transport.buffers import SLACK, BufferPool, RecordBuffer
+
+logger = logging.getLogger("gimmal.transport")
+
+QUEUE_HIGH = 2 << 20
+"""Bytes queued on a link above which senders of bulk wait."""
+
+BULK_RECORD = 64 * 1024
+"""Records of at least this many bytes start at the front of a buffer, so that the buffer can be given away."""
+
+READ_BUDGET = 8 << 20
+"""Bytes taken from one socket before other callbacks get their turn."""
+
+SEND_VIEWS_MAX = 64
+"""Queued records written by one system call."""
+
+HELD_MAX = 4096
+"""Small records that may wait for a renewal."""
+
+CLOSE_SECONDS = 2.0
+"""How long a link that ends in good order may take to get its last record out."""
+
+
+class PathKind(Enum):
+    """How a link travels."""
+
+    LAN = "lan"
+    DIRECT = "direct"
+    PUNCHED = "punched"
+    RELAYED = "relayed"
+
+
+@dataclass(slots=True)
+class LinkTraffic:
+    """Bytes on the wire of one link, handshake excluded."""
+
+    sent: int = 0
+    received: int = 0
+
+
+class Receiver(Protocol):
+    """Who is told what comes out of a link."""
+
+    def on_record(
+        self,
+        link: Link,
+        kind: RecordKind,
+        stream: int,
+        offset: int,
+        body: memoryview,
+        owner: RecordBuffer | None,
+    ) -> bool:
+        """One record. True if the receiver keeps ``owner`` (then it gives it back to the pool itself)."""
+
+    def on_link_ended(self, link: Link, cause: GimmalError | None) -> None:
+        """The link is over; ``cause`` is None after LEAVE or CLOSE. Called exactly once."""
+
+
+class Link:
+    """A sealed connection.
+
+    Args:
+        connection: connected, non-blocking socket; the link owns it from now on.
+        cipher: sealing and opening state from the handshake.
+        dialler: whether this side dialled.
+        path: how the connection travels.
+        pool: where record buffers come from.
+
+    ``start`` begins reading; ``ended`` completes once, when the link is over.
+    """
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        cipher: LinkCipher,
+        *,
+        dialler: bool,
+        path: PathKind,
+        pool: BufferPool,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._socket = connection
+        self._descriptor = connection.fileno()
+        self._cipher = cipher
+        self._pool = pool
+        self._order = LinkOrder(from_dialler=not dialler)
+        self._receiver: Receiver | None = None
+        self._buffer = pool.take()
+        self._at = 0
+        self._have = 0
+        self._want = LENGTH_SIZE
+        self._reading = False
+        self._queue: deque[tuple[memoryview, RecordBuffer | None]] = deque()
+        self._queued = 0
+        self._flush_due = False
+        self._writing = False
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._held: deque[tuple[RecordKind, int, int, bytes]] = deque()
+        self._renewed: asyncio.Future[None] | None = None
+        self._material: Callable[[], RenewalMaterial] | None = None
+        self._ending = False
+        self._drain = False
+        self._over = False
+        self.dialler = dialler
+        self.path = path
+        self.number = 0
+        self.bulk = False
+        self.traffic = LinkTraffic()
+        self.last_received = self._loop.time()
+        self.outstanding = 0
+        self.pinged_at = 0.0
+        self.round_trip: float | None = None
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+
+    def __repr__(self) -> str:
+        return f"<Link {self.number} {self.path.value}{' over' if self._over else ''}>"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more can be sent."""
+        return self._over or self._ending
+
+    @property
+    def queued(self) -> int:
+        """Bytes that wait to be written to the socket."""
+        return self._queued
+
+    def start(self, receiver: Receiver) -> None:
+        """Hand records to ``receiver`` from now on."""
+        self._receiver = receiver
+        self.resume()
+
+    # Receiving -----------------------------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Stop reading; the other side's TCP window fills."""
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._descriptor)
+
+    def resume(self) -> None:
+        """Read again after ``pause``."""
+        if not self._reading and not self._over and self._receiver is not None:
+            self._reading = True
+            self._loop.add_reader(self._descriptor, self._on_readable)
+            if self._have - self._at >= LENGTH_SIZE:
+                self._loop.call_soon(self._continue)
+
+    def _continue(self) -> None:
+        """Hand out what was received before a pause."""
+        if self._reading and not self._over:
+            try:
+                self._take_records()
+            except GimmalError as exc:
+                self.fail(exc)
+
+    def _on_readable(self) -> None:
+        taken = 0
+        try:
+            while self._reading and taken < READ_BUDGET:
+                count = self._socket.recv_into(self._buffer.view[self._have : self._receive_limit()])
+                if count == 0:
+                    self._on_end_of_file()
+                    break
+                taken += count
+                if self._ending:
+                    continue
+                self._have += count
+                self._take_records()
+        except BlockingIOError:
+            pass
+        except GimmalError as exc:
+            self.fail(exc)
+        except OSError as exc:
+            self.fail(_cut(exc))
+        if taken:
+            self.traffic.received += taken
+            self.last_received = self._loop.time()
+
+    def _on_end_of_file(self) -> None:
+        if self._ending:
+            self._finish(None)
+        else:
+            self.fail(Interrupted("the connection to the other side was cut", "run the command again"))
+
+    def _receive_limit(self) -> int:
+        """Where in the buffer to stop receiving: behind a bulk record only the next length is wanted."""
+        if self._want >= BULK_RECORD:
+            return self._at + self._want + LENGTH_SIZE
+        return min(self._have + SLACK, len(self._buffer.view))  # never empty: _take_records keeps SLACK free
+
+    def _take_records(self) -> None:
+        while self._reading:
+            available = self._have - self._at
+            if available < LENGTH_SIZE:
+                self._want = LENGTH_SIZE
+                break
+            view = self._buffer.view
+            start = self._at + LENGTH_SIZE
+            length = self._cipher.check_length(view[self._at : start])
+            self._want = LENGTH_SIZE + length
+            if available < self._want:
+                break
+            if self._want >= BULK_RECORD and self._at:
+                self._move_to_front()
+                continue
+            self._take_one(view, start, length)
+        if self._at == self._have:
+            self._at = self._have = 0
+        elif self._at and (self._want >= BULK_RECORD or self._at + self._want + SLACK > len(self._buffer.view)):
+            self._move_to_front()
+
+    def _take_one(self, view: memoryview, start: int, length: int) -> None:
+        end = start + length
+        kind, stream, offset, body_length = self._cipher.open_into(
+            view[self._at : start], view[start:end], view[start : end - TAG_SIZE]
+        )
+        body = view[start + HEADER_SIZE : start + HEADER_SIZE + body_length]
+        owner = self._buffer if self._at == 0 and self._want >= BULK_RECORD else None
+        self._at = end
+        known = self._order.next(kind)
+        if known is None:
+            return
+        if RecordKind.RENEW <= known <= RecordKind.RENEW_DONE:
+            self._continue_renewal()
+            return
+        assert self._receiver is not None
+        kept = self._receiver.on_record(self, known, stream, offset, body, owner)
+        if kept and owner is not None:
+            surplus = bytes(view[self._at : self._have])
+            self._buffer = self._pool.take()
+            self._buffer.view[: len(surplus)] = surplus
+            self._at, self._have = 0, len(surplus)
+        if self._order.phase is Phase.ENDED:
+            self._finish(None)
+
+    def _move_to_front(self) -> None:
+        available = self._have - self._at
+        view = self._buffer.view
+        view[:available] = bytes(view[self._at : self._have])
+        self._at, self._have = 0, available
+
+    # Sending -------------------------------------------------------------------------------------------------------
+
+    def post(self, kind: RecordKind, stream: int = 0, offset: int = 0, body: bytes | memoryview = b"") -> None:
+        """Queue a record whose body is small; nothing happens on a link that is over."""
+        if self.over:
+            return
+        if self._must_hold():
+            if len(self._held) >= HELD_MAX:
+                self.fail(ProtocolViolation("the other side does not renew the keys", "connect again"))
+                return
+            self._held.append((kind, stream, offset, bytes(body)))
+            return
+        self._append(memoryview(self._cipher.seal(kind, stream, offset, body)), None)
+
+    async def send_buffer(self, kind: RecordKind, stream: int, offset: int, buffer: RecordBuffer, length: int) -> None:
+        """Queue a record whose body lies in ``buffer.body[:length]``; waits while much is queued.
+
+        The link owns the buffer from the call on and gives it back to the pool.
+
+        Raises:
+            Interrupted: the link is over.
+        """
+        try:
+            await self.writable()
+            while self._must_hold() and not self.over:
+                self._renewed = self._renewed or self._loop.create_future()
+                await asyncio.shield(self._renewed)
+        except asyncio.CancelledError:
+            self._pool.give(buffer)
+            raise
+        if self.over:
+            self._pool.give(buffer)
+            raise Interrupted("the connection to the other side was cut", "run the command again")
+        total = self._cipher.seal_into(kind, stream, offset, buffer.view[LENGTH_SIZE:], length, buffer.view)
+        self._append(buffer.view[:total], buffer)
+
+    async def writable(self) -> None:
+        """Wait until little is queued, in the order of asking; returns at once on a link that is over."""
+        while (self._queued >= QUEUE_HIGH or self._waiters) and not self.over:
+            waiter = self._loop.create_future()
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            finally:
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
+                elif waiter.cancelled():
+                    self._wake_waiter()
+            if self._queued < QUEUE_HIGH:
+                break
+        if self._queued < QUEUE_HIGH:
+            self._wake_waiter()
+
+    def leave(self) -> None:
+        """End the link in good order; the session goes on."""
+        self._end_with(RecordKind.LEAVE, b"", drain=True)
+
+    def close(self, body: bytes, *, drain: bool) -> None:
+        """End the session in good order.
+
+        Args:
+            body: an encoded Close.
+            drain: read on, discarding, until the other side has closed too: where it may still be sending,
+                closing at once would reset the connection and take the CLOSE record with it.
+        """
+        self._end_with(RecordKind.CLOSE, body, drain=drain)
+
+    def fail(self, cause: GimmalError) -> None:
+        """End the link at once because of ``cause``; nothing more is sent, keys are forgotten."""
+        self._finish(cause)
+
+    def _end_with(self, kind: RecordKind, body: bytes, *, drain: bool) -> None:
+        if self.over:
+            return
+        self.post(kind, body=body)
+        self._ending = True
+        self._drain = drain
+        self._loop.call_later(CLOSE_SECONDS, self._finish, None)
+        if not self._writing:
+            self._flush()
+
+    def _sent_last(self) -> None:
+        if not self._drain:
+            self._finish(None)
+            return
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+        self.resume()
+
+    # Renewal -------------------------------------------------------------------------------------------------------
+
+    def enable_renewal(
+        self, version: int, pair_id: bytes, side: str, keys: RootKeys, material: Callable[[], RenewalMaterial]
+    ) -> None:
+        """Renew the link's keys from now on as docs/spec/channel.md says.
+
+        Args:
+            version, pair_id, side: of this link and this half.
+            keys: of the session root.
+            material: the half's keys for one renewal; raises HalfGone where the half is not there.
+        """
+        self._material = material
+        self._cipher.enable_renewal(version, pair_id, side, keys, self._loop.time())
+
+    def _must_hold(self) -> bool:
+        """Start a renewal that is due; True while nothing else may be sent."""
+        now = self._loop.time()
+        if self._material is None:
+            return False
+        if self._cipher.renewal_due(now):
+            try:
+                self._append(memoryview(self._cipher.start_renewal(self._material())), None)
+            except GimmalError as exc:
+                self.fail(exc)
+        return self._cipher.must_hold(now)
+
+    def _continue_renewal(self) -> None:
+        owes = self._cipher.owes
+        if owes is None:
+            pass
+        elif owes == RecordKind.RENEW_ANSWER:
+            assert self._material is not None
+            sealed = self._cipher.answer_renewal(self._material(), self._loop.time())
+            self._append(memoryview(sealed), None)
+        else:
+            self._append(memoryview(self._cipher.finish_renewal(self._loop.time())), None)
+        if not self._cipher.must_hold(self._loop.time()):
+            if self._renewed is not None:
+                self._renewed.set_result(None)
+                self._renewed = None
+            while self._held:
+                self.post(*self._held.popleft())
+
+    def _append(self, view: memoryview, owner: RecordBuffer | None) -> None:
+        self._queue.append((view, owner))
+        self._queued += len(view)
+        if self._writing:
+            return
+        if owner is not None:
+            self._flush()
+        elif not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush_soon)
+
+    def _flush_soon(self) -> None:
+        self._flush_due = False
+        if not self._writing:
+            self._flush()
+
+    def _flush(self) -> None:
+        try:
+            while self._queue and not self._over:
+                if len(self._queue) == 1:
+                    count = self._socket.send(self._queue[0][0])
+                else:
+                    views = [view for view, _owner in self._first_queued()]
+                    count = self._socket.sendmsg(views)
+                self.traffic.sent += count
+                self._queued -= count
+                self._drop_sent(count)
+        except BlockingIOError:
+            if not self._writing:
+                self._writing = True
+                self._loop.add_writer(self._descriptor, self._flush)
+            if self._queued < QUEUE_HIGH:
+                self._wake_waiter()
+            return
+        except OSError as exc:
+            self.fail(_cut(exc))
+            return
+        if self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._descriptor)
+        self._wake_waiter()
+        if self._ending:
+            self._sent_last()
+
+    def _first_queued(self) -> list[tuple[memoryview, RecordBuffer | None]]:
+        return [self._queue[index] for index in range(min(len(self._queue), SEND_VIEWS_MAX))]
+
+    def _drop_sent(self, count: int) -> None:
+        while count:
+            view, owner = self._queue[0]
+            if count < len(view):
+                self._queue[0] = (view[count:], owner)
+                return
+            count -= len(view)
+            self._queue.popleft()
+            if owner is not None:
+                self._pool.give(owner)
+
+    def _wake_waiter(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    # End -----------------------------------------------------------------------------------------------------------
+
+    def _finish(self, cause: GimmalError | None) -> None:
+        if self._over:
+            return
+        self._over = True
+        logger.debug("link %d %s over: %s", self.number, self.path.value, cause or "ended in order")
+        self._loop.remove_reader(self._descriptor)
+        self._loop.remove_writer(self._descriptor)
+        self._reading = False
+        self._socket.close()
+        self._queue.clear()
+        self._cipher.close()
+        while self._waiters:
+            self._wake_waiter()
+        if not self.ended.done():
+            self.ended.set_result(None)
+        if self._receiver is not None:
+            self._receiver.on_link_ended(self, cause)
+
+
+def _cut(exc: OSError) -> Interrupted:
+    cut = Interrupted("the connection to the other side was cut", "run the command again")
+    cut.__cause__ = exc
+    return cut
