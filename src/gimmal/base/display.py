@@ -36,7 +36,8 @@ def displayable(text: str | bytes, limit: int = 400) -> str:
 
     A backslash is always doubled, so every escape below is unambiguous: ``\\xNN`` with NN below 80 is a
     control character, with NN from 80 a byte that is not UTF-8; ``\\uNNNN`` and ``\\UNNNNNNNN`` are
-    characters that are invisible, change direction, are unassigned, private, surrogates or blank without being a space.
+    characters that are invisible, change direction, are unassigned, private, surrogates, or blank
+    without being a space.
 
     Args:
         text: what to show; bytes are read as UTF-8, bytes that are not become escapes.

@@ -1,0 +1,99 @@
+"""Linux calls that Python does not offer, each with the way round where the system has none.
+
+Raises OSError as the calls of `os` do. Nothing else in gimmal calls the system through ctypes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import struct
+import sys
+
+RENAME_NOREPLACE = 1
+
+_RESOLVE_NO_MAGICLINKS = 0x02
+_RESOLVE_NO_SYMLINKS = 0x04
+_RESOLVE_BENEATH = 0x08
+_RESOLVE = _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS | _RESOLVE_NO_MAGICLINKS
+_OPENAT2 = 437  # the same number on every architecture but alpha
+_OPEN_HOW = struct.Struct("=QQQ")
+
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def _failure(name: bytes) -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number), os.fsdecode(name))
+
+
+def rename_without_replacing(source: bytes, target: bytes, source_directory: int, target_directory: int) -> None:
+    """Rename, or fail with EEXIST if anything has the target's name, links included.
+
+    Where the file system has no such rename, a hard link does the same; where it has no hard links either, the
+    target is looked for first, and a program of this computer that creates it in that instant loses.
+
+    Args:
+        source: one component below ``source_directory``.
+        target: one component below ``target_directory``.
+        source_directory: descriptor of the folder.
+        target_directory: descriptor of the folder.
+    """
+    if _libc is not None and hasattr(_libc, "renameat2"):
+        if not _libc.renameat2(source_directory, source, target_directory, target, RENAME_NOREPLACE):
+            return
+        error = _failure(target)
+        if error.errno not in (errno.EINVAL, errno.ENOSYS):
+            raise error
+    try:
+        os.link(
+            source,
+            target,
+            src_dir_fd=source_directory,
+            dst_dir_fd=target_directory,
+            follow_symlinks=False,
+        )
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+            raise
+    else:
+        os.unlink(source, dir_fd=source_directory)
+        return
+    try:
+        os.stat(target, dir_fd=target_directory, follow_symlinks=False)
+    except FileNotFoundError:
+        os.rename(source, target, src_dir_fd=source_directory, dst_dir_fd=target_directory)
+        return
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fsdecode(target))
+
+
+def sync_file_system(descriptor: int) -> bool:
+    """Make everything written to the file system of ``descriptor`` durable; False where there is no such call."""
+    if _libc is None or not hasattr(_libc, "syncfs"):
+        return False
+    if _libc.syncfs(descriptor):
+        raise _failure(b"")
+    return True
+
+
+def open_beneath(directory: int, path: bytes, flags: int) -> int:
+    """Open a relative path without leaving ``directory`` and without following any link (openat2).
+
+    Raises:
+        OSError: ENOSYS where the kernel has no such call, EXDEV or ELOOP where the path leads out or to a link.
+    """
+    if _libc is None or platform.machine() == "alpha":
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, 0, _RESOLVE)
+    descriptor: int = _libc.syscall(
+        ctypes.c_long(_OPENAT2),
+        ctypes.c_int(directory),
+        ctypes.c_char_p(path),
+        ctypes.c_char_p(how),
+        ctypes.c_size_t(_OPEN_HOW.size),
+    )
+    if descriptor < 0:
+        raise _failure(path)
+    return descriptor

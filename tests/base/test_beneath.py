@@ -1,0 +1,265 @@
+"""Nothing outside a root is reached, whatever stands below it and whoever renames meanwhile."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from gimmal.base import system_calls
+from gimmal.base.beneath import NotAFileError, Root
+from gimmal.base.errors import BadName
+from tests.figures import figure
+
+FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
+
+
+@pytest.fixture(params=["walk", "openat2"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Root]:
+    inside = tmp_path / "root"
+    (inside / "a" / "b").mkdir(parents=True)
+    (inside / "file").write_bytes(b"content")
+    (inside / "a" / "b" / "deep").write_bytes(b"deep")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").write_bytes(b"secret")
+    (inside / "up").symlink_to("..")
+    (inside / "out").symlink_to("../outside")
+    (inside / "absolute").symlink_to("/etc")
+    (inside / "to-file").symlink_to("file")
+    (inside / "to-a").symlink_to("a")
+    (inside / "magic").symlink_to("/proc/self/cwd")
+    root = Root(inside, kernel_walk=request.param == "openat2")
+    if request.param == "openat2" and not root.kernel_walk:
+        pytest.skip("this kernel has no openat2")
+    yield root
+    root.close()
+
+
+def test_what_is_there_is_reached(root: Root) -> None:
+    descriptor, state = root.open_file([b"a", b"b", b"deep"])
+    assert os.pread(descriptor, 10, 0) == b"deep"
+    assert state.st_size == 4
+    os.close(descriptor)
+    with root.directory([b"a"]) as folder:
+        assert os.listdir(folder) == ["b"]
+    with root.directory([]) as folder:
+        assert "file" in os.listdir(folder)
+    assert stat.S_ISDIR(root.stat([]).st_mode)
+    assert stat.S_ISLNK(root.stat([b"out"]).st_mode)
+    assert root.read_link([b"out"]) == b"../outside"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [b"out", b"file"],
+        [b"up", b"outside", b"file"],
+        [b"absolute", b"passwd"],
+        [b"to-file"],
+        [b"to-a", b"b", b"deep"],
+        [b"a", b"b", b"link", b"x"],
+        [b"magic", b"file"],
+    ],
+)
+def test_no_link_is_followed(root: Root, names: list[bytes], tmp_path: Path) -> None:
+    (tmp_path / "root/a/b/link").symlink_to("/")
+    for act in (
+        lambda: root.open_file(names),
+        lambda: root.open_directory(names),
+        lambda: root.open_directory(names, reading=False),
+        lambda: root.create_file([*names, b"new"]),
+        lambda: root.make_directory([*names, b"new"]),
+        lambda: root.rename([b"file"], [*names, b"new"]),
+        lambda: root.rename([*names, b"file"], [b"new"]),
+        lambda: root.unlink([*names, b"file"]),
+        lambda: root.remove_directory([*names, b"file"]),
+        lambda: root.set_attributes(names, 0, 0o777),
+    ):
+        with pytest.raises(OSError, match=r".+") as caught:
+            act()
+        assert caught.value.errno == errno.ELOOP
+    assert (tmp_path / "outside/file").read_bytes() == b"secret"
+
+
+@pytest.mark.parametrize("name", [b"", b".", b"..", b"a/b", b"../outside", b"/etc", b"a\0b"])
+def test_no_name_is_more_than_a_name(root: Root, name: bytes) -> None:
+    for act in (
+        lambda: root.open_file([name]),
+        lambda: root.open_file([b"a", name]),
+        lambda: root.open_directory([name]),
+        lambda: root.open_directory([name, b"b"]),
+        lambda: root.create_file([name]),
+        lambda: root.stat([name]),
+        lambda: root.make_directory([b"a", name]),
+        lambda: root.rename([b"file"], [name]),
+        lambda: root.unlink([name]),
+        lambda: root.set_attributes([name], 0, None),
+    ):
+        with pytest.raises(BadName):
+            act()
+
+
+def test_the_root_itself_is_not_renamed_or_removed(root: Root) -> None:
+    for act in (
+        lambda: root.unlink([]),
+        lambda: root.remove_directory([]),
+        lambda: root.rename([], [b"x"]),
+        lambda: root.open_file([]),
+    ):
+        with pytest.raises(BadName):
+            act()
+
+
+def test_special_files_are_refused_without_waiting(root: Root, tmp_path: Path) -> None:
+    inside = tmp_path / "root"
+    os.mkfifo(inside / "pipe")
+    listener = socket.socket(socket.AF_UNIX)
+    here = os.open(inside, os.O_RDONLY)
+    listener.bind(f"/proc/self/fd/{here}/socket")
+    names = [b"pipe", b"socket"]
+    with suppress(PermissionError):
+        os.mknod(inside / "device", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        names.append(b"device")
+    begun = time.monotonic()
+    for name in names:
+        for act in (lambda: root.open_file([name]), lambda: root.set_attributes([name], 0, None)):  # noqa: B023
+            with pytest.raises(NotAFileError) as caught:
+                act()
+            assert caught.value.errno == errno.ENXIO
+        with pytest.raises(NotADirectoryError):
+            root.open_directory([name])
+    assert time.monotonic() - begun < 1
+    with pytest.raises(NotAFileError) as caught:
+        root.open_file([b"a"])
+    assert caught.value.errno == errno.EISDIR
+    listener.close()
+    os.close(here)
+
+
+def test_create_rename_remove(root: Root, tmp_path: Path) -> None:
+    descriptor = root.create_file([b"a", b"new"])
+    os.close(descriptor)
+    with pytest.raises(FileExistsError):
+        root.create_file([b"a", b"new"])
+    with pytest.raises(FileExistsError):
+        root.rename([b"file"], [b"a", b"new"])
+    with pytest.raises(FileExistsError):
+        root.rename([b"file"], [b"out"])
+    root.rename([b"file"], [b"a", b"new"], replace=True)
+    assert (tmp_path / "root/a/new").read_bytes() == b"content"
+    root.set_attributes([b"a", b"new"], 123_456_789_012, 0o640)
+    state = root.stat([b"a", b"new"])
+    assert (state.st_mtime_ns, stat.S_IMODE(state.st_mode)) == (123_456_789_012, 0o640)
+    root.unlink([b"a", b"new"])
+    root.make_directory([b"a", b"folder"])
+    root.remove_directory([b"a", b"folder"])
+    root.unlink([b"out"])
+    assert (tmp_path / "outside/file").exists()
+    with pytest.raises(FileNotFoundError):
+        root.stat([b"a", b"new"])
+
+
+def test_renaming_without_replacing_where_the_file_system_cannot(
+    root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system_calls, "_libc", None)
+    with pytest.raises(FileExistsError):
+        root.rename([b"file"], [b"out"])
+    root.rename([b"file"], [b"linked"])
+    assert (tmp_path / "root/linked").read_bytes() == b"content"
+    assert not (tmp_path / "root/file").exists()
+
+    def no_links(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    monkeypatch.setattr(os, "link", no_links)
+    with pytest.raises(FileExistsError):
+        root.rename([b"linked"], [b"a"])
+    root.rename([b"linked"], [b"file"])
+    assert (tmp_path / "root/file").read_bytes() == b"content"
+
+
+def test_no_descriptor_is_left_open(root: Root) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for names in ([b"a", b"b"], [b"out", b"x"], [b"no", b"no"], [b"file", b"x"], [b"a", b""]):
+        for act in (root.open_file, root.stat, root.unlink, root.make_directory):
+            with suppress(OSError, BadName):
+                act(names)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+SWAPPER = """
+import os, sys
+one, other = sys.argv[1:]
+spare = one + "-spare"
+print(flush=True)
+while True:
+    os.rename(one, spare)
+    os.rename(other, one)
+    os.rename(one, other)
+    os.rename(spare, one)
+"""
+
+
+@contextmanager
+def swapping(one: Path, other: Path) -> Iterator[None]:
+    """Another process exchanges two names as fast as it can."""
+    command = [sys.executable, "-I", "-c", SWAPPER, str(one), str(other)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as swapper:
+        assert swapper.stdout is not None
+        swapper.stdout.readline()
+        try:
+            yield
+        finally:
+            swapper.kill()
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(900)
+def test_links_swapped_in_while_we_walk_lead_nowhere(root: Root, tmp_path: Path) -> None:
+    inside, outside = tmp_path / "root", tmp_path / "outside"
+    (inside / "a/b/file").write_bytes(b"inside")
+    (outside / "b").mkdir()
+    (outside / "b/file").write_bytes(b"secret")
+    (inside / "trap").symlink_to(outside)
+    tries = 100_000 if FULL else 2_000
+    escapes = reached = 0
+    before = sorted(str(path) for path in outside.rglob("*"))
+    with swapping(inside / "a", inside / "trap"):
+        for number in range(tries):
+            new = b"new%d" % number
+            for act in ("read", "create", "folder", "move"):
+                with suppress(OSError):
+                    if act == "read":
+                        descriptor, _ = root.open_file([b"a", b"b", b"file"])
+                        escapes += os.pread(descriptor, 10, 0) != b"inside"
+                        os.close(descriptor)
+                        reached += 1
+                    elif act == "create":
+                        os.close(root.create_file([b"a", b"b", new]))
+                        root.unlink([b"a", b"b", new])
+                    elif act == "folder":
+                        root.make_directory([b"a", b"b", new])
+                        root.remove_directory([b"a", b"b", new])
+                    else:
+                        root.rename([b"a", b"b", b"file"], [b"a", b"b", b"moved"])
+                        root.rename([b"a", b"b", b"moved"], [b"a", b"b", b"file"])
+            if not (number % 500):
+                with suppress(OSError):
+                    root.rename([b"a", b"b", b"moved"], [b"a", b"b", b"file"])
+    after = sorted(str(path) for path in outside.rglob("*"))
+    way = "openat2" if root.kernel_walk else "walk"
+    figure(f"symlink swapper, {way}: escapes of {tries} tries", escapes + (before != after), "0")
+    assert reached > 0
+    assert escapes == 0
+    assert before == after
+    assert (outside / "b/file").read_bytes() == b"secret"

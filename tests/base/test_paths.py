@@ -1,0 +1,176 @@
+"""Wire names: the verdicts, the mapping and what collides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gimmal.base.display import displayable
+from gimmal.base.errors import BadName
+from gimmal.base.paths import (
+    collision_key,
+    is_mapped,
+    local_name_to_wire,
+    may_create,
+    parse_shared_path,
+    parse_wire_path,
+    windows_refuses,
+    wire_name_to_local,
+)
+from tests.figures import figure
+from tests.vector_files import load
+
+VECTORS = load("hostile_names.json")
+
+local_names = st.binary(min_size=1, max_size=255).filter(
+    lambda name: name not in (b".", b"..") and b"/" not in name and b"\0" not in name
+)
+
+
+def _path(vector: dict[str, Any]) -> str | bytes:
+    return bytes.fromhex(vector["path_hex"]) if "path_hex" in vector else vector["path"]
+
+
+def test_verdicts_of_all_hostile_names() -> None:
+    right = 0
+    wrong = []
+    for vector in VECTORS["names"]:
+        path = _path(vector)
+        expected = vector["create"] == "accept"
+        on_windows = vector.get("create_windows", vector["create"]) == "accept"
+        if may_create(path) == expected and may_create(path, windows=True) == on_windows:
+            right += 1
+        else:
+            wrong.append(vector["id"])
+    figure("hostile names: verdicts", f"{right}/{len(VECTORS['names'])}", "166/166")
+    assert not wrong
+    assert right == 166
+
+
+def test_what_is_shown_of_hostile_names_is_harmless() -> None:
+    for vector in VECTORS["names"]:
+        shown = displayable(_path(vector))
+        assert shown.isprintable(), vector["id"]
+
+
+NOT_FOLDED = ("8.3 short name", "file and directory of one name", "symlink then path through it")
+
+
+@pytest.mark.parametrize("pair", VECTORS["collisions"], ids=lambda pair: str(pair["why"]))
+def test_collision_pairs(pair: dict[str, str]) -> None:
+    # Three pairs are no matter of folding: the file system itself tells of them when the name is created.
+    same = collision_key(pair["a"]) == collision_key(pair["b"])
+    assert same == (pair["why"] not in (*NOT_FOLDED, "alternate data stream of x"))
+
+
+@pytest.mark.parametrize("pair", VECTORS["no_collision"])
+def test_pairs_that_do_not_collide(pair: list[str]) -> None:
+    assert collision_key(pair[0]) != collision_key(pair[1])
+
+
+@given(local_names)
+@example(b"\xff" * 255)
+@example(b"a\\b\nc")
+@example(b"C:")
+@example(b"C:\\x")
+@example("\uee41\uee5c".encode())
+@example("\uee00".encode())
+@example(b"\xed\xa0\x80")
+def test_every_local_name_travels_and_comes_back(name: bytes) -> None:
+    wire, mapped = local_name_to_wire(name)
+    assert wire_name_to_local(wire) == name
+    assert parse_wire_path(wire) == (wire,)
+    assert mapped == is_mapped(wire)
+    if not mapped:
+        assert wire.encode() == name
+
+
+@given(st.text())
+@example("\uee2e\uee2e")
+@example("a\uee2fb")
+@example("a\uee00b")
+@example("a\uee41")
+def test_a_wire_name_means_one_local_name_or_none(wire: str) -> None:
+    try:
+        name = wire_name_to_local(wire)
+    except BadName:
+        return
+    assert name not in (b"", b".", b"..")
+    assert b"/" not in name
+    assert b"\0" not in name
+    assert len(name) <= 255
+    assert local_name_to_wire(name)[0] == wire
+
+
+@given(st.text(st.characters(codec=None, exclude_categories=()), max_size=300))
+def test_parsing_accepts_what_it_can_give_back_and_raises_only_bad_name(text: str) -> None:
+    try:
+        components = parse_wire_path(text)
+    except BadName as error:
+        assert error.message.isprintable()
+        return
+    assert "/".join(components) == text
+    assert not {"", ".", ".."} & set(components)
+
+
+@pytest.mark.parametrize(
+    "wire",
+    ["\uee2e\uee2e", "\uee2e", "a\uee2fb", "x/\uee2e\uee2e/y", "a\uee00b", "a\uee41b", "\uee5c\uee2e", "\uee80x/.."],
+)
+def test_mapping_is_no_way_round_the_rules(wire: str) -> None:
+    with pytest.raises(BadName):
+        parse_wire_path(wire)
+
+
+def test_mapping_examples_of_the_specification() -> None:
+    assert local_name_to_wire(b"a\\b") == ("a\uee5cb", True)
+    assert local_name_to_wire(b"a\nb") == ("a\uee0ab", True)
+    assert local_name_to_wire(b"a\xffb") == ("a\ueeffb", True)
+    assert local_name_to_wire("a\u202eb".encode()) == ("a\ueee2\uee80\ueeaeb", True)
+    assert local_name_to_wire("\uee5c".encode()) == ("\ueeee\ueeb9\uee9c", True)
+    assert local_name_to_wire(b"C:x") == ("C\uee3ax", True)
+    assert local_name_to_wire("é".encode()) == ("é", False)
+
+
+def test_lengths_count_the_local_name() -> None:
+    wire, _ = local_name_to_wire(b"\\" * 255)
+    assert len(wire.encode()) == 765
+    assert parse_wire_path(wire) == (wire,)
+    with pytest.raises(BadName):
+        parse_wire_path(wire + "a")
+    with pytest.raises(BadName):
+        local_name_to_wire(b"a" * 256)
+    with pytest.raises(BadName):
+        parse_wire_path("é" * 128)
+
+
+@pytest.mark.parametrize("name", [b"", b".", b"..", b"a/b", b"a\0b"])
+def test_what_is_no_local_name(name: bytes) -> None:
+    with pytest.raises(BadName):
+        local_name_to_wire(name)
+
+
+def test_shared_paths() -> None:
+    assert parse_shared_path("") == ("", ())
+    assert parse_shared_path("docs") == ("docs", ())
+    assert parse_shared_path("docs/a/b") == ("docs", ("a", "b"))
+    assert len(parse_shared_path("docs/" + "/".join("d" * 64))[1]) == 64
+    for bad in ("/", "docs/", "/docs", "..", "docs/..", "C:/x", "docs//x", "a" * 5000, "docs/" + "/".join("d" * 65)):
+        with pytest.raises(BadName):
+            parse_shared_path(bad)
+
+
+def test_no_name_is_decoded_or_expanded() -> None:
+    for text in ("%2e%2e%2fx", "~root", "$HOME", "\uff0e\uff0e", "a\u2215b"):
+        assert parse_wire_path(text) == (text,)
+        assert wire_name_to_local(text) == text.encode()
+
+
+def test_windows_names() -> None:
+    assert windows_refuses("con")
+    assert windows_refuses("Aux .txt")
+    assert not windows_refuses("console")
+    assert not windows_refuses("com10")
