@@ -19,6 +19,7 @@
     ├── UnreachableError        the way to the other side
     │   ├── RelayError              a relay: absent, refused, of another key
     │   ├── PeerAbsent              the other side is not plugged in or did not answer
+    │   │   └── PeerSilent              it closed the connection without a word
     │   ├── DeadlinePassed          a question without an answer in time
     │   └── Interrupted             a transfer was cut; running the command again continues it
     ├── PeerError               the other side broke a rule
@@ -144,6 +145,16 @@ class RelayError(UnreachableError):
 
 class PeerAbsent(UnreachableError):
     """The other side is not plugged in, or did not answer."""
+
+
+class PeerSilent(PeerAbsent):
+    """Something answered the connection and closed it without a byte: it does not know this half's keys."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the other side did not answer",
+            "if the pair was joined again since, this half is dead: use the new one",
+        )
 
 
 class DeadlinePassed(UnreachableError):

@@ -37,8 +37,11 @@ class BufferPool:
         self._free: list[RecordBuffer] = []
 
     def take(self) -> RecordBuffer:
-        """A buffer with arbitrary contents."""
-        return self._free.pop() if self._free else RecordBuffer()
+        """A buffer with arbitrary contents. Safe from any thread."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return RecordBuffer()
 
     def give(self, buffer: RecordBuffer) -> None:
         """Return a buffer that nobody uses any more. Safe from any thread."""

@@ -337,13 +337,17 @@ class Link:
         """End the link at once because of ``cause``; nothing more is sent, keys are forgotten."""
         self._finish(cause)
 
+    def expire(self) -> None:
+        """Be over within ``CLOSE_SECONDS``, whatever the other side does."""
+        self._loop.call_later(CLOSE_SECONDS, self._finish, None)
+
     def _end_with(self, kind: RecordKind, body: bytes, *, drain: bool) -> None:
         if self.over:
             return
         self.post(kind, body=body)
         self._ending = True
         self._drain = drain
-        self._loop.call_later(CLOSE_SECONDS, self._finish, None)
+        self.expire()
         if not self._writing:
             self._flush()
 

@@ -472,10 +472,7 @@ class Session:
 
     def fail(self, cause: GimmalError) -> None:
         """End the session at once because of ``cause``; nothing more is sent."""
-        links = list(self.links)
         self._end(cause, None)
-        for link in links:
-            link.fail(cause)
 
     async def finished(self) -> None:
         """Wait until the session and all its links are over; bounded by the links' own closing deadline."""
@@ -505,6 +502,11 @@ class Session:
             incoming.lose(self.why_over())
         self._link_came.set()
         self._tasks.cancel()
+        for link in list(self.links):
+            if cause is not None:
+                link.fail(cause)
+            else:
+                link.expire()
         if self.handler is not None:
             self.handler.session_ended()
         if cause is not None or reason is not None:

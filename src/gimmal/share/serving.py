@@ -1,0 +1,198 @@
+"""Requests of the other side, done by the share room in threads and answered over the session.
+
+This is the only file of the room that knows asyncio: it moves records between a session and the blocking functions
+of ``ShareSession``, and bounds how much of one peer's work is in memory at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Protocol
+
+from gimmal.base.errors import ProtocolViolation
+from gimmal.base.primitives import new_blake3
+from gimmal.base.workers import Workers
+from gimmal.protocol.codec import decode_struct, encode, split_bundle_files
+from gimmal.protocol.codes import Code
+from gimmal.protocol.kinds import RecordKind
+from gimmal.protocol.limits import BODY_MAX
+from gimmal.protocol.messages import Answer, Failed, Read, ReadBundle, StreamEnd, Write, WriteBundle
+from gimmal.share.service import ShareSession
+from gimmal.transport.buffers import BufferPool, RecordBuffer
+from gimmal.transport.exchange import Incoming, Piece
+
+logger = logging.getLogger("gimmal.share")
+
+READS_AT_ONCE = 4
+"""Ranges of one session that are in memory at a time."""
+
+CALLS_AT_ONCE = 8
+"""Other requests of one session that are in threads at a time."""
+
+
+class Serving:
+    """Answers the requests of one session.
+
+    Args:
+        share: the session's share side.
+        pool: record buffers.
+        workers: threads.
+    """
+
+    def __init__(self, share: ShareSession, pool: BufferPool, workers: Workers) -> None:
+        self._share = share
+        self._pool = pool
+        self._workers = workers
+        self._reads = asyncio.Semaphore(READS_AT_ONCE)
+        self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
+
+    async def handle(self, incoming: Incoming) -> Answer | None:
+        """See transport.session.Handler."""
+        request = incoming.request
+        if isinstance(request, Read):
+            async with self._reads:
+                return await self._read(incoming, request)
+        if isinstance(request, ReadBundle):
+            async with self._reads:
+                return await self._read_bundle(incoming, request)
+        if isinstance(request, Write):
+            return await self._write(incoming, request)
+        if isinstance(request, WriteBundle):
+            return await self._write_bundle(incoming, request)
+        async with self._calls:
+            return await self._workers.call(self._share.answer, request)
+
+    def session_ended(self) -> None:
+        """See transport.session.Handler."""
+        task = asyncio.get_running_loop().run_in_executor(None, self._share.close)
+        task.add_done_callback(_log_failure)
+
+    async def _read(self, incoming: Incoming, request: Read) -> Answer | None:
+        loaded = await self._workers.bulk(self._load, request)
+        if isinstance(loaded, Failed):
+            return loaded
+        filled, digest = loaded
+        offset = request.offset
+        try:
+            while filled:
+                buffer, length = filled.pop(0)
+                await incoming.link.send_buffer(RecordKind.DATA, incoming.number, offset, buffer, length)
+                offset += length
+        finally:
+            for buffer, _length in filled:
+                self._pool.give(buffer)
+        end = encode(StreamEnd(digest))
+        incoming.link.post(RecordKind.END, incoming.number, offset - request.offset, end)
+        return None
+
+    def _load(self, request: Read) -> tuple[list[tuple[RecordBuffer, int]], bytes] | Failed:
+        opened = self._share.open_range(request)
+        if isinstance(opened, Failed):
+            return opened
+        hasher = new_blake3()
+        filled: list[tuple[RecordBuffer, int]] = []
+        failed: Code | None = None
+        try:
+            done = 0
+            while done < opened.length:
+                buffer = self._pool.take()
+                want = min(BODY_MAX, opened.length - done)
+                got = _fill(opened.read_into, buffer.body[:want], done)
+                if got == 0:
+                    self._pool.give(buffer)
+                    break
+                hasher.update(buffer.body[:got])
+                filled.append((buffer, got))
+                done += got
+                if got < want:
+                    break
+            failed = opened.check()
+        except OSError:
+            failed = Code.INPUT_OUTPUT
+        finally:
+            opened.close()
+        if failed is not None:
+            for buffer, _length in filled:
+                self._pool.give(buffer)
+            return Failed(failed)
+        return filled, hasher.digest()
+
+    async def _read_bundle(self, incoming: Incoming, request: ReadBundle) -> Answer | None:
+        buffer, header_length, length = await self._workers.bulk(self._load_bundle, request)
+        await incoming.link.send_buffer(RecordKind.BUNDLE, incoming.number, header_length, buffer, length)
+        return None
+
+    def _load_bundle(self, request: ReadBundle) -> tuple[RecordBuffer, int, int]:
+        header, contents = self._share.read_bundle(request)
+        buffer = self._pool.take()
+        body = buffer.body
+        at = len(header)
+        body[:at] = header
+        for content in contents:
+            body[at : at + len(content)] = content
+            at += len(content)
+        return buffer, len(header), at
+
+    async def _write(self, incoming: Incoming, request: Write) -> Answer:
+        writer = await self._workers.bulk(self._share.begin_write, request)
+        if isinstance(writer, Failed):
+            return writer
+        received = 0
+        answer: Answer | None = None
+        try:
+            while answer is None:
+                pieces: list[Piece] = []
+                start = received
+                digest: bytes | None = None
+                for kind, offset, piece in await incoming.records():
+                    if kind is RecordKind.DATA and digest is None:
+                        if offset != request.offset + received or len(piece.body) > request.length - received:
+                            raise ProtocolViolation("the other side sent bytes of a write out of place")
+                        received += len(piece.body)
+                        pieces.append(piece)
+                    elif kind is RecordKind.END and digest is None:
+                        if offset != received or received != request.length:
+                            raise ProtocolViolation("the other side ended a write at a wrong length")
+                        digest = decode_struct(StreamEnd, piece.body).digest
+                    else:
+                        raise ProtocolViolation(f"the other side sent {kind.name} inside a write")
+                if pieces:
+                    await self._workers.bulk(writer.write, [piece.body for piece in pieces], start)
+                    for piece in pieces:
+                        incoming.give(piece)
+                if digest is not None:
+                    answer = await self._workers.bulk(writer.finish, digest)
+        finally:
+            if answer is None:
+                await asyncio.shield(self._workers.bulk(writer.abandon))
+        return answer
+
+    async def _write_bundle(self, incoming: Incoming, request: WriteBundle) -> Answer:
+        records = await incoming.records()
+        kind, header_length, piece = records[0]
+        if kind is not RecordKind.BUNDLE or len(records) != 1:
+            raise ProtocolViolation(f"the other side sent {kind.name} where one BUNDLE was due")
+        files, contents = split_bundle_files(piece.body, header_length)
+        answer = await self._workers.bulk(self._share.write_bundle, request, files, contents)
+        incoming.give(piece)
+        return answer
+
+
+class _ReadInto(Protocol):
+    def __call__(self, buffer: memoryview, at: int) -> int: ...
+
+
+def _fill(read_into: _ReadInto, view: memoryview, at: int) -> int:
+    done = 0
+    while done < len(view):
+        count = read_into(view[done:], at + done)
+        if count == 0:
+            break
+        done += count
+    return done
+
+
+def _log_failure(task: asyncio.Future[None]) -> None:
+    if not task.cancelled() and (failure := task.exception()) is not None:
+        logger.error("closing a session's files failed", exc_info=failure)
