@@ -124,7 +124,7 @@ class ChannelInitiator:
         if answer[0] != self._version:
             theirs = check_version_notice(bytes(answer), self._gate_key, self.hello)
             raise VersionMismatch(self._version, theirs)
-        _read_empty(self._handshake, bytes(answer[1:]))
+        self._handshake.read_message(bytes(answer[1:]))
         return ChannelSecrets.of(self._handshake)
 
 
@@ -168,14 +168,9 @@ def respond(
         rs=peer_static_public,
         psks=(keys.psk,),
     )
-    _read_empty(handshake, hello.noise)
+    handshake.read_message(hello.noise)
     answer = bytes([version]) + handshake.write_message(b"")
     return answer, ChannelSecrets.of(handshake)
-
-
-def _read_empty(handshake: HandshakeState, message: bytes) -> None:
-    if handshake.read_message(message):
-        raise ProtocolViolation("a handshake message carries a payload", "the other side is broken")
 
 
 def _prologue(version: int, pair_id: bytes, initiator_side: str, key_id: bytes) -> bytes:

@@ -41,9 +41,7 @@ class RootKeys:
         )
 
 
-def session_root(
-    handshake_hash: bytes, root: bytes, random_initiator: bytes, random_responder: bytes
-) -> bytes:
+def session_root(handshake_hash: bytes, root: bytes, random_initiator: bytes, random_responder: bytes) -> bytes:
     """Return the 32-byte root of a session.
 
     Args:

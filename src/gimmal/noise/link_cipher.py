@@ -135,9 +135,7 @@ class LinkCipher:
         kind, stream, offset, body_length = opened
         renewal = self._renewal
         if renewal is None or stream or offset:
-            raise ProtocolViolation(
-                "a renewal record that may not come now", "the other side is broken; connect again"
-            )
+            raise ProtocolViolation("a renewal record that may not come now", "the other side is broken; connect again")
         body = bytes(out[HEADER_SIZE : HEADER_SIZE + body_length])
         if kind == RENEW:
             renewal.receive_renew(body)
