@@ -96,11 +96,6 @@ class RelayServerMachine(ControlMachine[FromHalf, ServerEvent]):
         if self.ended is None and self.state is ServerState.OPEN:
             self._send(message)
 
-    @property
-    def last_heard(self) -> float:
-        """Monotonic second of the last byte received."""
-        return self._heard
-
     def _handle(self, message: FromHalf) -> None:
         if self.state is ServerState.AWAITING_PROOF:
             if not isinstance(message, Prove):

@@ -1,0 +1,101 @@
+"""The entry function of ``gimmal relay``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import resource
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from gimmal.base.errors import UsageError
+from gimmal.protocol.relay.url import RelayUrl
+from gimmal.relay.certificate import load_or_make_certificate, server_context
+from gimmal.relay.journal import start_log
+from gimmal.relay.ledger_sqlite import SqliteLedger
+from gimmal.relay.ledger_thread import LedgerThread
+from gimmal.relay.limits import RelayLimits
+from gimmal.relay.listening import listen, parse_listen, told_host
+from gimmal.relay.server import RelayServer
+from gimmal.relay.state import relay_state
+
+_log = logging.getLogger("gimmal.relay")
+
+
+@dataclass(frozen=True, slots=True)
+class RelayOptions:
+    """What ``gimmal relay`` was told.
+
+    Args:
+        listen: HOST:PORT.
+        state: folder of key and ledger.
+        name: host for the URL; None takes the address listened on.
+        certificate: PEM files (chain, key) of a certificate of the web PKI; the URL then has no pin.
+        json: log as JSON lines.
+        log_level: ``debug`` to ``error``.
+    """
+
+    listen: str
+    state: Path
+    name: str | None = None
+    certificate: tuple[Path, Path] | None = None
+    json: bool = False
+    log_level: str = "info"
+
+
+def run_relay(options: RelayOptions) -> None:
+    """Run a relay until SIGTERM or SIGINT; prints ``relay: URL`` when it is ready.
+
+    Raises:
+        UsageError: an option cannot mean anything.
+        LocalError: the port is taken, or the state folder cannot be used.
+    """
+    host, port = parse_listen(options.listen)
+    # Checked before anything is made: the name must be able to stand in a URL.
+    _url(options.name or told_host(host), port or 1, None)
+    if options.certificate and not options.name:
+        raise UsageError("a certificate of the web PKI is for a name", "add --name HOST, the name in the certificate")
+    start_log(options.json, options.log_level)
+    with relay_state(options.state) as state:
+        files = options.certificate or load_or_make_certificate(state)
+        context, pin = server_context(*files)
+        limits = RelayLimits()
+        ledger = SqliteLedger(state / "ledger.sqlite", limits.pairs)
+        listeners = listen(host, port)
+        _raise_descriptor_limit()
+        url = _url(
+            options.name or told_host(host),
+            listeners[0].getsockname()[1],
+            None if options.certificate else pin,
+        )
+
+        async def main() -> None:
+            stop = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, stop.set)
+            server = RelayServer(listeners, context, pin, LedgerThread(ledger), limits)
+            server.start()
+            # Not on the event loop's account: a reader of stdout that is gone must not stop the relay.
+            with contextlib.suppress(OSError):
+                print(f"relay: {url}", flush=True)
+            _log.info("ready", extra={"fields": {"port": url.port}})
+            await stop.wait()
+            _log.info("stopping")
+            await server.stop()
+            _log.info("stopped")
+
+        asyncio.run(main())
+
+
+def _url(host: str, port: int, pin: bytes | None) -> RelayUrl:
+    return RelayUrl.parse(str(RelayUrl(host.strip("[]"), port, pin)))
+
+
+def _raise_descriptor_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

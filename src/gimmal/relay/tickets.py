@@ -1,0 +1,109 @@
+"""Tickets: one for each leg of each link, single use, short lived (docs/spec/relay.md, section 7). No I/O, no clock."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+LegT = TypeVar("LegT")
+
+
+@dataclass(slots=True, eq=False)
+class WaitingLink(Generic[LegT]):
+    """A link that still waits for a leg.
+
+    Args:
+        pair_id: whose it is.
+        tickets: those not used yet.
+        expires: monotonic second at which the tickets are void.
+        legs: the legs that came.
+    """
+
+    pair_id: bytes
+    tickets: list[bytes] = field(repr=False)
+    expires: float
+    legs: list[LegT] = field(default_factory=list)
+
+
+class TicketOffice(Generic[LegT]):
+    """Draws links, takes tickets back, counts the links of each pair.
+
+    Args:
+        links_per_pair: waiting and joined.
+        seconds: life of a ticket.
+    """
+
+    def __init__(self, links_per_pair: int, seconds: float) -> None:
+        self._links_per_pair = links_per_pair
+        self._seconds = seconds
+        self._by_ticket: dict[bytes, WaitingLink[LegT]] = {}
+        self._waiting: dict[WaitingLink[LegT], None] = {}
+        self._links: Counter[bytes] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def links(self, pair_id: bytes) -> int:
+        """Links of a pair, waiting and joined."""
+        return self._links.get(pair_id, 0)
+
+    def issue(self, pair_id: bytes, asker: bytes, answerer: bytes, now: float) -> bool:
+        """Open a link with its two tickets; False at the pair's limit."""
+        if self.links(pair_id) >= self._links_per_pair:
+            return False
+        link = WaitingLink[LegT](pair_id, [asker, answerer], now + self._seconds)
+        self._by_ticket[asker] = link
+        self._by_ticket[answerer] = link
+        self._waiting[link] = None
+        self._links[pair_id] += 1
+        return True
+
+    def redeem(self, ticket: bytes, leg: LegT, now: float) -> WaitingLink[LegT] | None:
+        """Use a ticket up.
+
+        Returns:
+            The link with `leg` added, None if the ticket is unknown, used or void. When both legs are there the
+            link no longer waits; it counts until ``release``.
+        """
+        link = self._by_ticket.get(ticket)
+        if link is None or now >= link.expires:
+            return None
+        del self._by_ticket[ticket]
+        link.tickets.remove(ticket)
+        link.legs.append(leg)
+        if not link.tickets:
+            del self._waiting[link]
+        return link
+
+    def release(self, pair_id: bytes) -> None:
+        """A joined link of the pair has ended."""
+        self._links[pair_id] -= 1
+        if self._links[pair_id] <= 0:
+            del self._links[pair_id]
+
+    def expire(self, now: float) -> list[WaitingLink[LegT]]:
+        """Void what is due; the legs of the links returned are the caller's to close."""
+        expired = []
+        # Issued in order with one lifetime: the first that is not due ends the search.
+        for link in self._waiting:
+            if now < link.expires:
+                break
+            expired.append(link)
+        for link in expired:
+            self._drop(link)
+        return expired
+
+    def drop_pair(self, pair_id: bytes) -> list[WaitingLink[LegT]]:
+        """Void every waiting link of a pair."""
+        dropped = [link for link in self._waiting if link.pair_id == pair_id]
+        for link in dropped:
+            self._drop(link)
+        return dropped
+
+    def _drop(self, link: WaitingLink[LegT]) -> None:
+        del self._waiting[link]
+        for ticket in link.tickets:
+            del self._by_ticket[ticket]
+        link.tickets.clear()
+        self.release(link.pair_id)

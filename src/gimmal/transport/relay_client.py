@@ -1,0 +1,385 @@
+"""A half's connection to one relay: control, and the data legs it asks for or is offered (docs/spec/relay.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable
+from datetime import datetime
+
+from gimmal.base.display import displayable
+from gimmal.base.errors import DeadlinePassed, GimmalError, PeerAbsent, RelayError
+from gimmal.base.tasks import Tasks
+from gimmal.base.tls_stream import TlsStream
+from gimmal.protocol.relay.client import RelayClientMachine
+from gimmal.protocol.relay.control import Ended
+from gimmal.protocol.relay.messages import (
+    DATA_LEG,
+    Code,
+    LinkRefused,
+    NoAnswerer,
+    Offer,
+    PeerChanged,
+    Role,
+    Ticket,
+    Welcome,
+)
+from gimmal.protocol.relay.proof import RelayIdentity
+from gimmal.protocol.relay.url import RelayUrl
+from gimmal.transport.relay_tls import check_key, client_context, tls_failure
+from gimmal.transport.tcp_connect import connect_tcp
+
+_log = logging.getLogger("gimmal.transport")
+
+_ANSWERING_MAX = 64
+_LEG_SECONDS = 10.0
+
+OfferTaken = Callable[[socket.socket, bytes], None]
+
+
+class RelayClient:
+    """One control connection; used once, from one event loop. ``RelayKeeper`` keeps one connected for ever.
+
+    Args:
+        url: of the relay.
+        identity: this half.
+        role: ``answers`` or ``asks``.
+        instance: 16 random bytes, the same for all connections of this program run.
+        program: version of this program.
+        candidates: sealed, may be empty.
+        on_link: takes a connected, non-blocking data leg that the peer asked for, and the asker's instance. Without
+            it offers are let pass.
+        on_peer: called when what is known of the peer has changed.
+    """
+
+    def __init__(
+        self,
+        url: RelayUrl,
+        identity: RelayIdentity,
+        role: Role,
+        instance: bytes,
+        program: str,
+        candidates: bytes = b"",
+        on_link: OfferTaken | None = None,
+        on_peer: Callable[[], None] | None = None,
+    ) -> None:
+        self.url = url
+        self._identity = identity
+        self._role = role
+        self._instance = instance
+        self._program = program
+        self._candidates = candidates
+        self._on_link = on_link
+        self._on_peer = on_peer
+        self._loop = asyncio.get_running_loop()
+        self._tasks = Tasks()
+        self._machine: RelayClientMachine | None = None
+        self._stream: TlsStream | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._address: tuple[str, int] | None = None
+        self._welcome: asyncio.Future[Welcome] = self._loop.create_future()
+        self._links: dict[int, asyncio.Future[bytes]] = {}
+        self._next_number = 0
+        self.closed: asyncio.Future[GimmalError] = self._loop.create_future()
+        """Done when the connection is over; the result says why. ``close`` counts as a RelayError too."""
+        self.peer_present = False
+        """The peer's answerer is connected to this relay."""
+        self.peer_candidates = b""
+        """What the peer's answerer left, sealed; empty if none."""
+        self.last_seen = 0
+        """Second since 1970 at which the peer's answerer was last connected; 0 if unknown."""
+
+    async def connect(self, deadline: float) -> Welcome:
+        """Connect, prove, and hear what the relay knows of the peer.
+
+        Args:
+            deadline: seconds from now.
+
+        Raises:
+            RelayError: the relay is absent, shows another key, or refuses; the message names it.
+        """
+        try:
+            async with asyncio.timeout(deadline):
+                await self._open()
+                return await asyncio.shield(self._welcome)
+        except TimeoutError:
+            failure = RelayError(
+                f"the relay {self.url.address} did not answer within {deadline:g} s",
+                "check the network and the relay's URL",
+            )
+            self._lose(failure)
+            raise failure from None
+
+    async def request_link(self, deadline: float) -> socket.socket:
+        """A link to the peer's answerer: a connected, non-blocking socket behind its ticket.
+
+        Args:
+            deadline: seconds from now.
+
+        Raises:
+            PeerAbsent: nobody answers for the peer; the message says when it was last seen.
+            RelayError: the relay refuses, or the connection is over.
+            DeadlinePassed: no answer in time.
+        """
+        number, waiting = self._ask()
+        return await self._finish_link(number, waiting, deadline)
+
+    async def dial_link(self, deadline: float) -> socket.socket:
+        """``connect`` and ``request_link`` in one: the request travels directly behind the proof.
+
+        Args:
+            deadline: seconds from now, for both.
+
+        Raises:
+            PeerAbsent, RelayError, DeadlinePassed: as those two.
+        """
+        until = self._loop.time() + deadline
+        try:
+            async with asyncio.timeout(deadline):
+                await self._open()
+        except TimeoutError:
+            failure = RelayError(
+                f"the relay {self.url.address} did not answer within {deadline:g} s",
+                "check the network and the relay's URL",
+            )
+            self._lose(failure)
+            raise failure from None
+        number, waiting = self._ask()
+        return await self._finish_link(number, waiting, until - self._loop.time())
+
+    def set_candidates(self, sealed: bytes) -> None:
+        """Leave other sealed candidates with the relay."""
+        self._candidates = sealed
+        if self._machine is not None:
+            self._machine.set_candidates(sealed)
+            self._pump()
+
+    async def close(self) -> None:
+        """Say Goodbye and end; legs already handed out live on. Harmless twice."""
+        if self._machine is not None and self._stream is not None and not self.closed.done():
+            self._machine.goodbye(Code.STOPPING, "the program ends")
+            self._stream.write(self._machine.data_to_send())
+        self._lose(RelayError("the connection to the relay was closed here"))
+        await self._tasks.close()
+
+    def tls_ready(self) -> None:
+        """See ``TlsOwner``."""
+        assert self._stream is not None
+        try:
+            pin = check_key(self.url, self._stream.certificate)
+        except RelayError as exc:
+            self._lose(exc)
+            return
+        self._machine = RelayClientMachine(
+            self._identity,
+            pin,
+            self._role,
+            self._instance,
+            self._program,
+            self._candidates,
+            self._loop.time(),
+        )
+        for number in self._links:
+            self._machine.request_link(number)
+        self._arm()
+
+    def tls_data(self, data: bytes) -> None:
+        """See ``TlsOwner``."""
+        assert self._machine is not None
+        self._machine.receive_data(data, self._loop.time())
+        self._pump()
+
+    def tls_lost(self, failure: Exception | None) -> None:
+        """See ``TlsOwner``."""
+        if self._machine is not None and self._welcome.done():
+            self._lose(
+                RelayError(f"the connection to the relay {self.url.address} was lost", "check the network; try again")
+            )
+        else:
+            self._lose(tls_failure(self.url, failure))
+
+    async def _open(self) -> None:
+        assert self._stream is None, "a client connects once"
+        try:
+            sock = await connect_tcp(self.url.host, self.url.port)
+        except OSError as exc:
+            lost = RelayError(
+                f"the relay {self.url.address} cannot be reached: {exc.strerror or exc}",
+                "check the network, the relay's URL, and that the relay runs",
+            )
+            self._lose(lost)
+            raise lost from exc
+        # Legs go to the very address that answered: behind one name there may be several relays.
+        self._address = sock.getpeername()[:2]
+        name = self.url.host if self.url.pin is None else ""
+        self._stream = TlsStream(sock, client_context(self.url), self, server_hostname=name)
+        self._stream.start()
+
+    def _ask(self) -> tuple[int, asyncio.Future[bytes]]:
+        number = self._next_number
+        self._next_number += 1
+        waiting: asyncio.Future[bytes] = self._loop.create_future()
+        if self.closed.done():
+            waiting.set_exception(self.closed.result())
+            return number, waiting
+        self._links[number] = waiting
+        if self._machine is not None:
+            self._machine.request_link(number)
+            self._pump()
+        return number, waiting
+
+    async def _finish_link(self, number: int, waiting: asyncio.Future[bytes], deadline: float) -> socket.socket:
+        try:
+            async with asyncio.timeout(deadline):
+                return await self._leg(await waiting)
+        except TimeoutError:
+            raise DeadlinePassed(
+                f"the relay {self.url.address} gave no link in time", "check the network; try again"
+            ) from None
+        except OSError as exc:
+            raise RelayError(
+                f"the relay {self.url.address} took no data connection: {exc.strerror or exc}",
+                "try again in a moment",
+            ) from exc
+        finally:
+            self._links.pop(number, None)
+
+    async def _leg(self, ticket: bytes) -> socket.socket:
+        assert self._address is not None
+        sock = await connect_tcp(*self._address)
+        try:
+            await self._loop.sock_sendall(sock, bytes((DATA_LEG,)) + ticket)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    async def _answer(self, offer: Offer) -> None:
+        assert self._on_link is not None
+        try:
+            async with asyncio.timeout(_LEG_SECONDS):
+                sock = await self._leg(offer.ticket)
+        except (OSError, TimeoutError) as exc:
+            # The asker notices by its own deadline; there is nobody else to tell.
+            _log.debug("a link offered by the relay could not be taken: %s", type(exc).__name__)
+            return
+        self._on_link(sock, offer.instance)
+
+    def _pump(self) -> None:
+        machine, stream = self._machine, self._stream
+        if machine is None or stream is None:
+            return
+        events = machine.events()
+        stream.write(machine.data_to_send())
+        for event in events:
+            if isinstance(event, Ended):
+                self._lose(self._end_reason(event))
+            elif isinstance(event, Welcome):
+                self._note_peer(event)
+                if not self._welcome.done():
+                    self._welcome.set_result(event)
+            elif isinstance(event, PeerChanged):
+                self._note_peer(event)
+                if self._on_peer is not None:
+                    self._on_peer()
+            elif isinstance(event, Offer):
+                if self._on_link is not None and len(self._tasks) < _ANSWERING_MAX:
+                    self._tasks.start(self._answer(event), "relay leg")
+            else:
+                self._settle_link(event)
+
+    def _settle_link(self, event: Ticket | NoAnswerer | LinkRefused) -> None:
+        waiting = self._links.get(event.number)
+        if waiting is None or waiting.done():
+            return
+        if isinstance(event, Ticket):
+            waiting.set_result(event.ticket)
+        elif isinstance(event, NoAnswerer):
+            self.last_seen = event.last_seen or self.last_seen
+            waiting.set_exception(peer_absent(self.last_seen))
+        else:
+            reason = displayable(event.sentence)
+            waiting.set_exception(
+                RelayError(f"the relay {self.url.address} refuses a link: {reason}", "try again in a moment")
+            )
+
+    def _note_peer(self, event: Welcome | PeerChanged) -> None:
+        self.peer_present = event.present
+        self.peer_candidates = event.candidates
+        self.last_seen = event.last_seen or self.last_seen
+
+    def _end_reason(self, event: Ended) -> RelayError:
+        says = displayable(event.sentence)
+        if not self._welcome.done() and event.code != Code.SILENT:
+            return RelayRefusedError(self.url, event.code, f"the relay {self.url.address} refuses: {says}")
+        return RelayRefusedError(self.url, event.code, f"the relay {self.url.address} ended the connection: {says}")
+
+    def _arm(self) -> None:
+        if self._machine is not None and (due := self._machine.next_deadline) is not None:
+            self._timer = self._loop.call_at(due, self._due)
+
+    def _due(self) -> None:
+        assert self._machine is not None
+        self._machine.handle_timer(self._loop.time())
+        self._pump()
+        if not self.closed.done():
+            self._arm()
+
+    def _lose(self, failure: GimmalError) -> None:
+        if self.closed.done():
+            return
+        self.closed.set_result(failure)
+        self.peer_present = False
+        if self._timer is not None:
+            self._timer.cancel()
+        for waiting in (self._welcome, *self._links.values()):
+            if not waiting.done():
+                waiting.set_exception(failure)
+                # Whoever waits gets it; nobody has to.
+                waiting.exception()
+        if self._stream is not None:
+            # What was written is on its way already; nothing that still comes is of interest.
+            self._stream.abort()
+
+
+class RelayRefusedError(RelayError):
+    """The relay said no, or ended the connection.
+
+    Args:
+        url: of the relay.
+        code: of docs/spec/relay.md, section 10; may be one of a later version.
+        message: displayable.
+    """
+
+    def __init__(self, url: RelayUrl, code: str, message: str) -> None:
+        super().__init__(message, _HINTS.get(code, "try again in a moment"))
+        self.url = url
+        self.code = code
+
+
+_HINTS = {
+    Code.VERSION: "update gimmal on the older side",
+    Code.PROOF: "the half may be damaged, or of an older joining: join the two again",
+    Code.DISABLED: "join this half with another to make a new pair",
+    Code.NOT_ADMITTED: "ask the relay's operator, or join again with another --relay",
+    Code.ANSWERER_PRESENT: "stop the other program that serves this half, or wait until it has ended",
+    Code.TOO_MANY_ASKERS: "let some of the running commands end first",
+}
+
+
+def peer_absent(last_seen: int) -> PeerAbsent:
+    """The error for a peer that is not connected.
+
+    Args:
+        last_seen: second since 1970; 0 if unknown.
+    """
+    when = "never seen by this relay"
+    if last_seen:
+        with contextlib.suppress(OverflowError, OSError, ValueError):
+            when = f"last seen {datetime.fromtimestamp(last_seen).astimezone():%Y-%m-%d %H:%M}"
+    return PeerAbsent(
+        f"the other side is not connected ({when})",
+        "plug in the other half where gimmal runs; if the pair was joined again, this half is dead",
+    )

@@ -1,0 +1,180 @@
+"""Keeps a half connected to one relay for as long as the agent runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gimmal.base.errors import GimmalError, RelayError
+from gimmal.base.tasks import Tasks
+from gimmal.protocol.relay.messages import Code, Role
+from gimmal.protocol.relay.proof import RelayIdentity
+from gimmal.protocol.relay.url import RelayUrl
+from gimmal.transport.relay_client import OfferTaken, RelayClient, RelayRefusedError
+
+_log = logging.getLogger("gimmal.transport")
+
+_CONNECT_SECONDS = 10.0
+_FIRST_WAIT = 0.25
+_LAST_WAIT = 30.0
+_HOPELESS_WAIT = 60.0
+_LASTED_SECONDS = 10.0
+_HOPELESS = {Code.DISABLED, Code.NOT_ADMITTED, Code.PROOF, Code.VERSION}
+
+
+@dataclass(frozen=True, slots=True)
+class RelayStatus:
+    """How it stands with one relay.
+
+    Args:
+        url: of the relay.
+        connected: proved and welcome.
+        failure: why not, if not; None before the first try.
+        peer_present: the peer's answerer is connected there.
+        last_seen: second since 1970 of the peer's answerer; 0 if unknown.
+    """
+
+    url: RelayUrl
+    connected: bool
+    failure: GimmalError | None
+    peer_present: bool
+    last_seen: int
+
+
+class RelayKeeper:
+    """Connects, and connects again with jittered back-off (0.25 s to 30 s), until ``close``.
+
+    Args:
+        url: of the relay.
+        identity: this half.
+        instance: 16 random bytes of this program run.
+        program: version of this program.
+        candidates: sealed, may be empty.
+        on_link: takes the data legs that the peer asked for, and the asker's instance.
+        on_status: told of every change.
+    """
+
+    def __init__(
+        self,
+        url: RelayUrl,
+        identity: RelayIdentity,
+        instance: bytes,
+        program: str,
+        candidates: bytes,
+        on_link: OfferTaken,
+        on_status: Callable[[RelayStatus], None] | None = None,
+    ) -> None:
+        self.url = url
+        self._identity = identity
+        self._instance = instance
+        self._program = program
+        self._candidates = candidates
+        self._on_link = on_link
+        self._on_status = on_status
+        self._tasks = Tasks()
+        self._client: RelayClient | None = None
+        self._failure: GimmalError | None = None
+        self._connected = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._tasks.start(self._keep(), f"relay {self.url.address}")
+
+    @property
+    def status(self) -> RelayStatus:
+        """How it stands now."""
+        client = self._client
+        connected = self._connected.is_set()
+        return RelayStatus(
+            self.url,
+            connected,
+            None if connected else self._failure,
+            client.peer_present if client else False,
+            client.last_seen if client else 0,
+        )
+
+    @property
+    def peer_candidates(self) -> bytes:
+        """What the peer's answerer left there, sealed; empty if none."""
+        return self._client.peer_candidates if self._client else b""
+
+    def set_candidates(self, sealed: bytes) -> None:
+        """Leave other sealed candidates, now and at each reconnection."""
+        self._candidates = sealed
+        if self._client is not None:
+            self._client.set_candidates(sealed)
+
+    async def wait_connected(self, deadline: float) -> None:
+        """Wait for the relay.
+
+        Args:
+            deadline: seconds from now.
+
+        Raises:
+            RelayError: it was not there in time; the last reason.
+        """
+        try:
+            async with asyncio.timeout(deadline):
+                await self._connected.wait()
+        except TimeoutError:
+            raise self._failure or RelayError(
+                f"the relay {self.url.address} did not answer in time", "check the network"
+            ) from None
+
+    async def request_link(self, deadline: float) -> socket.socket:
+        """As ``RelayClient.request_link``; waits for the relay within the same deadline."""
+        until = asyncio.get_running_loop().time() + deadline
+        await self.wait_connected(deadline)
+        assert self._client is not None
+        return await self._client.request_link(until - asyncio.get_running_loop().time())
+
+    async def close(self) -> None:
+        """Say Goodbye and end."""
+        await self._tasks.close()
+        if self._client is not None:
+            await self._client.close()
+        self._connected.clear()
+
+    async def _keep(self) -> None:
+        loop = asyncio.get_running_loop()
+        wait = _FIRST_WAIT
+        while True:
+            client = RelayClient(
+                self.url,
+                self._identity,
+                Role.ANSWERS,
+                self._instance,
+                self._program,
+                self._candidates,
+                self._on_link,
+                self._report,
+            )
+            self._client = client
+            since = loop.time()
+            try:
+                await client.connect(_CONNECT_SECONDS)
+                self._connected.set()
+                self._report()
+                self._failure = await asyncio.shield(client.closed)
+            except RelayError as exc:
+                self._failure = exc
+            finally:
+                self._connected.clear()
+            await client.close()
+            self._report()
+            hopeless = isinstance(self._failure, RelayRefusedError) and self._failure.code in _HOPELESS
+            if loop.time() - since > _LASTED_SECONDS:
+                wait = _FIRST_WAIT
+            _log.debug("relay %s: %s", self.url.address, self._failure)
+            # Half fixed, half drawn: after a relay's restart its halves come back spread out.
+            pause = _HOPELESS_WAIT if hopeless else wait
+            await asyncio.sleep(pause * (0.5 + random.random()))
+            wait = min(_LAST_WAIT, wait * 2)
+
+    def _report(self) -> None:
+        if self._on_status is not None:
+            self._on_status(self.status)

@@ -1,0 +1,111 @@
+"""Connecting a TCP socket: every address of a name, staggered, the first that answers (RFC 8305)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from typing import Any
+
+from gimmal.base.tasks import Tasks
+
+_STAGGER_SECONDS = 0.25
+
+
+async def connect_tcp(host: str, port: int) -> socket.socket:
+    """A connected, non-blocking socket without Nagle's delay. The caller holds the deadline.
+
+    Args:
+        host: name or address without brackets.
+        port: 1 to 65535.
+
+    Raises:
+        OSError: no address answered; the first failure.
+    """
+    addresses = await _resolve(host, port)
+    if len(addresses) == 1:
+        return await _connect(*addresses[0])
+    return await _first_of(addresses)
+
+
+async def _resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
+    try:
+        # An address needs no resolver and so no thread.
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        pass
+    else:
+        family = socket.AF_INET if version == 4 else socket.AF_INET6
+        return [(family, (host, port) if version == 4 else (host, port, 0, 0))]
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    by_family: dict[socket.AddressFamily, list[tuple[socket.AddressFamily, tuple[Any, ...]]]] = {}
+    for family, _, _, _, address in dict.fromkeys(found):
+        by_family.setdefault(family, []).append((family, address))
+    queues = list(by_family.values())
+    # The families take turns, so that one broken family costs one stagger only.
+    return [queue[turn] for turn in range(max(map(len, queues))) for queue in queues if turn < len(queue)]
+
+
+async def _connect(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _first_of(addresses: list[tuple[socket.AddressFamily, tuple[Any, ...]]]) -> socket.socket:
+    tasks = Tasks()
+    running: set[asyncio.Task[socket.socket | None]] = set()
+    failures: list[OSError] = []
+    waiting = list(addresses)
+    winner: socket.socket | None = None
+    try:
+        while winner is None and (waiting or running):
+            if waiting:
+                family, address = waiting.pop(0)
+                running.add(tasks.start(_guarded(family, address, failures), "connect"))
+            done, running = await asyncio.wait(
+                running,
+                timeout=_STAGGER_SECONDS if waiting else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for task in done:
+                sock = task.result()
+                if sock is None:
+                    continue
+                if winner is None:
+                    winner = sock
+                else:
+                    sock.close()
+    finally:
+        await _abandon(tasks, running)
+    if winner is None:
+        raise failures[0]
+    return winner
+
+
+async def _guarded(
+    family: socket.AddressFamily, address: tuple[Any, ...], failures: list[OSError]
+) -> socket.socket | None:
+    try:
+        return await _connect(family, address)
+    except OSError as exc:
+        failures.append(exc)
+        return None
+
+
+async def _abandon(tasks: Tasks, running: set[asyncio.Task[socket.socket | None]]) -> None:
+    await tasks.close()
+    for task in running:
+        # One may have won in the instant of its cancellation.
+        if task.done() and not task.cancelled():
+            with contextlib.suppress(OSError):
+                sock = task.result()
+                if sock is not None:
+                    sock.close()
