@@ -149,8 +149,22 @@ def make_directory(path: Path, mode: int = 0o700) -> None:
         except FileExistsError:
             if not stat.S_ISDIR(disk().lstat(os.fspath(path)).st_mode):
                 raise
-            return
+    # Also when it was there: whoever made it may have been killed before this.
     fsync_directory(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Make durable what another program wrote to a regular file; no error if it is not there."""
+    system = disk()
+    with local_errors("sync", path):
+        try:
+            descriptor = system.open(os.fspath(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return
+        try:
+            system.fsync(descriptor)
+        finally:
+            system.close(descriptor)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -197,9 +211,9 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
     one wins whole.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{next(_counter)}.new")
-    with contextlib.suppress(LocalError):
+    with contextlib.suppress(OSError):
         # Left by a process of the same number that was killed here.
-        remove_durably(temporary)
+        disk().unlink(os.fspath(temporary))
     write_new_durably(temporary, data, mode)
     with local_errors("write", path):
         try:
@@ -230,15 +244,16 @@ def overwrite_in_place(path: Path, data: bytes) -> None:
             system.fsync(descriptor)
         finally:
             system.close(descriptor)
+    fsync_directory(path.parent)
 
 
 def remove_durably(path: Path) -> None:
-    """Remove a file; no error if it is not there."""
-    with local_errors("remove", path):
-        try:
-            disk().unlink(os.fspath(path))
-        except FileNotFoundError:
-            return
+    """Remove a file; no error if it is not there.
+
+    A cut leaves it or not; after the return it stays away, also when another program removed it unsynced.
+    """
+    with local_errors("remove", path), contextlib.suppress(FileNotFoundError):
+        disk().unlink(os.fspath(path))
     fsync_directory(path.parent)
 
 

@@ -1,0 +1,63 @@
+"""Destroying a half's keys: because its owner says so, or because the pair was disabled."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gimmal.base.disk import disk
+from gimmal.base.persistence import (
+    exists,
+    overwrite_and_remove,
+    overwrite_in_place,
+    remove_durably,
+    write_new_durably,
+)
+from gimmal.half import canonical
+from gimmal.half.places import DISABLED_FILE, HALF_FILE, KEY_FILES, MARK_FILE, NEW_FILE
+from gimmal.half.reading import DISABLED_FORMAT, DisabledNote, HalfHeader
+from gimmal.half.switching import erase_keys
+
+
+def erase_half(location: Path) -> tuple[str, ...]:
+    """Overwrite and remove every file of the half, keys first. Best effort; needs no password.
+
+    Returns:
+        Names of files that could not be removed; empty when nothing is left.
+    """
+    erase_keys(location, KEY_FILES)
+    names = (*KEY_FILES, MARK_FILE, DISABLED_FILE)
+    left = tuple(name for name in names if not overwrite_and_remove(location / name))
+    if not left:
+        try:
+            disk().rmdir(os.fspath(location))
+        except OSError:
+            # Something of the person's lies there too: the folder stays.
+            return left
+    return left
+
+
+def mark_disabled(header: HalfHeader) -> None:
+    """Erase the keys of a half whose pair was disabled, then note why (spec section 7).
+
+    Raises:
+        LocalError: the note could not be written; the keys are erased as far as the disk allowed.
+    """
+    location = header.location
+    erase_keys(location, KEY_FILES)
+    note = DisabledNote(
+        format=DISABLED_FORMAT,
+        generation=header.generation,
+        pair_id=header.pair_id.hex(),
+        pair_name=header.pair_name,
+        side=header.side,
+        version=1,
+    )
+    encoded = canonical.encode(note)
+    if exists(location / DISABLED_FILE):
+        overwrite_in_place(location / DISABLED_FILE, encoded)
+    else:
+        write_new_durably(location / DISABLED_FILE, encoded)
+    remove_durably(location / HALF_FILE)
+    remove_durably(location / NEW_FILE)
+    remove_durably(location / MARK_FILE)
