@@ -82,11 +82,20 @@ def split_bundle_items(body: memoryview, header_length: int) -> tuple[list[Bundl
         ProtocolViolation: header and contents do not add up to the body.
     """
     _check_header_length(body, header_length)
+    items = decode_bundle_items(body[:header_length])
+    return items, _contents(body[header_length:], [item.size for item in items])
+
+
+def decode_bundle_items(header: bytes | memoryview) -> list[BundleItem]:
+    """The header of a bundle being read.
+
+    Raises:
+        ProtocolViolation: the bytes are no such header.
+    """
     try:
-        items = _bundle_items_decoder.decode(body[:header_length])
+        return _bundle_items_decoder.decode(header)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise ProtocolViolation("the other side sent a bundle that cannot be read") from exc
-    return items, _contents(body[header_length:], [item.size for item in items])
 
 
 def _check_header_length(body: memoryview, header_length: int) -> None:

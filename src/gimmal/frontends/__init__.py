@@ -1,0 +1,1 @@
+"""Adapters for people and programs; no wire code lives here."""

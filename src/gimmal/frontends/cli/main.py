@@ -1,0 +1,90 @@
+"""Entry point of the command ``gimmal``: finds the command's file only when it is asked for."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from gimmal import __version__
+
+_COMMANDS = {
+    "pair": ("join two halves: two sticks or folders that then know each other", "pair"),
+    "half": ("show what may be shown of a half, or erase its keys", "half"),
+    "password": ("set or clear the password of a half", "password"),
+    "up": ("plug in: answer the other side and share folders", "up"),
+    "ls": ("list shares and folders of the other side", "ls"),
+    "tree": ("list everything below a folder of the other side", "tree"),
+    "stat": ("show size, time and kind of a file or folder", "stat"),
+    "cat": ("print files of the other side", "cat"),
+    "cp": ("copy files and folders, either way", "cp"),
+    "mv": ("rename or move on the other side", "mv"),
+    "rm": ("remove files and folders of the other side", "rm"),
+    "mkdir": ("make folders on the other side", "mkdir"),
+    "df": ("show the room on the disks of the other side", "df"),
+    "status": ("show this half, its agent, and the way to the other side", "status"),
+    "relay": ("run a relay", "relay"),
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = import_module(f"gimmal.frontends.cli.{_COMMANDS[cmd_name][1]}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # The short texts stand in the table, so that --help imports no command.
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (text, _module) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as exc:
+            close = _closest(args[0])
+            if close:
+                raise click.UsageError(f"{exc.message} Did you mean '{close}'?", ctx) from None
+            raise
+
+
+def _closest(name: str) -> str | None:
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, _COMMANDS, 1)), None)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gimmal")
+def gimmal() -> None:
+    """Join two halves; plug each into a computer; each reaches the other side's files, end to end encrypted.
+
+    ':path' names the other side, a plain path this computer. Exit codes: docs/how-to/exit-codes.md.
+    """
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run one command and exit with its documented code."""
+    from gimmal.frontends.cli.output import finish, report_error
+
+    try:
+        gimmal.main(args=arguments, prog_name="gimmal", standalone_mode=False)
+    except click.exceptions.Exit as exc:
+        finish(exc.exit_code)
+    except (click.ClickException, click.Abort, Exception) as exc:
+        finish(report_error(exc))
+    except KeyboardInterrupt as exc:
+        finish(report_error(exc))
+    finish(0)
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:])

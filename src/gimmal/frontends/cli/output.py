@@ -1,0 +1,115 @@
+"""What every command says and how it ends: data to stdout, talk to stderr, ``error:`` then ``hint:``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from gimmal.base.errors import ExitCode, GimmalError, PartlyDone
+
+_json_wanted = False
+
+
+def want_json(wanted: bool) -> None:
+    """Print the errors of this run as JSON too."""
+    global _json_wanted
+    _json_wanted = wanted
+
+
+def print_json(value: object) -> None:
+    """One JSON value on a line of stdout."""
+    import msgspec
+
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """One line of talk to stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def report_error(error: BaseException) -> int:
+    """Print an error and return the exit code it documents."""
+    if isinstance(error, GimmalError):
+        return _report(error)
+    if isinstance(error, click.UsageError):
+        message = error.format_message()
+        path = error.ctx.command_path if error.ctx is not None else "gimmal"
+        return _print(_lower(message), f"`{path} --help` shows what is possible", ExitCode.USAGE)
+    if isinstance(error, click.ClickException):
+        return _print(_lower(error.format_message()), "", ExitCode.USAGE)
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return _print("interrupted", "run the command again to continue", ExitCode.INTERRUPTED)
+    if isinstance(error, BrokenPipeError):
+        # Whoever read our output has gone; that is no failure of ours, and nothing can be said to them.
+        with contextlib.suppress(OSError):
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives as long as the process
+        return int(ExitCode.OK)
+    import traceback
+
+    traceback.print_exception(error, file=sys.stderr)
+    return _print(
+        "gimmal failed by a mistake of its own", "please report the lines above; they hold no secret", ExitCode.INTERNAL
+    )
+
+
+def _report(error: GimmalError) -> int:
+    failures: tuple[tuple[str, str], ...] = error.failures if isinstance(error, PartlyDone) else ()
+    if not _json_wanted:
+        for name, reason in failures:
+            say(f"failed: {name}: {reason}")
+    return _print(error.message, error.hint, error.exit_code, failures)
+
+
+def _print(message: str, hint: str, code: ExitCode, failures: tuple[tuple[str, str], ...] = ()) -> int:
+    if _json_wanted:
+        value: dict[str, Any] = {"error": message, "hint": hint, "exit_code": int(code)}
+        if failures:
+            value["failures"] = [{"name": name, "reason": reason} for name, reason in failures]
+        with contextlib.suppress(BrokenPipeError):
+            print_json(value)
+    say(f"error: {message}")
+    if hint:
+        say(f"hint: {hint}")
+    return int(code)
+
+
+def finish(code: int) -> NoReturn:
+    """End the process now, without waiting for threads that a disk may block."""
+    with contextlib.suppress(BrokenPipeError, ValueError, OSError):
+        sys.stdout.flush()
+    with contextlib.suppress(BrokenPipeError, ValueError, OSError):
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _lower(message: str) -> str:
+    return (message[:1].lower() + message[1:]).rstrip(".")
+
+
+def human_size(size: int) -> str:
+    """A number of bytes as a person reads it, in powers of 1,000 as disks are sold."""
+    if size < 1000:
+        return f"{size} B"
+    value = float(size)
+    for unit in ("kB", "MB", "GB", "TB", "PB"):
+        value /= 1000
+        if value < 999.5:
+            return f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
+    return f"{value:.0f} EB"
+
+
+def local_time(nanoseconds: int) -> str:
+    """A time of change in local time, to the minute; a wild one as a question mark."""
+    import datetime
+
+    try:
+        moment = datetime.datetime.fromtimestamp(nanoseconds // 1_000_000_000).astimezone()
+    except (OverflowError, OSError, ValueError):
+        return "?"
+    return moment.strftime("%Y-%m-%d %H:%M")

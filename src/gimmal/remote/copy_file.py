@@ -1,0 +1,140 @@
+"""Copying one file block by block: part file, verified blocks, commit (docs/spec/protocol.md, section 6)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+from gimmal.base.errors import GimmalError, RemoteError
+from gimmal.base.primitives import blake3_digest
+from gimmal.protocol.digest import block_count, block_length, file_digest
+from gimmal.protocol.limits import BLOCK_SIZE
+from gimmal.protocol.messages import Attributes, Commit, OpenPart, Replace, Version
+from gimmal.remote.files import Block, Files, version_of
+from gimmal.remote.progress import Progress
+
+BLOCKS_AT_ONCE = 5
+"""Blocks of all files of one copy that are under way at a time; what bounds its memory."""
+
+
+@dataclass(frozen=True)
+class FileJob:
+    """One file to copy.
+
+    Attributes:
+        source_path, target_path: wire paths on their sides.
+        attributes: of the source.
+        replace, expected: what may happen to a file already under the target path.
+    """
+
+    source_path: str
+    target_path: str
+    attributes: Attributes
+    replace: Replace
+    expected: Version | None = None
+
+
+class FileCopier:
+    """Copies single files from one tree to another.
+
+    Args:
+        source, target: the trees.
+        progress: what is counted.
+    """
+
+    def __init__(self, source: Files, target: Files, progress: Progress) -> None:
+        self._source = source
+        self._target = target
+        self._progress = progress
+        self._blocks = asyncio.Semaphore(BLOCKS_AT_ONCE)
+
+    async def copy(self, job: FileJob) -> None:
+        """Copy one file, continuing a part file of the same version of the source.
+
+        Raises:
+            RemoteError: ``changed`` where the source is another file than ``job.attributes`` says; what either
+                side says otherwise.
+            Interrupted: the part file stays; copying again continues it.
+        """
+        size = job.attributes.size
+        opened = await self._target.open_part(
+            OpenPart(job.target_path, size, fingerprint(job), job.replace, job.expected)
+        )
+        digests = [bytes(digest) for digest in opened.blocks]
+        if len(digests) != block_count(size):
+            digests = [b""] * block_count(size)
+        there = sum(block_length(size, index) for index, digest in enumerate(digests) if digest)
+        self._progress.resumed_bytes += there
+        self._progress.did_bytes(there)
+        committed = False
+        counted = there
+        try:
+            counted += await self._copy_blocks(job, opened.part, digests)
+            commit = Commit(
+                opened.part, file_digest(size, digests), job.attributes.mtime_ns, job.attributes.mode & 0o777
+            )
+            await self._target.commit(commit, job.target_path)
+            committed = True
+        except RemoteError as exc:
+            self._progress.bytes -= counted
+            await self._give_up(opened.part, exc)
+            raise
+        if committed:
+            self._progress.did_file()
+
+    async def _copy_blocks(self, job: FileJob, part: int, digests: list[bytes]) -> int:
+        missing = [index for index, digest in enumerate(digests) if not digest]
+        done = 0
+
+        async def copy_block(index: int) -> None:
+            nonlocal done
+            length = block_length(job.attributes.size, index)
+            try:
+                digests[index] = await self._copy_block(job, part, index * BLOCK_SIZE, length)
+            finally:
+                self._blocks.release()
+            done += length
+            self._progress.did_bytes(length)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for index in missing:
+                    await self._blocks.acquire()
+                    group.create_task(copy_block(index))
+        except BaseExceptionGroup as exc:
+            raise first_of(exc) from None
+        return done
+
+    async def _copy_block(self, job: FileJob, part: int, offset: int, length: int) -> bytes:
+        version = version_of(job.attributes)
+
+        async def load() -> Block:
+            block = await self._source.read_block(job.source_path, offset, length, version)
+            if block.length != length:
+                self._source.release(block)
+                raise RemoteError("changed", "the file changed while it was copied", "copy it again")
+            return block
+
+        return await self._target.write_block(part, offset, length, load)
+
+    async def _give_up(self, part: int, cause: RemoteError) -> None:
+        # A part file is worth keeping only where the same source can continue it.
+        with contextlib.suppress(GimmalError):
+            await self._target.discard(part, remove=cause.code not in ("no_space", "input_output"))
+
+
+def fingerprint(job: FileJob) -> bytes:
+    """16 bytes that are the same for the same version of the same source."""
+    attributes = job.attributes
+    numbers = f"{attributes.identity}.{attributes.size}.{attributes.mtime_ns}"
+    return blake3_digest(job.source_path.encode(), b"\0", numbers.encode())[:16]
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error to raise for a group: the first that is no consequence of the others."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            return first_of(error)
+        return error
+    return group

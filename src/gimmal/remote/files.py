@@ -1,0 +1,202 @@
+"""One tree of files, here or on the other side, behind the same questions (docs/spec/protocol.md, section 5)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from gimmal.base.display import displayable
+from gimmal.base.errors import ProtocolViolation
+from gimmal.protocol.codes import error_of_code
+from gimmal.protocol.limits import CALL_SECONDS
+from gimmal.protocol.messages import (
+    Answer,
+    Attributes,
+    BundleFile,
+    BundleItem,
+    BundleWritten,
+    Commit,
+    Copy,
+    Discard,
+    Done,
+    Entry,
+    Failed,
+    FolderTimes,
+    Found,
+    List,
+    MakeDirectories,
+    OpenPart,
+    Page,
+    PartOpened,
+    RemoveMany,
+    Rename,
+    Replace,
+    Request,
+    Results,
+    Room,
+    SetAttributes,
+    Stat,
+    StatFileSystem,
+    Tree,
+    Version,
+    WriteBundle,
+)
+from gimmal.transport.exchange import Piece
+
+AnswerT = TypeVar("AnswerT")
+
+
+@dataclass(slots=True)
+class Block:
+    """Bytes of a file in memory, in the buffers they arrived in, and the BLAKE3 digest their reader computed."""
+
+    pieces: list[Piece]
+    length: int
+    digest: bytes
+
+
+@dataclass(slots=True)
+class Bundle:
+    """Several small files in memory; ``release`` gives their buffer back."""
+
+    items: list[BundleItem]
+    contents: list[memoryview]
+    release: Callable[[], None]
+
+
+def version_of(attributes: Attributes) -> Version:
+    """The version that attributes describe."""
+    return Version(attributes.identity, attributes.size, attributes.mtime_ns)
+
+
+class Files(ABC):
+    """One tree of files. Paths are wire paths: ``share/component``.
+
+    Every method raises RemoteError with the code of the protocol where the side that holds the files says no, and
+    UnreachableError where it cannot be asked.
+    """
+
+    @abstractmethod
+    async def ask(self, request: Request, deadline: float | None = CALL_SECONDS) -> Answer:
+        """Put one question; ``deadline`` in seconds, None for one that may take any time."""
+
+    @abstractmethod
+    async def read_block(self, path: str, offset: int, length: int, version: Version | None) -> Block:
+        """At most ``length`` bytes (at most a block) from ``offset``; the caller releases the block."""
+
+    @abstractmethod
+    async def write_block(self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]]) -> bytes:
+        """Write one block of a part file; returns its digest.
+
+        Args:
+            part: number of the open part file.
+            offset, length: of the block.
+            load: brings the bytes; called again where they have to be sent again.
+        """
+
+    @abstractmethod
+    async def read_bundle(self, folder: str, names: list[str]) -> Bundle:
+        """Several small files whole, in the order of ``names``; the caller releases the bundle."""
+
+    @abstractmethod
+    async def write_bundle(
+        self, request: WriteBundle, files: list[BundleFile], contents: Sequence[memoryview]
+    ) -> list[int]:
+        """Write several small files; returns a code for each, 0 where it stands."""
+
+    @abstractmethod
+    def release(self, block: Block) -> None:
+        """Give back the buffers of a block."""
+
+    async def stat(self, path: str) -> Attributes:
+        """Attributes of one path."""
+        return expect(await self.ask(Stat(path)), Found, path).attributes
+
+    async def entries(self, path: str) -> AsyncIterator[list[Entry]]:
+        """Entries of a folder, page by page."""
+        cursor = 0
+        while True:
+            page = expect(await self.ask(List(path, cursor)), Page, path)
+            yield page.entries
+            cursor = page.cursor
+            if not cursor:
+                return
+
+    async def tree(self, path: str) -> AsyncIterator[Page]:
+        """Everything below a folder, page by page, folders before what they hold."""
+        cursor = 0
+        while True:
+            page = expect(await self.ask(Tree(path, cursor)), Page, path)
+            yield page
+            cursor = page.cursor
+            if not cursor:
+                return
+
+    async def room(self, path: str) -> Room:
+        """Room on the disk that holds a path."""
+        return expect(await self.ask(StatFileSystem(path)), Room, path)
+
+    async def make_directories(
+        self, paths: list[str], *, parents: bool = False, exist_ok: bool = False, mode: int | None = None
+    ) -> list[int]:
+        """Make folders in order; a code for each."""
+        request = MakeDirectories(paths, parents, exist_ok, mode)
+        return _codes(expect(await self.ask(request), Results, "").codes, len(paths))
+
+    async def remove_many(self, paths: list[str]) -> list[int]:
+        """Remove files and empty folders in order; a code for each."""
+        return _codes(expect(await self.ask(RemoveMany(paths)), Results, "").codes, len(paths))
+
+    async def set_attributes(self, items: list[FolderTimes]) -> list[int]:
+        """Set times and modes in order; a code for each."""
+        return _codes(expect(await self.ask(SetAttributes(items)), Results, "").codes, len(items))
+
+    async def rename(self, source: str, target: str, replace: Replace) -> None:
+        """Move within one share."""
+        expect(await self.ask(Rename(source, target, replace)), Done, target)
+
+    async def copy(self, source: str, target: str, replace: Replace) -> Attributes:
+        """Copy one file without moving its bytes to the other side."""
+        return expect(await self.ask(Copy(source, target, replace), None), Found, target).attributes
+
+    async def open_part(self, request: OpenPart) -> PartOpened:
+        """Begin or continue a part file; re-checking what is there may take as long as reading it."""
+        return expect(await self.ask(request, None), PartOpened, request.path)
+
+    async def commit(self, request: Commit, path: str) -> Attributes:
+        """Give a complete part file its final name; the disk may take its time to make it durable."""
+        return expect(await self.ask(request, None), Found, path).attributes
+
+    async def discard(self, part: int, *, remove: bool) -> None:
+        """Give up a part file."""
+        expect(await self.ask(Discard(part, remove)), Done, "")
+
+
+def expect(answer: Answer, kind: type[AnswerT], path: str) -> AnswerT:
+    """The answer as the type that was due.
+
+    Raises:
+        RemoteError: the answer is Failed.
+        ProtocolViolation: it is something else.
+    """
+    if isinstance(answer, kind):
+        return answer
+    if isinstance(answer, Failed):
+        raise error_of_code(answer.code, shown(path))
+    raise ProtocolViolation("the other side gave an answer to another question", "update gimmal on both sides")
+
+
+def shown(path: str) -> str:
+    """A wire path as a person reads it: with the colon of the other side, escaped."""
+    return displayable(":" + path)
+
+
+def _codes(codes: list[int], count: int) -> list[int]:
+    if len(codes) != count:
+        raise ProtocolViolation("the other side answered for another number of items than asked")
+    return codes
+
+
+__all__ = ["Block", "Bundle", "BundleWritten", "Files", "expect", "shown", "version_of"]

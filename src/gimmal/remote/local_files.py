@@ -1,0 +1,139 @@
+"""This computer's files behind the same questions as the other side's.
+
+The share room does the work, so that what this side writes is placed, verified, resumed and named by the same rules
+as what the other side writes (docs/decisions/0041-one-engine-two-ends.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from gimmal.base.primitives import new_blake3
+from gimmal.base.workers import Workers
+from gimmal.protocol.codec import decode_bundle_items
+from gimmal.protocol.codes import Code, error_of_code
+from gimmal.protocol.limits import BODY_MAX, CALL_SECONDS
+from gimmal.protocol.messages import (
+    Answer,
+    BundleFile,
+    Done,
+    Failed,
+    Read,
+    ReadBundle,
+    Request,
+    Version,
+    Write,
+    WriteBundle,
+)
+from gimmal.remote.files import Block, Bundle, Files, expect
+from gimmal.share.service import ShareSession
+from gimmal.transport.buffers import BufferPool
+from gimmal.transport.exchange import Piece
+
+
+class LocalFiles(Files):
+    """Files of this computer.
+
+    Args:
+        share: the share room's session over the folders concerned.
+        pool: record buffers, shared with the session the bytes go to or come from.
+        workers: threads.
+    """
+
+    def __init__(self, share: ShareSession, pool: BufferPool, workers: Workers) -> None:
+        self._share = share
+        self._pool = pool
+        self._workers = workers
+
+    async def ask(self, request: Request, deadline: float | None = CALL_SECONDS) -> Answer:
+        """See Files; a disk of this computer has no deadline."""
+        return await self._workers.call(self._share.answer, request)
+
+    async def read_block(self, path: str, offset: int, length: int, version: Version | None) -> Block:
+        """See Files."""
+        loaded = await self._workers.bulk(self._load, Read(path, offset, length, version))
+        if isinstance(loaded, Failed):
+            raise error_of_code(loaded.code, "")
+        return loaded
+
+    def _load(self, request: Read) -> Block | Failed:
+        opened = self._share.open_range(request)
+        if isinstance(opened, Failed):
+            return opened
+        hasher = new_blake3()
+        block = Block([], 0, b"")
+        failed: Code | None = None
+        try:
+            while block.length < opened.length:
+                buffer = self._pool.take()
+                want = min(BODY_MAX, opened.length - block.length)
+                got = 0
+                while got < want and (count := opened.read_into(buffer.body[got:want], block.length + got)):
+                    got += count
+                body = buffer.body[:got]
+                hasher.update(body)
+                block.pieces.append(Piece(body, buffer))
+                block.length += got
+                if got < want:
+                    break
+            failed = opened.check()
+        except OSError:
+            failed = Code.INPUT_OUTPUT
+        finally:
+            opened.close()
+        if failed is not None:
+            self.release(block)
+            return Failed(failed)
+        block.digest = hasher.digest()
+        return block
+
+    async def write_block(self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]]) -> bytes:
+        """See Files."""
+        block = await load()
+        try:
+            answer = await self._workers.bulk(self._write, Write(part, offset, length), block)
+            expect(answer, Done, "")
+            return block.digest
+        finally:
+            self.release(block)
+
+    def _write(self, request: Write, block: Block) -> Answer:
+        if block.length != request.length:
+            return Failed(Code.CHANGED)
+        writer = self._share.begin_write(request)
+        if isinstance(writer, Failed):
+            return writer
+        answer: Answer | None = None
+        try:
+            writer.write([piece.body for piece in block.pieces], 0)
+            answer = writer.finish(block.digest)
+        finally:
+            if answer is None:
+                writer.abandon()
+        return answer
+
+    async def read_bundle(self, folder: str, names: list[str]) -> Bundle:
+        """See Files."""
+        header, contents = await self._workers.bulk(self._share.read_bundle, ReadBundle(folder, names))
+        return Bundle(decode_bundle_items(header), [memoryview(content) for content in contents], _nothing)
+
+    async def write_bundle(
+        self, request: WriteBundle, files: list[BundleFile], contents: Sequence[memoryview]
+    ) -> list[int]:
+        """See Files."""
+        written = await self._workers.bulk(self._share.write_bundle, request, files, list(contents))
+        if isinstance(written, Failed):
+            raise error_of_code(written.code, "")
+        return written.codes
+
+    def release(self, block: Block) -> None:
+        """See Files."""
+        for piece in block.pieces:
+            if piece.owner is not None:
+                self._pool.give(piece.owner)
+                piece.owner = None
+        block.pieces = []
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,79 @@
+"""What a copy has done so far, for whoever shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+FAILURES_MAX = 1000
+"""Failed items that are listed by name; all are counted."""
+
+
+@dataclass
+class Progress:
+    """Counters of one copy.
+
+    Attributes:
+        files, bytes: done, verified and under their final names (bytes also while a large file is under way).
+        total_files, total_bytes: known so far; final once ``walked``.
+        resumed_bytes: bytes that were there already and verified, so not sent again.
+        skipped: files already there with the same size and time.
+        left_out: entries that are neither files nor folders, by displayable name.
+        failures: displayable name and reason.
+        failed: how many failed in all.
+        current: displayable name of what was last begun.
+        changed: called after each change, often; must be quick.
+    """
+
+    files: int = 0
+    folders: int = 0
+    bytes: int = 0
+    total_files: int = 0
+    total_bytes: int = 0
+    resumed_bytes: int = 0
+    skipped: int = 0
+    walked: bool = False
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    mapped: list[str] = field(default_factory=list)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    failed: int = 0
+    current: str = ""
+    changed: Callable[[Progress], None] | None = None
+
+    def found(self, size: int) -> None:
+        """A file to copy was met."""
+        self.total_files += 1
+        self.total_bytes += size
+        self.tell()
+
+    def did_bytes(self, count: int) -> None:
+        """Bytes arrived and were verified."""
+        self.bytes += count
+        self.tell()
+
+    def did_file(self) -> None:
+        """A file stands under its final name."""
+        self.files += 1
+        self.tell()
+
+    def skip(self, size: int) -> None:
+        """A file is already there."""
+        self.skipped += 1
+        self.tell()
+
+    def fail(self, name: str, reason: str) -> None:
+        """An item could not be copied."""
+        self.failed += 1
+        if len(self.failures) < FAILURES_MAX:
+            self.failures.append((name, reason))
+        self.tell()
+
+    def leave_out(self, name: str, reason: str) -> None:
+        """An entry is of a kind that is not copied."""
+        if len(self.left_out) < FAILURES_MAX:
+            self.left_out.append((name, reason))
+
+    def tell(self) -> None:
+        """Let the watcher know."""
+        if self.changed is not None:
+            self.changed(self)

@@ -1,0 +1,131 @@
+"""The other side's files, through a session."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from gimmal.base.errors import ProtocolViolation
+from gimmal.protocol.codec import encode, split_bundle_items
+from gimmal.protocol.kinds import RecordKind
+from gimmal.protocol.limits import CALL_SECONDS
+from gimmal.protocol.messages import (
+    Answer,
+    BundleFile,
+    BundleWritten,
+    Done,
+    Read,
+    ReadBundle,
+    Request,
+    StreamEnd,
+    Version,
+    Write,
+    WriteBundle,
+)
+from gimmal.remote.files import Block, Bundle, Files, expect
+from gimmal.transport.exchange import AnswerSink, BundleSink, RangeSink
+from gimmal.transport.link import Link
+from gimmal.transport.session import Session
+
+
+class RemoteFiles(Files):
+    """Files of the other side.
+
+    Args:
+        session: what the questions go through.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._pool = session.pool
+
+    async def ask(self, request: Request, deadline: float | None = CALL_SECONDS) -> Answer:
+        """See Files."""
+        return await self.session.call(request, deadline=deadline)
+
+    async def read_block(self, path: str, offset: int, length: int, version: Version | None) -> Block:
+        """See Files."""
+
+        def make_sink(done: asyncio.Future[None]) -> RangeSink:
+            return RangeSink(done, self._pool, offset, length)
+
+        sink = await self.session.exchange(Read(path, offset, length, version), make_sink, bulk=True)
+        if sink.answer is not None:
+            sink.give_back()
+            expect(sink.answer, Block, path)
+        return Block(sink.pieces, sink.received, sink.digest)
+
+    async def write_block(self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]]) -> bytes:
+        """See Files."""
+        digest = b""
+
+        async def send(link: Link, number: int) -> None:
+            nonlocal digest
+            block = await load()
+            digest = block.digest
+            at = offset
+            try:
+                while block.pieces:
+                    piece = block.pieces.pop(0)
+                    size = len(piece.body)
+                    if piece.owner is None:
+                        await link.writable()
+                        link.post(RecordKind.DATA, number, at, piece.body)
+                    else:
+                        await link.send_buffer(RecordKind.DATA, number, at, piece.owner, size)
+                    at += size
+            finally:
+                self.release(block)
+            link.post(RecordKind.END, number, at - offset, encode(StreamEnd(block.digest)))
+
+        sink = await self.session.exchange(Write(part, offset, length), AnswerSink, send_more=send, bulk=True)
+        assert sink.answer is not None
+        expect(sink.answer, Done, "")
+        return digest
+
+    async def read_bundle(self, folder: str, names: list[str]) -> Bundle:
+        """See Files."""
+        sink = await self.session.exchange(ReadBundle(folder, names), BundleSink, bulk=True)
+        if sink.answer is not None:
+            expect(sink.answer, Bundle, folder)
+        piece = sink.piece
+        assert piece is not None
+        items, contents = split_bundle_items(piece.body, sink.header_length)
+        if len(items) != len(names):
+            raise ProtocolViolation("the other side bundled another number of files than asked")
+
+        def release() -> None:
+            if piece.owner is not None:
+                self._pool.give(piece.owner)
+                piece.owner = None
+
+        return Bundle(items, contents, release)
+
+    async def write_bundle(
+        self, request: WriteBundle, files: list[BundleFile], contents: Sequence[memoryview]
+    ) -> list[int]:
+        """See Files."""
+        header = encode(files)
+
+        async def send(link: Link, number: int) -> None:
+            buffer = self._pool.take()
+            at = len(header)
+            buffer.body[:at] = header
+            for content in contents:
+                buffer.body[at : at + len(content)] = content
+                at += len(content)
+            await link.send_buffer(RecordKind.BUNDLE, number, len(header), buffer, at)
+
+        sink = await self.session.exchange(request, AnswerSink, send_more=send, bulk=True)
+        assert sink.answer is not None
+        codes = expect(sink.answer, BundleWritten, request.folder).codes
+        if len(codes) != len(files):
+            raise ProtocolViolation("the other side answered for another number of files than sent")
+        return codes
+
+    def release(self, block: Block) -> None:
+        """See Files."""
+        for piece in block.pieces:
+            if piece.owner is not None:
+                self._pool.give(piece.owner)
+        block.pieces = []
