@@ -44,6 +44,12 @@ class Tasks:
         task.add_done_callback(self._done)
         return task
 
+    def cancel(self) -> None:
+        """Cancel what still runs without waiting for it; nothing more can be started."""
+        self._closed = True
+        for task in list(self._tasks):
+            task.cancel()
+
     async def close(self, deadline: float = 5.0) -> None:
         """Cancel what still runs and wait for it.
 

@@ -54,6 +54,8 @@ class PathKind(Enum):
     DIRECT = "direct"
     PUNCHED = "punched"
     RELAYED = "relayed"
+    LOCAL = "local"
+    """Not a path to the other side: between a command and the agent on the same computer."""
 
 
 @dataclass(slots=True)
@@ -82,6 +84,18 @@ class Receiver(Protocol):
         """The link is over; ``cause`` is None after LEAVE or CLOSE. Called exactly once."""
 
 
+class Cipher(Protocol):
+    """What seals and opens the records of a link: LinkCipher, or PlainCipher inside one computer."""
+
+    def seal_into(
+        self, kind: int, stream: int, offset: int, plaintext: memoryview, body_length: int, out: memoryview
+    ) -> int: ...
+    def seal(self, kind: int, stream: int, offset: int, body: bytes | memoryview) -> bytes: ...
+    def check_length(self, prefix: memoryview) -> int: ...
+    def open_into(self, prefix: memoryview, ciphertext: memoryview, out: memoryview) -> tuple[int, int, int, int]: ...
+    def close(self) -> None: ...
+
+
 class Link:
     """A sealed connection.
 
@@ -89,6 +103,7 @@ class Link:
         connection: connected, non-blocking socket; the link owns it from now on.
         cipher: sealing and opening state from the handshake.
         dialler: whether this side dialled.
+        greeted: HELLO and JOIN are not used on this link (inside one computer).
         path: how the connection travels.
         pool: where record buffers come from.
 
@@ -98,11 +113,12 @@ class Link:
     def __init__(
         self,
         connection: socket.socket,
-        cipher: LinkCipher,
+        cipher: Cipher,
         *,
         dialler: bool,
         path: PathKind,
         pool: BufferPool,
+        greeted: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = connection
@@ -110,6 +126,8 @@ class Link:
         self._cipher = cipher
         self._pool = pool
         self._order = LinkOrder(from_dialler=not dialler)
+        if greeted:
+            self._order.phase = Phase.OPEN
         self._receiver: Receiver | None = None
         self._buffer = pool.take()
         self._at = 0
@@ -122,6 +140,7 @@ class Link:
         self._writing = False
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._held: deque[tuple[RecordKind, int, int, bytes]] = deque()
+        self._renewing: LinkCipher | None = None
         self._renewed: asyncio.Future[None] | None = None
         self._material: Callable[[], RenewalMaterial] | None = None
         self._ending = False
@@ -371,32 +390,33 @@ class Link:
             keys: of the session root.
             material: the half's keys for one renewal; raises HalfGone where the half is not there.
         """
+        assert isinstance(self._cipher, LinkCipher)
         self._material = material
+        self._renewing = self._cipher
         self._cipher.enable_renewal(version, pair_id, side, keys, self._loop.time())
 
     def _must_hold(self) -> bool:
         """Start a renewal that is due; True while nothing else may be sent."""
-        now = self._loop.time()
-        if self._material is None:
+        cipher, now = self._renewing, self._loop.time()
+        if cipher is None or self._material is None:
             return False
-        if self._cipher.renewal_due(now):
+        if cipher.renewal_due(now):
             try:
-                self._append(memoryview(self._cipher.start_renewal(self._material())), None)
+                self._append(memoryview(cipher.start_renewal(self._material())), None)
             except GimmalError as exc:
                 self.fail(exc)
-        return self._cipher.must_hold(now)
+        return cipher.must_hold(now)
 
     def _continue_renewal(self) -> None:
-        owes = self._cipher.owes
-        if owes is None:
-            pass
-        elif owes == RecordKind.RENEW_ANSWER:
-            assert self._material is not None
-            sealed = self._cipher.answer_renewal(self._material(), self._loop.time())
-            self._append(memoryview(sealed), None)
-        else:
-            self._append(memoryview(self._cipher.finish_renewal(self._loop.time())), None)
-        if not self._cipher.must_hold(self._loop.time()):
+        cipher, now = self._renewing, self._loop.time()
+        if cipher is None or self._material is None:
+            raise ProtocolViolation("the other side renews keys where there are none")
+        owes = cipher.owes
+        if owes == RecordKind.RENEW_ANSWER:
+            self._append(memoryview(cipher.answer_renewal(self._material(), now)), None)
+        elif owes == RecordKind.RENEW_DONE:
+            self._append(memoryview(cipher.finish_renewal(now)), None)
+        if not cipher.must_hold(now):
             if self._renewed is not None:
                 self._renewed.set_result(None)
                 self._renewed = None

@@ -112,6 +112,14 @@ class RelayClient:
             self._lose(failure)
             raise failure from None
 
+    async def welcomed(self) -> Welcome:
+        """What the relay knew of the peer when it let this connection in; waits for it.
+
+        Raises:
+            RelayError: the connection ended before.
+        """
+        return await asyncio.shield(self._welcome)
+
     async def request_link(self, deadline: float) -> socket.socket:
         """A link to the peer's answerer: a connected, non-blocking socket behind its ticket.
 

@@ -1,0 +1,44 @@
+"""A relay as a command uses it: connected when first asked, for links and for what the other side left there."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from gimmal.transport.relay_client import RelayClient
+
+CONNECT_SECONDS = 8.0
+
+
+class AskingRelay:
+    """See dial.RelaySource.
+
+    Args:
+        make_client: makes a client in the role ``asks``, not yet connected.
+    """
+
+    def __init__(self, make_client: Callable[[], RelayClient]) -> None:
+        self._make_client = make_client
+        self._client: RelayClient | None = None
+
+    async def link(self, deadline: float) -> socket.socket:
+        """See dial.RelaySource."""
+        client = self._client
+        if client is not None and not client.closed.done():
+            return await client.request_link(deadline)
+        self._client = client = self._make_client()
+        return await client.dial_link(deadline)
+
+    async def candidates(self) -> bytes:
+        """See dial.RelaySource."""
+        client = self._client
+        if client is None or client.closed.done():
+            self._client = client = self._make_client()
+            await client.connect(CONNECT_SECONDS)
+        await client.welcomed()
+        return client.peer_candidates
+
+    async def close(self) -> None:
+        """Leave the relay; links live on."""
+        if self._client is not None:
+            await self._client.close()
