@@ -228,6 +228,12 @@ class TestGate:
         with pytest.raises(ProtocolViolation):
             parse_hello(bytes(size))
 
+    @pytest.mark.parametrize("wrong", [(15, 8, 48), (17, 8, 48), (16, 7, 48), (16, 9, 48), (16, 8, 47)])
+    def test_parts_of_a_wrong_size_are_our_own_bug(self, wrong: tuple[int, int, int]) -> None:
+        pair_id, key_id, noise = (bytes(size) for size in wrong)
+        with pytest.raises(ValueError, match="wrong size"):
+            build_hello(1, pair_id, key_id, bytes(32), noise)
+
     @given(st.binary(min_size=89, max_size=89))
     def test_parsing_loses_nothing(self, message: bytes) -> None:
         assert parse_hello(message).to_bytes() == message

@@ -23,6 +23,6 @@ def test_the_ephemeral_alone_makes_the_repeat() -> None:
     hello = parse_hello(a.dial().hello)
     recent = RecentHellos(5)
     assert recent.admit(hello)
-    again = parse_hello(bytes([2]) + hello.to_bytes()[1:-1] + b"x")
+    again = parse_hello(bytes([2]) + hello.to_bytes()[1:73] + bytes(16))
     assert again.ephemeral == hello.ephemeral
     assert not recent.admit(again)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gimmal.base.errors import AuthenticationFailed, InternalError, PeerError, ProtocolViolation
 from gimmal.noise.link_cipher import RENEW, RENEW_ANSWER, RENEW_DONE, LinkCipher
-from gimmal.noise.renewal import HOLD_AFTER, RENEW_AFTER, RenewalState
+from gimmal.noise.renewal import HOLD_AFTER, RENEW_AFTER, Renewal, RenewalState
 from tests.figures import figure
 from tests.noise.pairs import Party, connected, fixed, flipped, open_record, parties
 
@@ -207,13 +207,46 @@ class TestRules:
 
     def test_the_old_keys_open_nothing_afterwards(self) -> None:
         link = Link()
-        old = link.a.cipher._sealer
+        old = [(end.cipher._sealer, end.cipher._opener) for end in link.ends]
         link.now = RENEW_AFTER
         link.a.send_data(link.now)
         link.settle()
-        assert old.closed
+        assert all(sealer.closed and opener.closed for sealer, opener in old)
         with pytest.raises(AuthenticationFailed):
-            old.seal(DATA, 0, 0, b"")
+            old[0][0].seal(DATA, 0, 0, b"")
+
+    def test_numbers_of_the_specification(self) -> None:
+        assert (RENEW, RENEW_ANSWER, RENEW_DONE) == (0x0B, 0x0C, 0x0D)
+        assert (RENEW_AFTER, HOLD_AFTER) == (900.0, 960.0)
+
+    def test_each_renewal_is_bound_to_the_one_before(self) -> None:
+        link = Link()
+        for end in link.ends:
+            link.now += RENEW_AFTER
+            before = end.cipher._renewal
+            assert before is not None
+            first = before._handshake_hash
+            end.send_data(link.now)
+            link.settle()
+            hashes = {each.cipher._renewal._handshake_hash for each in link.ends if each.cipher._renewal}
+            assert len(hashes) == 1 and first not in hashes
+            material = end.party.material()
+            fresh = Renewal(1, end.party.pair_id, end.party.side, end.party.keys, hashes.pop(), 0.0)
+            assert before.start(material) == fresh.start(material)
+            before._state = RenewalState.IDLE
+
+    def test_closing_forgets_everything(self) -> None:
+        link = Link()
+        link.now = RENEW_AFTER
+        link.a.send_data(link.now)
+        link.deliver(1)
+        link.b.pay(link.now)
+        cipher = link.b.cipher
+        assert cipher._next_key is not None
+        cipher.close()
+        assert cipher._next_key is None and cipher._renewal is None
+        assert cipher._sealer.closed and cipher._opener.closed
+        assert cipher.owes is None and not cipher.renewal_due(1e9)
 
     def test_side_a_stays_on_a_collision(self) -> None:
         link = Link()

@@ -101,20 +101,19 @@ class Renewal:
         self._state = RenewalState.STARTED
         return body
 
-    def receive_renew(self, body: bytes) -> bool:
-        """Take RENEW of the other side; return whether an answer is owed (not if ours stays)."""
+    def receive_renew(self, body: bytes) -> None:
+        """Take RENEW of the other side; an answer is then owed, unless ours stays."""
         if len(body) != NOISE_SIZE:
             raise _violation()
         if self._state is RenewalState.STARTED and not self._crossed and self._side == b"a":
             self._crossed = True
-            return False
+            return
         if self._state is RenewalState.STARTED and self._side == b"b":
             self._handshake = None
         elif self._state is not RenewalState.IDLE:
             raise _violation()
         self._peer_message = body
         self._state = RenewalState.OWES_ANSWER
-        return True
 
     def answer(self, material: RenewalMaterial, now: float) -> tuple[bytes, ChannelSecrets]:
         """Return the body of RENEW_ANSWER and the new secrets; raises AuthenticationFailed."""
