@@ -22,8 +22,11 @@ BUNDLE_ITEMS_MAX = 1024
 PAGE_BYTES_MAX = 768 * 1024
 """Encoded bytes after which a listing page or tree part is closed."""
 
+PAGE_ITEMS_MAX = 1 << 16
+"""Entries, and failures, in one listing page or tree part; its bytes run out long before."""
+
 REMOVE_MANY_MAX = 1024
-"""Paths in one RemoveMany or MakeDirectories request."""
+"""Paths in one RemoveMany, MakeDirectories or SetAttributes request."""
 
 LINKS_MAX = 16
 """Links one session may have at a time."""
@@ -39,6 +42,9 @@ CURSORS_MAX = 64
 
 PARTS_MAX = 64
 """Part files one session may hold open on the answering side."""
+
+PART_BLOCKS_MAX = 24_576
+"""Block digests in one PartOpened (96 GiB of file); more are asked for with ``OpenPart.first``."""
 
 SESSION_KEPT_SECONDS = 300.0
 """How long a session without links is kept."""

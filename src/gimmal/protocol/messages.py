@@ -17,9 +17,11 @@ from msgspec import Meta, Struct
 
 from gimmal.protocol.limits import (
     BLOCK_SIZE,
+    PART_BLOCKS_MAX,
     BUNDLE_ITEMS_MAX,
     DIGEST_SIZE,
     FILE_SIZE_MAX,
+    PAGE_ITEMS_MAX,
     REMOVE_MANY_MAX,
 )
 
@@ -27,6 +29,8 @@ Path = Annotated[str, Meta(max_length=4096)]
 Size = Annotated[int, Meta(ge=0, le=FILE_SIZE_MAX)]
 Nanoseconds = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 Mode = Annotated[int, Meta(ge=0, le=0o7777)]
+Identity = Annotated[int, Meta(ge=0)]
+"""msgpack itself has no integer above 2^64 - 1."""
 Digest = Annotated[bytes, Meta(min_length=DIGEST_SIZE, max_length=DIGEST_SIZE)]
 Counter = Annotated[int, Meta(ge=0, le=(1 << 32) - 1)]
 Text = Annotated[str, Meta(max_length=256)]
@@ -59,7 +63,7 @@ class Attributes(Struct, array_like=True, frozen=True):
     size: Size
     mtime_ns: Nanoseconds
     mode: Mode
-    identity: Annotated[int, Meta(ge=0, le=(1 << 64) - 1)]
+    identity: Identity
     target: Annotated[str, Meta(max_length=4096)] = ""
     """Where a symbolic link points, mapped like a name; never followed."""
 
@@ -67,7 +71,7 @@ class Attributes(Struct, array_like=True, frozen=True):
 class Version(Struct, array_like=True, frozen=True):
     """A state of a file: to be the same, all three must be."""
 
-    identity: Annotated[int, Meta(ge=0, le=(1 << 64) - 1)]
+    identity: Identity
     size: Size
     mtime_ns: Nanoseconds
 
@@ -192,6 +196,8 @@ class OpenPart(Struct, array_like=True, frozen=True, tag=7):
     """Fingerprint of the source's version; a part file of another source is not continued."""
     replace: Replace = Replace.NEVER
     expected: Version | None = None
+    first: Counter = 0
+    """First block to report. While an answer holds PART_BLOCKS_MAX blocks, there may be more: ask again with this."""
 
 
 class Write(Struct, array_like=True, frozen=True, tag=8):
@@ -346,9 +352,11 @@ class Found(Struct, array_like=True, frozen=True, tag=66):
 class Page(Struct, array_like=True, frozen=True, tag=67):
     """Part of a listing or tree; ``cursor`` 0 means the last."""
 
-    entries: list[Entry]
+    entries: Annotated[list[Entry], Meta(max_length=PAGE_ITEMS_MAX)]
     cursor: Counter
-    failures: list[tuple[str, int]] = msgspec.field(default_factory=list)
+    failures: Annotated[list[tuple[Path, Annotated[int, Meta(ge=1, le=65535)]]], Meta(max_length=PAGE_ITEMS_MAX)] = (
+        msgspec.field(default_factory=list)
+    )
     """Folders of a tree that could not be read: relative path and code."""
 
 
@@ -361,22 +369,25 @@ class Room(Struct, array_like=True, frozen=True, tag=68):
 
 
 class PartOpened(Struct, array_like=True, frozen=True, tag=69):
-    """An open part file. ``blocks`` holds the digest of each verified block already there, empty where missing."""
+    """An open part file. ``blocks`` holds the digest of each verified block already there, empty where missing.
+
+    It begins with block ``first`` of the request and ends with the last verified one, at most PART_BLOCKS_MAX.
+    """
 
     part: Counter
-    blocks: list[Annotated[bytes, Meta(max_length=DIGEST_SIZE)]]
+    blocks: Annotated[list[Annotated[bytes, Meta(max_length=DIGEST_SIZE)]], Meta(max_length=PART_BLOCKS_MAX)]
 
 
 class Results(Struct, array_like=True, frozen=True, tag=70):
     """One code for each item of the request, 0 where it was done."""
 
-    codes: list[Annotated[int, Meta(ge=0, le=65535)]]
+    codes: Annotated[list[Annotated[int, Meta(ge=0, le=65535)]], Meta(max_length=REMOVE_MANY_MAX)]
 
 
 class BundleWritten(Struct, array_like=True, frozen=True, tag=71):
     """One code for each file of the bundle, 0 where it stands under its final name."""
 
-    codes: list[Annotated[int, Meta(ge=0, le=65535)]]
+    codes: Annotated[list[Annotated[int, Meta(ge=0, le=65535)]], Meta(max_length=BUNDLE_ITEMS_MAX)]
 
 
 class BundleItem(Struct, array_like=True, frozen=True):

@@ -1,0 +1,175 @@
+"""WriteBundle: several small files whole.
+
+All are written under temporary names, made durable together, then given their final names one by one: each
+final name holds the old file or the new one at any time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gimmal.base.primitives import equal
+from gimmal.base.system_calls import sync_file_system
+from gimmal.protocol.codes import Code
+from gimmal.protocol.digest import small_file_digest
+from gimmal.protocol.messages import BundleFile, BundleWritten, Failed, Replace, WriteBundle
+from gimmal.share.folders import Folders
+from gimmal.share.part_opening import access_to_write
+from gimmal.share.places import Place
+from gimmal.share.placing import mode_for, place_file, standing_file, sync_folder
+from gimmal.share.refused import RefusedError, code_of
+from gimmal.share.state import SessionState
+from gimmal.share.temporary import create_temporary, remove_temporary, write_whole
+
+
+@dataclass(slots=True)
+class _Written:
+    """A file that lies under its temporary name."""
+
+    index: int
+    place: Place
+    temporary: bytes
+
+    @property
+    def folder(self) -> tuple[bytes, ...]:
+        return self.place.names[:-1]
+
+
+def write_bundle(
+    state: SessionState, request: WriteBundle, files: Sequence[BundleFile], contents: Sequence[memoryview]
+) -> BundleWritten | Failed:
+    """Place the files of one bundle.
+
+    Args:
+        state: the session.
+        request: as it came.
+        files: headers, in the order of the bundle.
+        contents: their contents, one each.
+
+    Returns:
+        A code for each file, or Failed where the folder itself is refused or the request makes no sense.
+    """
+    if request.replace is Replace.EXPECTED or (request.newer_only and request.replace is not Replace.ALWAYS):
+        return Failed(Code.INVALID)
+    access = access_to_write(request.replace)
+    try:
+        above = state.places.find(request.folder, access, share_itself=False)
+    except RefusedError as refused:
+        return Failed(refused.code)
+    except OSError as error:
+        return Failed(code_of(error))
+    codes = [0] * len(files)
+    written: list[_Written] = []
+    with Folders(above.root) as folders:
+        for index, (file, content) in enumerate(zip(files, contents, strict=True)):
+            with _Noting(codes, index):
+                place = state.places.below(above, file.name, access)
+                written.append(_write(state, request, folders, index, place, file, content))
+        if request.durable and written:
+            written = _made_durable(folders, written, codes)
+        _place_all(request, folders, written, codes)
+    if request.durable:
+        _sync_folders(written, codes)
+    return BundleWritten(codes)
+
+
+class _Noting:
+    """Turns a refusal inside the block into the code of one file."""
+
+    def __init__(self, codes: list[int], index: int) -> None:
+        self._codes = codes
+        self._index = index
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if isinstance(error, RefusedError):
+            self._codes[self._index] = error.code
+        elif isinstance(error, OSError):
+            self._codes[self._index] = code_of(error)
+        return isinstance(error, RefusedError | OSError)
+
+
+def _write(
+    state: SessionState,
+    request: WriteBundle,
+    folders: Folders,
+    index: int,
+    place: Place,
+    file: BundleFile,
+    content: memoryview,
+) -> _Written:
+    if len(content) != file.size or not equal(small_file_digest(content), file.digest):
+        raise RefusedError(Code.CORRUPT)
+    folder = folders.at(place.names[:-1])
+    standing = standing_file(place.share, folder, place.names[-1], request.replace, None)
+    if request.newer_only and standing is not None and standing.st_mtime_ns >= file.mtime_ns:
+        raise RefusedError(Code.EXISTS)
+    temporary, descriptor = create_temporary(folder)
+    try:
+        write_whole(descriptor, content)
+        os.fchmod(descriptor, mode_for(file.mode, standing, state.new_file_mode))
+        os.utime(descriptor, ns=(file.mtime_ns, file.mtime_ns))
+    except BaseException:
+        remove_temporary(temporary, folder)
+        raise
+    finally:
+        os.close(descriptor)
+    return _Written(index, place, temporary)
+
+
+def _made_durable(folders: Folders, written: list[_Written], codes: list[int]) -> list[_Written]:
+    """Flush once for each device, or each file where the system has no such call; those that are safe now."""
+    safe: list[_Written] = []
+    devices: dict[int, bool] = {}
+    for item in written:
+        with _Noting(codes, item.index):
+            folder = folders.at(item.folder)
+            try:
+                _flush(item.temporary, folder, devices)
+            except OSError:
+                remove_temporary(item.temporary, folder)
+                raise
+            safe.append(item)
+    return safe
+
+
+def _flush(name: bytes, folder: int, devices: dict[int, bool]) -> None:
+    device = os.stat(name, dir_fd=folder, follow_symlinks=False).st_dev
+    if devices.get(device):
+        return
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        if device not in devices:
+            devices[device] = sync_file_system(descriptor)
+        if not devices[device]:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _place_all(request: WriteBundle, folders: Folders, written: list[_Written], codes: list[int]) -> None:
+    for item in written:
+        with _Noting(codes, item.index):
+            folder = folders.at(item.folder)
+            try:
+                place_file(item.place.share, folder, item.temporary, item.place.names[-1], request.replace)
+            except (RefusedError, OSError):
+                remove_temporary(item.temporary, folder)
+                raise
+
+
+def _sync_folders(written: list[_Written], codes: list[int]) -> None:
+    synced: dict[tuple[bytes, ...], int] = {}
+    for item in written:
+        if codes[item.index]:
+            continue
+        if item.folder not in synced:
+            outcome = [0]
+            with _Noting(outcome, 0):
+                sync_folder(item.place.root, item.folder)
+            synced[item.folder] = outcome[0]
+        codes[item.index] = synced[item.folder]

@@ -1,0 +1,84 @@
+"""Copy: one file, without its bytes leaving this side."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from gimmal.base.beneath import open_regular
+from gimmal.protocol.codes import Code
+from gimmal.protocol.messages import Copy, Found, Replace
+from gimmal.share.attributes import PERMISSION_BITS, attributes_of, version_of
+from gimmal.share.places import Access, Place
+from gimmal.share.placing import place_file, standing_file, sync_folder
+from gimmal.share.refused import RefusedError
+from gimmal.share.state import SessionState
+from gimmal.share.temporary import create_temporary, remove_temporary
+
+_AT_ONCE = 64 << 20
+_BUFFER = 1 << 20
+_NO_SUCH_CALL = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF)
+
+
+def answer_copy(state: SessionState, request: Copy) -> Found:
+    """Copy one file with its mode and time, durably; CHANGED where it changed meanwhile."""
+    if request.replace is Replace.EXPECTED:
+        raise RefusedError(Code.INVALID)
+    source = state.places.find(request.source, Access.LOOK)
+    target = state.places.find(request.target, Access.CHANGE)
+    if not source.names:
+        raise RefusedError(Code.IS_A_DIRECTORY)
+    with source.parent() as (folder, name):
+        reading, found = open_regular(name, folder)
+    try:
+        return _copy(reading, found, target, request.replace)
+    finally:
+        os.close(reading)
+
+
+def _copy(reading: int, found: os.stat_result, target: Place, replace: Replace) -> Found:
+    with target.parent() as (folder, final):
+        standing = standing_file(target.share, folder, final, replace, None)
+        if standing is not None and (standing.st_dev, standing.st_ino) == (found.st_dev, found.st_ino):
+            raise RefusedError(Code.INVALID)  # onto itself
+        temporary, writing = create_temporary(folder, held=True)
+        try:
+            _copy_bytes(reading, writing, found.st_size)
+            if version_of(os.fstat(reading)) != version_of(found):
+                raise RefusedError(Code.CHANGED)
+            os.fchmod(writing, stat.S_IMODE(found.st_mode) & PERMISSION_BITS)
+            os.utime(writing, ns=(found.st_atime_ns, found.st_mtime_ns))
+            os.fsync(writing)
+            place_file(target.share, folder, temporary, final, replace)
+            copied = os.fstat(writing)
+        except BaseException:
+            remove_temporary(temporary, folder)
+            raise
+        finally:
+            os.close(writing)
+    sync_folder(target.root, target.names[:-1])
+    return Found(attributes_of(copied))
+
+
+def _copy_bytes(reading: int, writing: int, size: int) -> None:
+    done = 0
+    in_kernel = True
+    while done < size:
+        if in_kernel:
+            try:
+                count = os.copy_file_range(reading, writing, min(_AT_ONCE, size - done), done, done)
+            except OSError as error:
+                if error.errno not in _NO_SUCH_CALL:
+                    raise
+                in_kernel = False
+                continue
+            if not count:
+                in_kernel = False  # some file systems copy nothing this way and say so by zero
+                continue
+        else:
+            block = os.pread(reading, min(_BUFFER, size - done), done)
+            if not block:
+                raise RefusedError(Code.CHANGED)
+            count = os.pwrite(writing, block, done)
+        done += count

@@ -1,0 +1,119 @@
+"""Part files held open: by one session, and by all of one side."""
+
+from __future__ import annotations
+
+import threading
+
+from gimmal.protocol.codes import Code
+from gimmal.protocol.limits import PARTS_MAX
+from gimmal.share.part import Part
+from gimmal.share.part_journals import PartJournals
+from gimmal.share.places import Place
+from gimmal.share.refused import RefusedError
+
+
+class OpenParts:
+    """All part files that this side's sessions hold open, by final place.
+
+    Args:
+        journals: where their verified blocks are noted.
+    """
+
+    def __init__(self, journals: PartJournals) -> None:
+        self.journals = journals
+        self._lock = threading.Lock()
+        self._holders: dict[Place, PartTable] = {}
+
+    def hold(self, place: Place, holder: PartTable) -> None:
+        """Reserve a place for a session; one without links gives way.
+
+        Raises:
+            RefusedError: LIMIT while another session is at it.
+        """
+        with self._lock:
+            other = self._holders.get(place)
+            if other is not None and other is not holder and not other.give_way(place):
+                raise RefusedError(Code.LIMIT)
+            self._holders[place] = holder
+
+    def release(self, place: Place, holder: PartTable) -> None:
+        """A session is done with a place."""
+        with self._lock:
+            if self._holders.get(place) is holder:
+                del self._holders[place]
+
+
+class PartTable:
+    """Part files that one session holds open, by their numbers. Safe for several threads."""
+
+    def __init__(self, everyone: OpenParts) -> None:
+        self.everyone = everyone
+        self.attached = True
+        """Whether the session has links; without any, another session may take over its part files."""
+        self._lock = threading.Lock()
+        self._parts: dict[int, Part] = {}
+        self._next = 1
+
+    def add(self, part: Part) -> int:
+        """The number of a part file just opened.
+
+        Raises:
+            RefusedError: LIMIT.
+        """
+        with self._lock:
+            if len(self._parts) >= PARTS_MAX:
+                raise RefusedError(Code.LIMIT)
+            number = self._next
+            self._next += 1
+            self._parts[number] = part
+            return number
+
+    def get(self, number: int) -> Part:
+        """The part file of a number.
+
+        Raises:
+            RefusedError: UNKNOWN_PART.
+        """
+        with self._lock:
+            part = self._parts.get(number)
+        if part is None:
+            raise RefusedError(Code.UNKNOWN_PART)
+        return part
+
+    def at(self, place: Place) -> tuple[int, Part] | None:
+        """The part file open for a final place."""
+        with self._lock:
+            for number, part in self._parts.items():
+                if part.place == place:
+                    return number, part
+        return None
+
+    def drop(self, number: int, *, forget: bool) -> None:
+        """Let go of a part file; ``forget`` removes its journal."""
+        with self._lock:
+            part = self._parts.pop(number, None)
+        if part is not None:
+            part.close(forget=forget)
+            self.everyone.release(part.place, self)
+
+    def give_way(self, place: Place) -> bool:
+        """Let another session have a place, if this one has no links and is not writing just now."""
+        if self.attached:
+            return False
+        found = self.at(place)
+        if found is None:
+            return True
+        number, part = found
+        with self._lock:
+            self._parts.pop(number, None)
+        return part.close(forget=False)
+
+    def close(self) -> None:
+        """Let go of all of them; the files stay for another time."""
+        with self._lock:
+            numbers = list(self._parts)
+        for number in numbers:
+            self.drop(number, forget=False)
+
+    def __len__(self) -> int:
+        return len(self._parts)

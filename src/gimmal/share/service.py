@@ -1,0 +1,171 @@
+"""The share room as the serving loop sees it: a service for one side, a session for each of the peer's.
+
+Everything here is synchronous, may block on the disk, and is called from worker threads; a session may be
+called from several at a time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from gimmal.base.errors import LocalError
+from gimmal.protocol.codes import Code
+from gimmal.protocol.messages import (
+    Answer,
+    BundleFile,
+    BundleWritten,
+    Commit,
+    Copy,
+    Discard,
+    Failed,
+    List,
+    MakeDirectories,
+    OpenPart,
+    Read,
+    ReadBundle,
+    RemoveMany,
+    Rename,
+    Request,
+    SetAttributes,
+    Stat,
+    StatFileSystem,
+    Tree,
+    Write,
+    WriteBundle,
+)
+from gimmal.share import (
+    bundle_reading,
+    bundle_writing,
+    changing,
+    copying,
+    listing,
+    looking,
+    part_committing,
+    part_opening,
+    part_writing,
+    reading,
+)
+from gimmal.share.cursors import Cursors
+from gimmal.share.part_journals import PartJournals
+from gimmal.share.part_table import OpenParts, PartTable
+from gimmal.share.part_writing import PartWriter
+from gimmal.share.places import Places
+from gimmal.share.reading import OpenRange
+from gimmal.share.refused import RefusedError, code_of
+from gimmal.share.shares import ShareTable
+from gimmal.share.state import SessionState
+
+_ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
+    Stat: looking.answer_stat,
+    List: listing.answer_list,
+    Tree: listing.answer_tree,
+    StatFileSystem: looking.answer_stat_file_system,
+    OpenPart: part_opening.answer_open_part,
+    Commit: part_committing.answer_commit,
+    Discard: part_committing.answer_discard,
+    MakeDirectories: changing.answer_make_directories,
+    RemoveMany: changing.answer_remove_many,
+    Rename: changing.answer_rename,
+    Copy: copying.answer_copy,
+    SetAttributes: changing.answer_set_attributes,
+}
+
+
+class ShareService:
+    """The shared folders of one side. Close it when the half is gone.
+
+    Args:
+        shares: what is shared.
+        journal_directory: where notes on unfinished uploads are kept; made when first needed.
+        journal_key: 32 bytes from the half that seal them.
+
+    Raises:
+        LocalError: the folder of a share cannot be opened.
+    """
+
+    def __init__(self, shares: ShareTable, journal_directory: Path, journal_key: bytes) -> None:
+        try:
+            self._places = Places(shares)
+        except OSError as error:
+            raise LocalError(
+                f"a shared folder cannot be opened: {(error.strerror or 'unknown error').lower()}",
+                "check that it is there and may be read",
+            ) from error
+        journals = PartJournals(journal_directory, journal_key)
+        journals.sweep()
+        self._parts = OpenParts(journals)
+        self._new_file_mode = 0o666 & ~_umask()
+
+    def open_session(self) -> ShareSession:
+        """The answering side of a new session of the peer."""
+        return ShareSession(SessionState(self._places, Cursors(), PartTable(self._parts), self._new_file_mode))
+
+    def close(self) -> None:
+        """Let go of all shared folders; sessions must be closed before."""
+        self._places.close()
+
+
+class ShareSession:
+    """What one session of the peer may ask; made by `ShareService.open_session`."""
+
+    def __init__(self, state: SessionState) -> None:
+        self._state = state
+
+    def answer(self, request: Request) -> Answer:
+        """Do what a request asks and say how it went; raises nothing but bugs.
+
+        Requests with a stream have methods of their own: Read, ReadBundle, Write, WriteBundle are answered
+        UNSUPPORTED here.
+        """
+        act = _ANSWERS.get(type(request))
+        if act is None:
+            return Failed(Code.UNSUPPORTED)
+        try:
+            return act(self._state, request)
+        except RefusedError as refused:
+            return Failed(refused.code)
+        except OSError as error:
+            return Failed(code_of(error))
+
+    def open_range(self, request: Read) -> OpenRange | Failed:
+        """The range a Read asks for; the caller closes it."""
+        return reading.open_range(self._state, request)
+
+    def read_bundle(self, request: ReadBundle) -> tuple[bytes, list[bytes]]:
+        """Header and contents of the BUNDLE record that answers."""
+        return bundle_reading.read_bundle(self._state, request)
+
+    def begin_write(self, request: Write) -> PartWriter | Failed:
+        """A writer for the block whose bytes follow; the caller finishes or abandons it."""
+        return part_writing.begin_write(self._state, request)
+
+    def write_bundle(
+        self, request: WriteBundle, files: Sequence[BundleFile], contents: Sequence[memoryview]
+    ) -> BundleWritten | Failed:
+        """Place the files of the BUNDLE record that followed."""
+        return bundle_writing.write_bundle(self._state, request, files, contents)
+
+    def set_attached(self, attached: bool) -> None:
+        """Say whether the session has links now; without any, another may take over its uploads."""
+        self._state.parts.attached = attached
+
+    def close(self) -> None:
+        """The session is over: part files are let go of and stay for another time."""
+        self._state.parts.close()
+
+
+def _umask() -> int:
+    """The umask, without changing it for other threads where the system tells it."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            for line in status:
+                if line.startswith("Umask:"):
+                    return int(line.split()[1], 8)
+    except (OSError, ValueError):
+        pass
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,49 @@
+"""Part files that nobody came back for."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import stat
+import time
+
+STALE_SECONDS = 30 * 24 * 3600
+"""Age after which a part file that nobody holds open is removed when it is met."""
+
+_OURS = re.compile(rb"\.gimmal-part-[0-9a-f]{24}")
+
+
+def is_our_part(name: bytes) -> bool:
+    """Whether a name is exactly of the form that this program gives part files."""
+    return _OURS.fullmatch(name) is not None
+
+
+def remove_if_stale(name: bytes, folder: int) -> bool:
+    """Remove a part file older than STALE_SECONDS that nobody holds open; whether it is gone."""
+    return _remove(name, folder, STALE_SECONDS)
+
+
+def remove_if_unheld(name: bytes, folder: int) -> bool:
+    """Remove a part file that nobody holds open, whatever its age; whether it is gone."""
+    return _remove(name, folder, None)
+
+
+def _remove(name: bytes, folder: int, older_than: int | None) -> bool:
+    if not is_our_part(name):
+        return False
+    with contextlib.suppress(OSError):
+        state = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if not stat.S_ISREG(state.st_mode) or state.st_uid != os.geteuid():
+            return False
+        if older_than is not None and time.time() - state.st_mtime < older_than:
+            return False
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(name, dir_fd=folder)
+        finally:
+            os.close(descriptor)
+        return True
+    return False

@@ -1,0 +1,20 @@
+"""What one session holds on the answering side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gimmal.share.cursors import Cursors
+from gimmal.share.part_table import PartTable
+from gimmal.share.places import Places
+
+
+@dataclass(slots=True)
+class SessionState:
+    """Handed to every operation; its parts lock themselves."""
+
+    places: Places
+    cursors: Cursors
+    parts: PartTable
+    new_file_mode: int
+    """Permission bits of a file that came without any."""

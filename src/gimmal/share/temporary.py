@@ -1,0 +1,43 @@
+"""Temporary files of one operation: bundles and copies."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+
+from gimmal.base.primitives import random_bytes
+from gimmal.share.places import PART_PREFIX
+
+_CREATING = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def create_temporary(folder: int, *, held: bool = False) -> tuple[bytes, int]:
+    """A new file under a random name of gimmal's own: its name and descriptor, which the caller closes.
+
+    Args:
+        folder: descriptor of the folder.
+        held: lock it, for it will be open for long.
+    """
+    name = PART_PREFIX + random_bytes(12).hex().encode()
+    descriptor = os.open(name, _CREATING, 0o600, dir_fd=folder)
+    if held:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return name, descriptor
+
+
+def remove_temporary(name: bytes, folder: int) -> None:
+    """Remove one, as far as the disk allows."""
+    with contextlib.suppress(OSError):
+        os.unlink(name, dir_fd=folder)
+
+
+def write_whole(descriptor: int, content: bytes | memoryview) -> None:
+    """Write a file's content from its beginning."""
+    view = memoryview(content)
+    place = 0
+    while view:
+        count = os.pwrite(descriptor, view, place)
+        place += count
+        view = view[count:]
