@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from gimmal.base.errors import ProtocolViolation
+from gimmal.protocol.limits import BUNDLE_ITEMS_MAX
 from gimmal.protocol.messages import Answer, BundleFile, BundleItem, Request
 
 _encoder = msgspec.msgpack.Encoder()
-_request_decoder = msgspec.msgpack.Decoder(Request)
-_answer_decoder = msgspec.msgpack.Decoder(Answer)
-_bundle_files_decoder = msgspec.msgpack.Decoder(list[BundleFile])
-_bundle_items_decoder = msgspec.msgpack.Decoder(list[BundleItem])
+_request_decoder: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
+_answer_decoder: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+_bundle_files_decoder: msgspec.msgpack.Decoder[list[BundleFile]] = msgspec.msgpack.Decoder(
+    Annotated[list[BundleFile], msgspec.Meta(max_length=BUNDLE_ITEMS_MAX)],
+)
+_bundle_items_decoder: msgspec.msgpack.Decoder[list[BundleItem]] = msgspec.msgpack.Decoder(
+    Annotated[list[BundleItem], msgspec.Meta(max_length=BUNDLE_ITEMS_MAX)],
+)
 _decoders: dict[type, msgspec.msgpack.Decoder[object]] = {}
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)

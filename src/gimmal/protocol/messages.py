@@ -17,11 +17,11 @@ from msgspec import Meta, Struct
 
 from gimmal.protocol.limits import (
     BLOCK_SIZE,
-    PART_BLOCKS_MAX,
     BUNDLE_ITEMS_MAX,
     DIGEST_SIZE,
     FILE_SIZE_MAX,
     PAGE_ITEMS_MAX,
+    PART_BLOCKS_MAX,
     REMOVE_MANY_MAX,
 )
 
