@@ -43,7 +43,7 @@ def intended_location(directory: Path | str) -> Path:
     inside = given / FOLDER
     if is_directory(inside):
         return inside
-    if given.name == FOLDER and given.parent.is_dir() and not given.is_symlink():
+    if given.name == FOLDER and (is_directory(given) or (given.parent.is_dir() and not given.is_symlink())):
         return given
     if is_directory(given):
         return inside

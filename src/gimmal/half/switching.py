@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
+from gimmal.base.disk import disk
 from gimmal.base.errors import LocalError
 from gimmal.base.persistence import (
     exists,
@@ -70,7 +72,7 @@ def unprepare(location: Path, was_there: bool) -> None:
     for name in STATE_FILES:
         overwrite_and_remove(location / name)
     with contextlib.suppress(OSError):
-        location.rmdir()
+        disk().rmdir(os.fspath(location))
 
 
 def mark(location: Path) -> None:

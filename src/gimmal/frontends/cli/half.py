@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
+
+from gimmal.frontends.cli.output import print_json, say, want_json
 
 if TYPE_CHECKING:
     from gimmal.half.reading import HalfHeader
@@ -33,15 +34,16 @@ def show(directory: str, as_json: bool) -> None:
     """Show the half in DIR. Asks for no password and shows no secret."""
     from gimmal.half.reading import exposure, open_half, read_header
 
+    want_json(as_json)
     header = read_header(directory)
     relays = None if header.has_password else open_half(directory, None).relays
     if as_json:
-        click.echo(json.dumps(_facts(header) | {"relays": relays}))
+        print_json(_facts(header) | {"relays": relays})
     else:
         _print(header, relays)
     warning = exposure(header.location)
     if warning is not None:
-        click.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}")
 
 
 def _facts(header: HalfHeader) -> dict[str, object]:
@@ -85,6 +87,7 @@ def erase(directory: str, yes: bool, as_json: bool) -> None:
     from gimmal.half.erase import erase_half
     from gimmal.half.places import find_half_folder
 
+    want_json(as_json)
     location = find_half_folder(directory)
     if is_terminal() and not yes:
         click.confirm(f"destroy the keys in {displayable(str(location))}?", abort=True, err=True)
@@ -95,13 +98,12 @@ def erase(directory: str, yes: bool, as_json: bool) -> None:
             "remove them by hand or destroy the medium: keys may be readable there",
         )
     if as_json:
-        click.echo(json.dumps({"half": str(location), "erased": True}))
+        print_json({"half": str(location), "erased": True})
         return
     click.echo(f"erased: {displayable(str(location))}")
-    click.echo(
+    say(
         "This half no longer opens anything, and the other half finds no one any more: join it with a new one.\n"
         "The keys were overwritten once. Flash memory may keep old cells that special equipment can read, and copies\n"
         "of this half, if there are any, still work: only disabling the pair with its code, or joining the other half\n"
-        "again, ends those.",
-        err=True,
+        "again, ends those."
     )

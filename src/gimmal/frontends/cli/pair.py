@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gimmal.base.errors import UsageError
+from gimmal.frontends.cli.output import say, want_json
 
 if TYPE_CHECKING:
     from gimmal.base.side import Side
@@ -61,6 +62,7 @@ def command(
     from gimmal.half.joining import pair
     from gimmal.half.pairing import PairRequest, two_places
 
+    want_json(as_json)
     _check_password_options(no_password, password_file, password_fd, password_for)
     two_places(directory_a, directory_b)
     if sheet is not None and exists(Path(sheet)):
@@ -124,7 +126,7 @@ def _confirm(question: str) -> bool:
     from gimmal.frontends.cli.passwords import is_terminal
 
     if not is_terminal():
-        click.echo(question, err=True)
+        say(question)
         return False
     return click.confirm(question, default=False, err=True)
 
@@ -133,14 +135,12 @@ def _advise(joined: Joined, sheet: str | None) -> None:
     from gimmal.base.display import displayable
     from gimmal.half.reading import exposure
 
-    click.echo(
-        "joined. The disable code is stored nowhere: write it down and keep it apart from both halves.", err=True
-    )
+    say("joined. The disable code is stored nowhere: write it down and keep it apart from both halves.")
     if sheet is not None:
-        click.echo(f"the sheet is in {displayable(sheet)}: print it, then delete the file", err=True)
+        say(f"the sheet is in {displayable(sheet)}: print it, then delete the file")
     for side, location in joined.locations.items():
         warning = exposure(location)
         if warning is not None:
-            click.echo(f"warning: {warning}", err=True)
+            say(f"warning: {warning}")
         if side in joined.left_over:
-            click.echo(f"warning: a copy of the keys was left in {displayable(str(location))}/half.new", err=True)
+            say(f"warning: a copy of the keys was left in {displayable(str(location))}/half.new")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -11,20 +10,31 @@ from typing import TYPE_CHECKING
 import click
 
 from gimmal.base.display import displayable
+from gimmal.base.errors import LocalError
 from gimmal.base.persistence import write_new_durably
 from gimmal.base.side import Side
+from gimmal.frontends.cli.output import print_json
 
 if TYPE_CHECKING:
     from gimmal.half.joining import Joined
 
 
 def show(joined: Joined, as_json: bool) -> None:
-    """Print the pair on stdout and see it out, before it comes to life."""
-    if as_json:
-        click.echo(json.dumps(_facts(joined), ensure_ascii=True))
-    else:
-        click.echo("\n".join(_lines(joined)))
-    sys.stdout.flush()
+    """Print the pair on stdout and see it out, before it comes to life.
+
+    Raises:
+        LocalError: nobody reads stdout.
+    """
+    try:
+        if as_json:
+            print_json(_facts(joined))
+        else:
+            click.echo("\n".join(_lines(joined)))
+        sys.stdout.flush()
+    except OSError as error:
+        raise LocalError(
+            "the disable code could not be shown, so nothing was joined", "run the command where its output can be read"
+        ) from error
 
 
 def _facts(joined: Joined) -> dict[str, object]:

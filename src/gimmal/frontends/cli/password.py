@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from gimmal.base.errors import UsageError
+from gimmal.frontends.cli.output import print_json, say, want_json
 
 if TYPE_CHECKING:
     from gimmal.base.side import Side
@@ -43,6 +43,7 @@ def set_password(
     from gimmal.half.reading import read_header
     from gimmal.half.resealing import change_passwords
 
+    want_json(as_json)
     header = read_header(directory_a)
     if password_file is None and password_fd is None and not is_terminal():
         raise UsageError("there is no terminal to ask for a password", "give --password-file FILE or --password-fd N")
@@ -73,6 +74,7 @@ def clear_password(
     from gimmal.half.reading import read_header
     from gimmal.half.resealing import change_passwords
 
+    want_json(as_json)
     protected = {header.side for header in (read_header(directory_a), read_header(directory_b)) if header.has_password}
     old = given_password(old_password_file, old_password_fd, "password")
     wanted: dict[Side, str | None] = {
@@ -84,8 +86,8 @@ def clear_password(
 def _print(protected: tuple[Side, ...], as_json: bool) -> None:
     sides = [side.value for side in protected]
     if as_json:
-        click.echo(json.dumps({"password": sides}))
+        print_json({"password": sides})
         return
     for side in ("a", "b"):
         click.echo(f"half {side}: {'with password' if side in sides else 'no password'}")
-    click.echo("copies of a half made before keep their old password: joining again makes them useless", err=True)
+    say("copies of a half made before keep their old password: joining again makes them useless")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from gimmal.base.errors import LocalError, UsageError
+from gimmal.frontends.cli.output import say
 
 if TYPE_CHECKING:
     from gimmal.half.reading import HalfHeader
@@ -83,7 +84,7 @@ def new_password(password_file: str | None, password_fd: int | None, pair_name: 
         except UsageError as error:
             if last:
                 raise
-            click.echo(f"{error.message}: {error.hint}", err=True)
+            say(f"{error.message}: {error.hint}")
         else:
             return typed
     raise AssertionError("the last try returned or raised")
