@@ -7,7 +7,7 @@ import contextlib
 import logging
 import resource
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gimmal.base.errors import UsageError
@@ -35,6 +35,7 @@ class RelayOptions:
         certificate: PEM files (chain, key) of a certificate of the web PKI; the URL then has no pin.
         json: log as JSON lines.
         log_level: ``debug`` to ``error``.
+        limits: numbers of the relay.
     """
 
     listen: str
@@ -43,6 +44,7 @@ class RelayOptions:
     certificate: tuple[Path, Path] | None = None
     json: bool = False
     log_level: str = "info"
+    limits: RelayLimits = field(default_factory=RelayLimits)
 
 
 def run_relay(options: RelayOptions) -> None:
@@ -61,8 +63,7 @@ def run_relay(options: RelayOptions) -> None:
     with relay_state(options.state) as state:
         files = options.certificate or load_or_make_certificate(state)
         context, pin = server_context(*files)
-        limits = RelayLimits()
-        ledger = SqliteLedger(state / "ledger.sqlite", limits.pairs)
+        ledger = SqliteLedger(state / "ledger.sqlite", options.limits.pairs)
         listeners = listen(host, port)
         _raise_descriptor_limit()
         url = _url(
@@ -76,7 +77,7 @@ def run_relay(options: RelayOptions) -> None:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, stop.set)
-            server = RelayServer(listeners, context, pin, LedgerThread(ledger), limits)
+            server = RelayServer(listeners, context, pin, LedgerThread(ledger), options.limits)
             server.start()
             # Not on the event loop's account: a reader of stdout that is gone must not stop the relay.
             with contextlib.suppress(OSError):
