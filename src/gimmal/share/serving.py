@@ -63,6 +63,10 @@ class Serving:
         async with self._calls:
             return await self._workers.call(self._share.answer, request)
 
+    def attached(self, attached: bool) -> None:
+        """See transport.session.Handler."""
+        self._share.set_attached(attached)
+
     def session_ended(self) -> None:
         """See transport.session.Handler."""
         task = asyncio.get_running_loop().run_in_executor(None, self._share.close)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from gimmal.base.errors import (
@@ -157,13 +158,13 @@ class _Race:
         """The first attempt that comes through; raises the most telling failure where none does."""
         ways = self._ways
         if ways.at is not None:
-            self._begin(self._attempt(self._connect(*ways.at), PathKind.DIRECT), "dial")
+            self._begin(self._attempt(partial(self._connect, *ways.at), PathKind.DIRECT), "dial")
         elif not ways.relays:
             raise UsageError("this pair has no relay", "name the other side with --at HOST:PORT")
         else:
             for relay in ways.relays:
                 if ways.only is not PathKind.DIRECT:
-                    self._begin(self._attempt(self._relayed(relay), PathKind.RELAYED), "dial by relay")
+                    self._begin(self._attempt(partial(self._relayed, relay), PathKind.RELAYED), "dial by relay")
                 if ways.only is not PathKind.RELAYED:
                     self._begin(self._look(relay), "look for addresses")
         while self._left:
@@ -193,9 +194,9 @@ class _Race:
         self._left += 1
         self._tasks.start(attempt, name)
 
-    async def _attempt(self, connecting: Awaitable[socket.socket], path: PathKind) -> None:
+    async def _attempt(self, connect: Callable[[], Awaitable[socket.socket]], path: PathKind) -> None:
         try:
-            connection = await connecting
+            connection = await connect()
             prepared = await prepare(connection, self._identity, self._keys, path=path, pool=self._pool)
         except GimmalError as exc:
             logger.debug("%s attempt failed: %s", path.value, exc)
@@ -224,7 +225,7 @@ class _Race:
             if sealed:
                 candidates = self._open(sealed)
                 for host, port in candidates.addresses:
-                    self._begin(self._attempt(self._connect(host, port), PathKind.DIRECT), "dial")
+                    self._begin(self._attempt(partial(self._connect, host, port), PathKind.DIRECT), "dial")
         except GimmalError as exc:
             logger.debug("no addresses: %s", exc)
             # What the relay says about itself is told by the relayed attempt; here only a mismatch counts.

@@ -43,7 +43,7 @@ from gimmal.transport.link import Link
 logger = logging.getLogger("gimmal.transport")
 
 HELD_BUFFERS_MAX = 24
-"""Buffers of streamed requests that wait to be worked on before their links are paused."""
+"""Buffers of streamed requests that wait to be worked on before their links are paused, unless told otherwise."""
 
 TICK_SECONDS = 5.0
 REDIAL_FIRST_SECONDS = 0.2
@@ -64,6 +64,9 @@ class Handler(Protocol):
 
         Raises Interrupted where the request's link went before it did anything that lasts.
         """
+
+    def attached(self, attached: bool) -> None:
+        """The session has links now, or has none until one comes back."""
 
     def session_ended(self) -> None:
         """Nothing more will be asked."""
@@ -89,6 +92,7 @@ class Session:
         handler: answers the other side's requests; None answers each with NOT_GRANTED.
         dial: makes a further link of this session (its argument: bulk or not); None where only the other side
             can. Raises SessionLost where the other side does not know the session any more.
+        held_max: buffers of streamed requests that may wait to be worked on.
 
     ``ended`` completes once. Then ``closed_for`` is the reason of CLOSE, or ``cause`` what broke the session.
     """
@@ -102,6 +106,7 @@ class Session:
         pool: BufferPool,
         handler: Handler | None = None,
         dial: Callable[[bool], Awaitable[Link]] | None = None,
+        held_max: int = HELD_BUFFERS_MAX,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.keys = keys
@@ -119,6 +124,7 @@ class Session:
         self._pending: dict[int, _Pending] = {}
         self._incoming: dict[int, Incoming] = {}
         self._held = 0
+        self._held_max = held_max
         self._paused: set[Link] = set()
         self._link_came = asyncio.Event()
         self._links_dialled = 0
@@ -147,6 +153,8 @@ class Session:
         """
         if self.over or len(self.links) >= limits.LINKS_MAX:
             raise ProtocolViolation("too many links in one session", "close other programs that use this half")
+        if self.handler is not None and not self.links:
+            self.handler.attached(True)
         self.links.append(link)
         link.start(self)
         self._link_came.set()
@@ -324,6 +332,8 @@ class Session:
                 incoming.lose(lost)
         if not self.links:
             self._without_links_since = self._loop.time()
+            if self.handler is not None:
+                self.handler.attached(False)
             if self.dial is not None and self._redialling is None:
                 self._redialling = self._tasks.start(self._redial(), "session redial")
 
@@ -412,7 +422,7 @@ class Session:
         kept = incoming.feed(kind, offset, body, owner)
         if kept:
             self._held += 1
-            if self._held >= HELD_BUFFERS_MAX:
+            if self._held >= self._held_max:
                 self._paused.add(incoming.link)
                 incoming.link.pause()
         return kept
@@ -420,7 +430,7 @@ class Session:
     def _given_back(self, buffer: RecordBuffer) -> None:
         self.pool.give(buffer)
         self._held -= 1
-        if self._held < HELD_BUFFERS_MAX and self._paused:
+        if self._held < self._held_max and self._paused:
             for link in self._paused:
                 link.resume()
             self._paused.clear()

@@ -1,0 +1,376 @@
+"""Answers the other side for one plugged half, and keeps a session with the other side's agent.
+
+Links reach it through its listener and its relays; each opens a session or joins one. What a person should hear is
+told to ``on_event`` as one line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gimmal.agent.addresses import own_addresses
+from gimmal.agent.control import ControlServer, Question, socket_path
+from gimmal.agent.local_commands import LocalCommands
+from gimmal.agent.plugged import (
+    PROGRAM,
+    identity_of,
+    journal_key_of,
+    relay_identity_of,
+    relay_urls_of,
+    state_directory,
+)
+from gimmal.base.errors import GimmalError, PeerAbsent, ProtocolViolation, UnreachableError, VersionMismatch
+from gimmal.base.primitives import random_bytes
+from gimmal.base.tasks import Tasks
+from gimmal.base.workers import Workers
+from gimmal.half.opened import OpenedHalf
+from gimmal.noise.channel import RecentHellos
+from gimmal.noise.keys import RootKeys
+from gimmal.protocol.candidates import Candidates, candidate_key, seal_candidates
+from gimmal.protocol.limits import PROTOCOL_VERSION
+from gimmal.protocol.messages import CloseReason
+from gimmal.share.service import ShareService
+from gimmal.share.serving import Serving
+from gimmal.share.shares import ShareTable
+from gimmal.transport.buffers import BufferPool
+from gimmal.transport.dial import Dialler, Ways
+from gimmal.transport.link import PathKind
+from gimmal.transport.listener import Listener, bind
+from gimmal.transport.opening import AcceptedLink, accept
+from gimmal.transport.relay_keeper import RelayKeeper, RelayStatus
+from gimmal.transport.session import Session
+
+logger = logging.getLogger("gimmal.agent")
+
+SESSIONS_MAX = 64
+RECENT_HELLOS = 4096
+SECOND_DIALLER_WAIT = 1.0
+"""What side b leaves to side a before it dials the other agent itself."""
+
+REDIAL_FIRST, REDIAL_MOST = 0.5, 30.0
+OPEN_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class AgentOptions:
+    """How to serve a half.
+
+    Attributes:
+        shares: what the other side may see.
+        listen: host and port to listen on, an empty host for all addresses, None to listen nowhere.
+        relays: whether to use the half's relays.
+        at: where the other side's agent is dialled, or None.
+    """
+
+    shares: ShareTable
+    listen: tuple[str, int] | None = ("", 0)
+    relays: bool = True
+    at: tuple[str, int] | None = None
+
+
+@dataclass
+class _KeptRelay:
+    """A relay the agent stays connected to, as a way to the other side."""
+
+    keeper: RelayKeeper
+
+    async def link(self, deadline: float) -> socket.socket:
+        return await self.keeper.request_link(deadline)
+
+    async def candidates(self) -> bytes:
+        await self.keeper.wait_connected(OPEN_SECONDS)
+        return self.keeper.peer_candidates
+
+
+@dataclass
+class AgentStatus:
+    """What ``status`` shows of a running agent."""
+
+    sessions: int
+    connected: bool
+    path: str
+    peer_program: str
+    relays: list[RelayStatus] = field(default_factory=list)
+
+
+class Agent:
+    """Serves one half until ``stop``.
+
+    Args:
+        half: opened.
+        options: how.
+        on_event: told one line for the person at each change.
+    """
+
+    def __init__(self, half: OpenedHalf, options: AgentOptions, on_event: Callable[[str], None]) -> None:
+        self.half = half
+        self.options = options
+        self._say = on_event
+        self._loop = asyncio.get_running_loop()
+        self._identity = identity_of(half, agent=True)
+        self._root_keys = self._identity.keys()
+        self._pool = BufferPool()
+        self._workers = Workers()
+        self._tasks = Tasks()
+        self._recent = RecentHellos(RECENT_HELLOS)
+        self._sessions: dict[bytes, Session] = {}
+        self._peer: Session | None = None
+        """The session with the other side's agent."""
+        self._opening: asyncio.Task[Session] | None = None
+        self._peer_seen = asyncio.Event()
+        self._stopping = False
+        self._service: ShareService | None = None
+        self._listener: Listener | None = None
+        self._keepers: list[RelayKeeper] = []
+        self._control: ControlServer | None = None
+        self._commands = LocalCommands(self)
+        self._dialler: Dialler | None = None
+        self.journal_key = journal_key_of(half)
+        self.journal_directory: Path = state_directory(half.lineage_id)
+
+    # Start and stop --------------------------------------------------------------------------------------------------
+
+    async def start(self) -> str:
+        """Begin to answer; returns the address to dial, ``-`` where there is none.
+
+        Raises:
+            LocalError: port taken, share not readable, no place for the control socket.
+        """
+        self._service = await self._workers.call(
+            ShareService, self.options.shares, self.journal_directory / "shares", self.journal_key
+        )
+        address = "-"
+        candidates: list[tuple[str, int]] = []
+        if self.options.listen is not None:
+            host, port = self.options.listen
+            self._listener = Listener(bind(host, port), self._greet_direct)
+            candidates = await self._workers.call(own_addresses, host, self._listener.port)
+            shown = candidates[0][0] if candidates else host or "127.0.0.1"
+            address = f"[{shown}]:{self._listener.port}" if ":" in shown else f"{shown}:{self._listener.port}"
+        self._control = ControlServer(socket_path(self.half.pair_id, self.half.side), self._answer_command)
+        if self.options.relays:
+            self._start_relays(candidates)
+        sources = [_KeptRelay(keeper) for keeper in self._keepers]
+        key = candidate_key(self.half.discovery_secret)
+        self._dialler = Dialler(self._identity, Ways(self.options.at, sources, key), self._pool)
+        if self.options.at is not None or self._keepers:
+            self._tasks.start(self._keep_peer(), "keep the other side")
+        return address
+
+    def _start_relays(self, addresses: list[tuple[str, int]]) -> None:
+        key = candidate_key(self.half.discovery_secret)
+        candidates = Candidates(PROTOCOL_VERSION, PROGRAM, addresses)
+        sealed = seal_candidates(key, self.half.pair_id, self.half.side.value, candidates, random_bytes(12))
+        instance = random_bytes(16)
+        for url in relay_urls_of(self.half):
+            keeper = RelayKeeper(
+                url,
+                relay_identity_of(self.half),
+                instance,
+                PROGRAM,
+                sealed,
+                self._take_relayed,
+                self._on_relay,
+            )
+            self._keepers.append(keeper)
+            keeper.start()
+
+    async def stop(self, reason: CloseReason) -> None:
+        """Close every session and link, leave the relays, remove the control socket; bounded."""
+        self._stopping = True
+        sessions = list(self._sessions.values())
+        for session in sessions:
+            session.close(reason)
+        self._commands.close(reason)
+        self._tasks.cancel()
+        closing = [session.finished() for session in sessions] + [keeper.close() for keeper in self._keepers]
+        if self._listener is not None:
+            closing.append(self._listener.close())
+        if self._control is not None:
+            closing.append(self._control.close())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await asyncio.gather(*closing, return_exceptions=True)
+        self._workers.close()
+
+    # Links that come in ----------------------------------------------------------------------------------------------
+
+    def keys_of(self, key_id: bytes) -> RootKeys | None:
+        """See opening.Lookup."""
+        if key_id == self._root_keys.key_id:
+            return self._root_keys
+        session = self._sessions.get(key_id)
+        return session.keys if session is not None else None
+
+    async def _greet_direct(self, connection: socket.socket) -> None:
+        await self._greet(connection, PathKind.DIRECT)
+
+    def _take_relayed(self, connection: socket.socket, _instance: bytes) -> None:
+        if self._stopping:
+            connection.close()
+        else:
+            self._tasks.start(self._greet_relayed(connection), "greeting by relay")
+
+    async def _greet_relayed(self, connection: socket.socket) -> None:
+        try:
+            await self._greet(connection, PathKind.RELAYED)
+        except GimmalError as exc:
+            logger.debug("a relayed caller was turned away: %s", exc)
+
+    async def _greet(self, connection: socket.socket, path: PathKind) -> None:
+        accepted = await accept(connection, self._identity, self, self._recent, path=path, pool=self._pool)
+        if accepted.session_keys is None:
+            session = self._sessions.get(accepted.key_id)
+            if session is None:
+                accepted.link.fail(ProtocolViolation("the session has ended"))
+                return
+            try:
+                session.attach(accepted.link)
+            except ProtocolViolation as exc:
+                accepted.link.fail(exc)
+        else:
+            self._begin_session(accepted, accepted.session_keys)
+
+    def _begin_session(self, accepted: AcceptedLink, keys: RootKeys) -> None:
+        session = Session(
+            keys,
+            opener=False,
+            peer=accepted.greeting,
+            pool=self._pool,
+            handler=self._serving(),
+        )
+        session.attach(accepted.link)
+        if self._stopping:
+            session.close(CloseReason.STOPPED)
+        elif len(self._sessions) >= SESSIONS_MAX:
+            session.close(CloseReason.LIMIT)
+        elif not accepted.greeting.agent:
+            self._register(session)
+        elif self._peer is not None and self._peer.opener and self.half.side == "a":
+            session.close(CloseReason.DUPLICATE)
+        else:
+            self._register(session)
+            if self._dialler is not None and (self._keepers or self.options.at is not None):
+                self._dialler.let_dial(session)
+            self._adopt(session)
+
+    def _serving(self) -> Serving:
+        assert self._service is not None
+        return Serving(self._service.open_session(), self._pool, self._workers)
+
+    def _register(self, session: Session) -> None:
+        key_id = session.keys.key_id
+        self._sessions[key_id] = session
+        session.ended.add_done_callback(lambda _ended: self._sessions.pop(key_id, None))
+
+    # The session with the other agent --------------------------------------------------------------------------------
+
+    def _adopt(self, session: Session) -> None:
+        """Make ``session`` the one with the other agent."""
+        if self._peer is not None and not self._peer.over:
+            self._peer.close(CloseReason.DUPLICATE)
+        self._peer = session
+        self._peer_seen.set()
+        path = session.links[0].path.value if session.links else "?"
+        self._say(f"connected: the other side, {path}")
+        session.ended.add_done_callback(lambda _ended: self._on_peer_ended(session))
+
+    def _on_peer_ended(self, session: Session) -> None:
+        if self._peer is not session:
+            return
+        self._peer = None
+        self._commands.close(session.closed_for or CloseReason.STOPPED)
+        if self._stopping:
+            return
+        if session.closed_for is CloseReason.UNPLUGGED:
+            self._say("disconnected: the other half was unplugged")
+        elif session.closed_for is not None:
+            self._say("disconnected: the other side has stopped")
+        else:
+            self._say(f"disconnected: {session.why_over()}")
+
+    async def peer_session(self, deadline: float) -> Session:
+        """The session with the other side, opened if there is none.
+
+        Args:
+            deadline: seconds.
+
+        Raises:
+            UnreachableError, PeerError: why there is none.
+        """
+        if self._peer is not None and not self._peer.over:
+            return self._peer
+        if self._opening is None:
+            self._opening = self._tasks.start(self._open_peer(deadline), "open a session")
+        return await asyncio.shield(self._opening)
+
+    async def _open_peer(self, deadline: float) -> Session:
+        try:
+            if self._dialler is None or (self.options.at is None and not self._keepers):
+                raise PeerAbsent(
+                    "the other side has not connected yet", "plug in the other half, or use --at HOST:PORT"
+                )
+            session = await self._dialler.open_session(self._serving(), deadline)
+            if self._peer is not None and not self._peer.over and self.half.side == "b":
+                session.close(CloseReason.DUPLICATE)
+                return self._peer
+            self._register(session)
+            self._adopt(session)
+            return session
+        finally:
+            self._opening = None
+
+    async def _keep_peer(self) -> None:
+        """Keep a session with the other agent whenever it is there."""
+        wait = REDIAL_FIRST
+        while True:
+            if self._peer is not None and not self._peer.over:
+                await asyncio.wait([self._peer.ended])
+                wait = REDIAL_FIRST
+            if self.half.side == "b":
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(SECOND_DIALLER_WAIT):
+                        await self._peer_came()
+            if self._peer is None or self._peer.over:
+                if self.options.at is not None or any(keeper.status.peer_present for keeper in self._keepers):
+                    try:
+                        await self.peer_session(OPEN_SECONDS)
+                        continue
+                    except VersionMismatch as exc:
+                        self._say(f"error: {exc.message}")
+                    except (UnreachableError, GimmalError) as exc:
+                        logger.debug("the other side cannot be reached: %s", exc)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._peer_came()
+                wait = min(2 * wait, REDIAL_MOST)
+
+    async def _peer_came(self) -> None:
+        self._peer_seen.clear()
+        await self._peer_seen.wait()
+
+    def _on_relay(self, status: RelayStatus) -> None:
+        if status.peer_present:
+            self._peer_seen.set()
+
+    # Commands on this computer ---------------------------------------------------------------------------------------
+
+    async def _answer_command(self, connection: socket.socket, question: Question) -> None:
+        await self._commands.answer(connection, question)
+
+    def status(self) -> AgentStatus:
+        """What ``status`` shows."""
+        peer = self._peer if self._peer is not None and not self._peer.over else None
+        return AgentStatus(
+            sessions=len(self._sessions),
+            connected=peer is not None and bool(peer.links),
+            path=peer.links[0].path.value if peer is not None and peer.links else "",
+            peer_program=peer.peer.program if peer is not None else "",
+            relays=[keeper.status for keeper in self._keepers],
+        )

@@ -1,0 +1,154 @@
+"""A command's requests, passed on by the agent into its session with the other side.
+
+The command speaks the protocol between halves to its own agent; bytes stay in the buffers they arrived in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from gimmal.base.errors import ProtocolViolation
+from gimmal.base.tasks import Tasks
+from gimmal.protocol.codec import decode_struct, encode
+from gimmal.protocol.kinds import RecordKind
+from gimmal.protocol.messages import (
+    Answer,
+    Commit,
+    Discard,
+    PartOpened,
+    Read,
+    ReadBundle,
+    StreamEnd,
+    Write,
+    WriteBundle,
+)
+from gimmal.transport.exchange import AnswerSink, BundleSink, Incoming, Piece, RangeSink
+from gimmal.transport.link import Link
+from gimmal.transport.session import Session
+
+logger = logging.getLogger("gimmal.agent")
+
+STREAMS_AT_ONCE = 8
+"""Blocks and bundles of one command that are in the agent's memory at a time."""
+
+
+class Forwarding:
+    """Answers one command's requests by asking the other side.
+
+    Args:
+        session: with the other side.
+        tasks: of the agent, for what has to be told to the other side after the command has gone.
+    """
+
+    def __init__(self, session: Session, tasks: Tasks) -> None:
+        self._session = session
+        self._tasks = tasks
+        self._pool = session.pool
+        self._streams = asyncio.Semaphore(STREAMS_AT_ONCE)
+        self._parts: set[int] = set()
+
+    async def handle(self, incoming: Incoming) -> Answer | None:
+        """See transport.session.Handler."""
+        request = incoming.request
+        if isinstance(request, Read):
+            async with self._streams:
+                return await self._read(incoming, request)
+        if isinstance(request, ReadBundle):
+            async with self._streams:
+                return await self._read_bundle(incoming, request)
+        if isinstance(request, Write | WriteBundle):
+            async with self._streams:
+                return await self._write(incoming, request)
+        answer = await self._session.call(request, deadline=None)
+        if isinstance(answer, PartOpened):
+            self._parts.add(answer.part)
+        elif isinstance(request, Commit | Discard):
+            self._parts.discard(request.part)
+        return answer
+
+    def attached(self, attached: bool) -> None:
+        """See transport.session.Handler; a command's one link lives as long as the command."""
+
+    def session_ended(self) -> None:
+        """See transport.session.Handler."""
+        if self._parts and not self._session.over:
+            self._tasks.start(self._let_go(), "discard parts")
+
+    async def _let_go(self) -> None:
+        for part in list(self._parts):
+            await self._session.call(Discard(part, remove=False))
+
+    async def _read(self, incoming: Incoming, request: Read) -> Answer | None:
+        def make_sink(done: asyncio.Future[None]) -> RangeSink:
+            return RangeSink(done, self._pool, request.offset, request.length)
+
+        sink = await self._session.exchange(request, make_sink, bulk=True)
+        if sink.answer is not None:
+            sink.give_back()
+            return sink.answer
+        at = request.offset
+        try:
+            while sink.pieces:
+                piece = sink.pieces.pop(0)
+                await self._pass_on(incoming.link, incoming.number, at, piece)
+                at += len(piece.body)
+        finally:
+            sink.give_back()
+        end = encode(StreamEnd(sink.digest))
+        incoming.link.post(RecordKind.END, incoming.number, at - request.offset, end)
+        return None
+
+    async def _read_bundle(self, incoming: Incoming, request: ReadBundle) -> Answer | None:
+        sink = await self._session.exchange(request, BundleSink, bulk=True)
+        if sink.answer is not None:
+            return sink.answer
+        piece = sink.piece
+        assert piece is not None
+        link, number = incoming.link, incoming.number
+        if piece.owner is None:
+            link.post(RecordKind.BUNDLE, number, sink.header_length, piece.body)
+        else:
+            await link.send_buffer(RecordKind.BUNDLE, number, sink.header_length, piece.owner, len(piece.body))
+        return None
+
+    async def _pass_on(self, link: Link, number: int, offset: int, piece: Piece) -> None:
+        if piece.owner is None:
+            await link.writable()
+            link.post(RecordKind.DATA, number, offset, piece.body)
+        else:
+            await link.send_buffer(RecordKind.DATA, number, offset, piece.owner, len(piece.body))
+
+    async def _write(self, incoming: Incoming, request: Write | WriteBundle) -> Answer:
+        records = await self._collect(incoming, request)
+
+        async def send(link: Link, number: int) -> None:
+            # Copied for each try: a buffer that was sent is sealed in place and cannot be sent again.
+            for kind, offset, piece in records:
+                buffer = self._pool.take()
+                size = len(piece.body)
+                buffer.body[:size] = piece.body
+                await link.send_buffer(kind, number, offset, buffer, size)
+
+        try:
+            sink = await self._session.exchange(request, AnswerSink, send_more=send, bulk=True)
+        finally:
+            for _kind, _offset, piece in records:
+                incoming.give(piece)
+        assert sink.answer is not None
+        return sink.answer
+
+    async def _collect(self, incoming: Incoming, request: Write | WriteBundle) -> list[tuple[RecordKind, int, Piece]]:
+        records: list[tuple[RecordKind, int, Piece]] = []
+        size = 0
+        while True:
+            for kind, offset, piece in await incoming.records():
+                records.append((kind, offset, piece))
+                size += len(piece.body)
+                if isinstance(request, WriteBundle):
+                    return records
+                if kind is RecordKind.END:
+                    decode_struct(StreamEnd, piece.body)
+                    return records
+                if size > request.length:
+                    raise ProtocolViolation("a command sent more than it announced")

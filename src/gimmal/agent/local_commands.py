@@ -1,0 +1,117 @@
+"""What the agent does for commands on the same computer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import TYPE_CHECKING
+
+from gimmal.agent.control import CONTROL_VERSION, Question, Refusal, Reply, send_message
+from gimmal.agent.forwarding import Forwarding
+from gimmal.agent.plugged import PROGRAM
+from gimmal.base.errors import GimmalError, UsageError
+from gimmal.base.primitives import random_bytes
+from gimmal.base.tasks import Tasks
+from gimmal.noise.keys import RootKeys
+from gimmal.protocol.limits import PROTOCOL_VERSION
+from gimmal.protocol.messages import CloseReason, Hello
+from gimmal.transport.buffers import BufferPool
+from gimmal.transport.link import Link, PathKind
+from gimmal.transport.plain_cipher import PlainCipher
+from gimmal.transport.session import Handler, Session
+
+if TYPE_CHECKING:
+    from gimmal.agent.agent import Agent
+
+logger = logging.getLogger("gimmal.agent")
+
+DEADLINE_MAX = 30.0
+HELD_MAX = 64
+_NO_KEYS = RootKeys(psk=bytes(32), gate_key=bytes(32), key_id=bytes(8))
+
+
+def local_session(connection: socket.socket, pool: BufferPool, handler: Handler | None, *, opener: bool) -> Session:
+    """A session in clear over a connected Unix socket, for either end."""
+    greeting = Hello(PROTOCOL_VERSION, PROGRAM, 0, b"", random_bytes(16), agent=not opener)
+    session = Session(_NO_KEYS, opener=opener, peer=greeting, pool=pool, handler=handler, held_max=HELD_MAX)
+    link = Link(connection, PlainCipher(), dialler=opener, path=PathKind.LOCAL, pool=pool, greeted=True)
+    session.attach(link)
+    return session
+
+
+class LocalCommands:
+    """Answers the control socket for an agent."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._tasks = Tasks()
+        self._sessions: set[Session] = set()
+
+    async def answer(self, connection: socket.socket, question: Question) -> None:
+        """Answer one question; the connection is owned from now on."""
+        try:
+            if question.version != CONTROL_VERSION:
+                raise UsageError("the agent on this computer is of another version", "restart `gimmal up`")
+            if question.verb == "session":
+                await self._session(connection, question)
+            elif question.verb == "status":
+                await send_message(connection, Reply(status=self._status()))
+                connection.close()
+            else:
+                raise UsageError("the agent on this computer does not know this command", "restart `gimmal up`")
+        except GimmalError as exc:
+            await self._refuse(connection, Refusal(exc.message, exc.hint, int(exc.exit_code)))
+        except OSError:
+            connection.close()
+        except asyncio.CancelledError:
+            connection.close()
+            raise
+
+    async def _session(self, connection: socket.socket, question: Question) -> None:
+        agent = self._agent
+        peer = await agent.peer_session(max(0.1, min(question.deadline, DEADLINE_MAX)))
+        path = peer.links[0].path.value if peer.links else ""
+        lineage = agent.half.lineage_id
+        await send_message(connection, Reply(journal_key=agent.journal_key, lineage=lineage, path=path))
+        session = local_session(connection, peer.pool, Forwarding(peer, self._tasks), opener=False)
+        self._sessions.add(session)
+        session.ended.add_done_callback(lambda _ended: self._sessions.discard(session))
+        # A command whose process has gone does not come back: its session need not be kept.
+        session.links[0].ended.add_done_callback(lambda _ended: session.close(CloseReason.DONE))
+
+    def _status(self) -> dict[str, object]:
+        status = self._agent.status()
+        return {
+            "connected": status.connected,
+            "path": status.path,
+            "peer_program": status.peer_program,
+            "sessions": status.sessions,
+            "shares": [
+                {"name": share.name, "path": str(share.path), "rights": share.rights.value}
+                for share in self._agent.options.shares
+            ],
+            "relays": [
+                {
+                    "address": relay.url.address,
+                    "connected": relay.connected,
+                    "failure": relay.failure.message if relay.failure is not None else "",
+                    "peer_present": relay.peer_present,
+                    "last_seen": relay.last_seen,
+                }
+                for relay in status.relays
+            ],
+        }
+
+    async def _refuse(self, connection: socket.socket, refusal: Refusal) -> None:
+        try:
+            await send_message(connection, Reply(refusal=refusal))
+        except OSError:
+            logger.debug("a command left before it was answered")
+        finally:
+            connection.close()
+
+    def close(self, reason: CloseReason) -> None:
+        """End the sessions of all commands: the session with the other side is over."""
+        for session in list(self._sessions):
+            session.close(reason)

@@ -1,0 +1,221 @@
+"""How a command reaches the other side: through the agent of its half where one runs here, else by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from gimmal.agent.control import (
+    CONTROL_VERSION,
+    SOCKET_BUFFER,
+    Question,
+    Reply,
+    receive_message,
+    send_message,
+    socket_path,
+)
+from gimmal.agent.local_commands import local_session
+from gimmal.agent.plugged import (
+    PROGRAM,
+    identity_of,
+    journal_key_of,
+    relay_identity_of,
+    relay_urls_of,
+    state_directory,
+)
+from gimmal.base.errors import DeadlinePassed, ExitCode, GimmalError, HalfGone, UsageError
+from gimmal.base.primitives import random_bytes
+from gimmal.base.tasks import Tasks
+from gimmal.base.workers import Workers
+from gimmal.half.plugged import choose_half
+from gimmal.half.presence import Presence
+from gimmal.half.reading import HalfHeader, open_half, read_header
+from gimmal.protocol.candidates import candidate_key
+from gimmal.protocol.codec import decode_struct
+from gimmal.protocol.messages import CloseReason
+from gimmal.protocol.relay.messages import Role
+from gimmal.remote.remote_files import RemoteFiles
+from gimmal.transport.asking_relay import AskingRelay
+from gimmal.transport.buffers import BufferPool
+from gimmal.transport.dial import Dialler, Ways
+from gimmal.transport.link import PathKind
+from gimmal.transport.relay_client import RelayClient
+from gimmal.transport.session import Session
+
+PRESENCE_SECONDS = 0.25
+PRESENCE_HANGS_SECONDS = 5.0
+OPEN_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class ReachOptions:
+    """Which half, and which way.
+
+    Attributes:
+        half: folder named by the person, or None for the one plugged in.
+        at: host and port to dial and nothing else, or None.
+        only: path to insist on, or None.
+        password: asks for the half's password when it has one.
+    """
+
+    half: Path | None
+    at: tuple[str, int] | None = None
+    only: PathKind | None = None
+    password: Callable[[], str] | None = field(default=None, repr=False)
+
+
+@dataclass
+class Reached:
+    """A way to the other side, for one command."""
+
+    session: Session
+    files: RemoteFiles
+    through_agent: bool
+    path: str
+    """How the first link travels."""
+
+
+class Reach:
+    """Opens sessions for one command, as often as it needs one.
+
+    Args:
+        options: which half, and which way.
+
+    Use as an asynchronous context manager. Pulling the half out ends the session.
+    """
+
+    def __init__(self, options: ReachOptions) -> None:
+        self.location = choose_half(options.half)
+        self.header: HalfHeader = read_header(self.location)
+        self.workers = Workers()
+        self.pool = BufferPool()
+        self._options = options
+        self._presence = Presence(self.location)
+        self._tasks = Tasks()
+        self._relays: list[AskingRelay] = []
+        self._dialler: Dialler | None = None
+        self._reached: Reached | None = None
+        self.journal_key = b""
+        self.journal_directory = Path()
+
+    async def __aenter__(self) -> Self:
+        self._tasks.start(self._watch(), "presence of the half")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.drop(CloseReason.DONE)
+        for relay in self._relays:
+            await relay.close()
+        self._tasks.cancel()
+        self.workers.close()
+
+    async def open(self, deadline: float = OPEN_SECONDS) -> Reached:
+        """A session with the other side; the one at hand where it still lives.
+
+        Args:
+            deadline: seconds.
+
+        Raises:
+            GimmalError: why there is none.
+        """
+        if self._reached is not None and not self._reached.session.over:
+            return self._reached
+        reached = await self._through_agent(deadline) or await self._by_itself(deadline)
+        self._reached = reached
+        return reached
+
+    async def drop(self, reason: CloseReason) -> None:
+        """Close the session at hand and wait until its last record is out."""
+        if self._reached is not None:
+            self._reached.session.close(reason)
+            await self._reached.session.finished()
+            self._reached = None
+
+    async def ask_agent(self, verb: str, deadline: float) -> tuple[Reply, socket.socket] | None:
+        """Put a question to the agent of this half; None where none runs. The caller closes the socket.
+
+        Raises:
+            GimmalError: what the agent says.
+        """
+        path = socket_path(self.header.pair_id, self.header.side)
+        if not path.exists():
+            return None
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.setblocking(False)
+        try:
+            for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+                connection.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
+            async with asyncio.timeout(deadline + 2.0):
+                try:
+                    await asyncio.get_running_loop().sock_connect(connection, str(path))
+                except (ConnectionRefusedError, FileNotFoundError):
+                    # Left over by an agent that was killed.
+                    connection.close()
+                    return None
+                await send_message(connection, Question(CONTROL_VERSION, verb, deadline))
+                reply = decode_struct(Reply, await receive_message(connection))
+        except TimeoutError:
+            connection.close()
+            raise DeadlinePassed("the agent on this computer did not answer", "restart `gimmal up`") from None
+        except BaseException:
+            connection.close()
+            raise
+        if reply.refusal is not None:
+            connection.close()
+            error = GimmalError(reply.refusal.message, reply.refusal.hint)
+            error.exit_code = ExitCode(reply.refusal.exit_code)
+            raise error
+        return reply, connection
+
+    async def _through_agent(self, deadline: float) -> Reached | None:
+        if self._options.at is not None or self._options.only is not None:
+            return None
+        answered = await self.ask_agent("session", deadline)
+        if answered is None:
+            return None
+        reply, connection = answered
+        self.journal_key = reply.journal_key
+        self.journal_directory = state_directory(reply.lineage)
+        session = local_session(connection, self.pool, None, opener=True)
+        return Reached(session, RemoteFiles(session), True, reply.path)
+
+    async def _by_itself(self, deadline: float) -> Reached:
+        dialler = self._dialler
+        if dialler is None:
+            dialler = self._dialler = await self._make_dialler()
+        session = await dialler.open_session(None, deadline)
+        return Reached(session, RemoteFiles(session), False, session.links[0].path.value)
+
+    async def _make_dialler(self) -> Dialler:
+        half = await self.workers.call(open_half, self.location, self._options.password)
+        self.journal_key = journal_key_of(half)
+        self.journal_directory = state_directory(half.lineage_id)
+        if self._options.at is None and not half.relays:
+            raise UsageError("this pair has no relay", "name the other side with --at HOST:PORT")
+        instance = random_bytes(16)
+        proof = relay_identity_of(half)
+        for url in relay_urls_of(half) if self._options.at is None else ():
+            self._relays.append(AskingRelay(partial(RelayClient, url, proof, Role.ASKS, instance, PROGRAM)))
+        ways = Ways(self._options.at, self._relays, candidate_key(half.discovery_secret), self._options.only)
+        return Dialler(identity_of(half, agent=False), ways, self.pool)
+
+    async def _watch(self) -> None:
+        """End the session when the half is pulled out."""
+        while await still_present(self._presence, self.workers):
+            await asyncio.sleep(PRESENCE_SECONDS)  # noqa: ASYNC110 - nothing tells of a pulled stick at once
+        if self._reached is not None:
+            self._reached.session.fail(HalfGone("the half was pulled out", "plug it in again"))
+
+
+async def still_present(presence: Presence, workers: Workers) -> bool:
+    """One look at the half; a stick that does not answer for seconds counts as gone."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PRESENCE_HANGS_SECONDS):
+            return await workers.call(presence.present)
+    return False
