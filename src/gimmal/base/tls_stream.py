@@ -1,7 +1,7 @@
 """TLS over a non-blocking socket with two memory buffers.
 
-Stands in for asyncio's own TLS transport, which holds about 280 KiB a connection; this holds about 20. Relay and
-relay client share it. It lives in ``base`` because neither of them may import the other's room.
+Stands in for asyncio's own TLS transport, which holds about 280 KiB a connection; this holds about 20. Relay
+and relay client share it. It lives in ``base`` because neither of them may import the other's room.
 """
 
 from __future__ import annotations
