@@ -109,9 +109,7 @@ class RelayClientMachine(ControlMachine[FromRelay, ClientEvent]):
     def _prove(self, challenge: Challenge) -> None:
         if challenge.version != RELAY_VERSION:
             newer = "this computer" if challenge.version > RELAY_VERSION else "the relay"
-            sentence = (
-                f"it speaks version {challenge.version} of the relay protocol; update gimmal on {newer}"
-            )
+            sentence = f"it speaks version {challenge.version} of the relay protocol; update gimmal on {newer}"
             self._end(Ended(Code.VERSION, sentence, by_peer=False))
             return
         self._send(

@@ -179,16 +179,6 @@ class Goodbye(Struct, array_like=True, frozen=True, tag=66):
 
 
 FromRelay = (
-    Challenge
-    | Welcome
-    | Refused
-    | Ticket
-    | Offer
-    | NoAnswerer
-    | LinkRefused
-    | PeerChanged
-    | Ping
-    | Pong
-    | Goodbye
+    Challenge | Welcome | Refused | Ticket | Offer | NoAnswerer | LinkRefused | PeerChanged | Ping | Pong | Goodbye
 )
 FromHalf = Prove | RequestLink | Candidates | Ping | Pong | Goodbye

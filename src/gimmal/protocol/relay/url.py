@@ -15,9 +15,7 @@ _URL = re.compile(
 )
 _LABEL = re.compile(r"[0-9a-z](?:[0-9a-z-]{0,61}[0-9a-z])?")
 _URL_MAX = 512
-_HINT = (
-    "a relay URL looks like gimmal-relay://relay.example.org:7117/#PIN; copy the line that the relay prints"
-)
+_HINT = "a relay URL looks like gimmal-relay://relay.example.org:7117/#PIN; copy the line that the relay prints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +47,7 @@ class RelayUrl:
         port = int(match["port"])
         if port > 65_535:
             raise UsageError("the relay URL has a port above 65535", _HINT)
-        return cls(
-            _host(match["host"].lower()), port, _pin(match["pin"]) if match["pin"] else None, match["token"]
-        )
+        return cls(_host(match["host"].lower()), port, _pin(match["pin"]) if match["pin"] else None, match["token"])
 
     def __str__(self) -> str:
         """The URL in its one written form, token included."""
