@@ -8,6 +8,7 @@ import logging
 import socket
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from gimmal.base.display import displayable
 from gimmal.base.errors import DeadlinePassed, GimmalError, PeerAbsent, RelayError
@@ -342,7 +343,8 @@ class RelayClient:
         self.peer_present = False
         if self._timer is not None:
             self._timer.cancel()
-        for waiting in (self._welcome, *self._links.values()):
+        waiters: list[asyncio.Future[Any]] = [self._welcome, *self._links.values()]
+        for waiting in waiters:
             if not waiting.done():
                 waiting.set_exception(failure)
                 # Whoever waits gets it; nobody has to.
@@ -367,7 +369,7 @@ class RelayRefusedError(RelayError):
         self.code = code
 
 
-_HINTS = {
+_HINTS: dict[str, str] = {
     Code.VERSION: "update gimmal on the older side",
     Code.PROOF: "the half may be damaged, or of an older joining: join the two again",
     Code.DISABLED: "join this half with another to make a new pair",
