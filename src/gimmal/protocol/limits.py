@@ -34,6 +34,12 @@ LINKS_MAX = 16
 REQUESTS_MAX = 1024
 """Requests of one side that may be unsettled at a time in one session."""
 
+REMEMBERED_MAX = 1 << 16
+"""How many requests of one side a new one may be ahead of that side's settled mark."""
+
+REMEMBERED_BYTES_MAX = 32 << 20
+"""Bytes of answers to changing requests that one session remembers."""
+
 WRITES_MAX = 32
 """Write and bundle streams of one side that may be open at a time in one session."""
 

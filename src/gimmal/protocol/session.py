@@ -8,11 +8,10 @@ settled mark has passed it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 
-from gimmal.base.errors import ProtocolViolation
-from gimmal.protocol.limits import REQUESTS_MAX
+from gimmal.base.errors import InternalError, Interrupted, ProtocolViolation
+from gimmal.protocol.limits import REMEMBERED_BYTES_MAX, REMEMBERED_MAX, REQUESTS_MAX
 
 NUMBER_MAX = (1 << 32) - 1
 
@@ -39,14 +38,22 @@ class Asking:
         """Whether the session has no more numbers and another must be opened."""
         return self._next > NUMBER_MAX
 
+    @property
+    def full(self) -> bool:
+        """Whether a new request has to wait until others are settled."""
+        return len(self._unsettled) >= REQUESTS_MAX or self._next - self._mark >= 2 * REMEMBERED_MAX
+
     def begin(self) -> int:
         """A number for a new request; it is unsettled until ``settle``.
 
         Raises:
-            ProtocolViolation: all numbers are used, or too many requests are unsettled (a bug of the caller).
+            InternalError: the caller did not look whether this side is ``full``.
+            Interrupted: all numbers are used up.
         """
-        if self.exhausted or len(self._unsettled) >= REQUESTS_MAX:
-            raise ProtocolViolation("too many requests in one session", "run the command again")
+        if self.full:
+            raise InternalError("a request was begun where it had to wait")
+        if self.exhausted:
+            raise Interrupted("the session has no more request numbers", "run the command again")
         number = self._next
         self._next += 2
         self._unsettled.add(number)
@@ -73,12 +80,6 @@ class Arrival(Enum):
     SETTLED = "the asker has its answer; drop it"
 
 
-@dataclass(slots=True)
-class _Remembered:
-    changing: bool
-    answer: bytes | None = field(default=None, repr=False)
-
-
 class Answering:
     """Requests of the other side that are running, and the answers it may still ask for again.
 
@@ -88,7 +89,9 @@ class Answering:
 
     def __init__(self, *, opener: bool) -> None:
         self._parity = 0 if opener else 1
-        self._requests: dict[int, _Remembered] = {}
+        self._running: dict[int, bool] = {}
+        self._answers: dict[int, bytes] = {}
+        self._bytes = 0
         self._mark = 0
 
     def is_theirs(self, number: int) -> bool:
@@ -104,51 +107,51 @@ class Answering:
             changing: whether it is one of ``messages.CHANGING``.
 
         Raises:
-            ProtocolViolation: the number is not theirs, or more requests are unsettled than allowed.
+            ProtocolViolation: the number is not theirs, the mark is above it, or more requests are unsettled than
+                allowed.
         """
-        if not self.is_theirs(number):
+        if not self.is_theirs(number) or mark > number:
             raise ProtocolViolation("the other side used a request number that is not its own")
         if mark > self._mark:
-            self._forget_below(min(mark, number))
+            self._forget_below(mark)
         if number < self._mark:
             return Arrival.SETTLED
-        known = self._requests.get(number)
-        if known is not None:
-            return Arrival.RUNNING if known.answer is None else Arrival.ANSWERED
-        if len(self._requests) >= 2 * REQUESTS_MAX:
+        if number in self._answers:
+            return Arrival.ANSWERED
+        if number in self._running:
+            return Arrival.RUNNING
+        if len(self._running) >= 2 * REQUESTS_MAX or number - self._mark > 2 * REMEMBERED_MAX:
             raise ProtocolViolation("the other side asks more at once than is allowed")
-        self._requests[number] = _Remembered(changing)
+        self._running[number] = changing
         return Arrival.NEW
 
     def answered(self, number: int, answer: bytes) -> None:
-        """The request was done; ``answer`` is kept if it changed something, else the number is forgotten."""
-        known = self._requests.get(number)
-        if known is None:
-            return
-        if known.changing and number >= self._mark:
-            known.answer = answer
-        else:
-            del self._requests[number]
+        """The request was done; ``answer`` is kept if it changed something, else the number is forgotten.
+
+        Raises:
+            ProtocolViolation: the other side leaves more answers unsettled than are remembered.
+        """
+        changing = self._running.pop(number, False)
+        if changing and number >= self._mark:
+            self._answers[number] = answer
+            self._bytes += len(answer)
+            if self._bytes > REMEMBERED_BYTES_MAX:
+                raise ProtocolViolation("the other side leaves too many answers unsettled")
 
     def answer_of(self, number: int) -> bytes:
         """The remembered answer of a request that arrived as ``ANSWERED``."""
-        answer = self._requests[number].answer
-        assert answer is not None
-        return answer
+        return self._answers[number]
 
     def drop(self, number: int) -> None:
         """A running request was cancelled or lost before it did anything; a repeat is new."""
-        known = self._requests.get(number)
-        if known is not None and known.answer is None:
-            del self._requests[number]
+        self._running.pop(number, None)
 
     @property
     def remembered(self) -> int:
         """How many requests are running or remembered."""
-        return len(self._requests)
+        return len(self._running) + len(self._answers)
 
     def _forget_below(self, mark: int) -> None:
         self._mark = mark
-        settled = [number for number, known in self._requests.items() if number < mark and known.answer is not None]
-        for number in settled:
-            del self._requests[number]
+        for number in [number for number in self._answers if number < mark]:
+            self._bytes -= len(self._answers.pop(number))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from gimmal.base.errors import GimmalError, Interrupted, ProtocolViolation
 from gimmal.protocol.codec import decode_answer, decode_struct
 from gimmal.protocol.kinds import RecordKind
-from gimmal.protocol.messages import Answer, Request, StreamEnd
+from gimmal.protocol.messages import STREAMED, Answer, Request, StreamEnd, Write
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 
 if TYPE_CHECKING:
@@ -149,6 +149,39 @@ def _finish(done: asyncio.Future[None]) -> None:
         done.set_result(None)
 
 
+class _StreamOrder:
+    """What may follow a streamed request: DATA in order and END, or one BUNDLE."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._received = 0
+        self._short = False
+        self._ended = not isinstance(request, STREAMED)
+
+    def check(self, kind: RecordKind, offset: int, size: int) -> None:
+        """The next record; raises ProtocolViolation where it may not come."""
+        if self._ended:
+            raise ProtocolViolation(f"the other side sent {kind.name} behind the end of a request")
+        request = self._request
+        if not isinstance(request, Write):
+            self._ended = True
+            if kind is not RecordKind.BUNDLE:
+                raise ProtocolViolation(f"the other side sent {kind.name} where one BUNDLE was due")
+        elif kind is RecordKind.END:
+            self._ended = True
+            if offset != self._received or offset != request.length:
+                raise ProtocolViolation("the other side ended a write at a wrong length")
+        elif kind is not RecordKind.DATA:
+            raise ProtocolViolation(f"the other side sent {kind.name} inside a write")
+        else:
+            if self._short or not size or offset != request.offset + self._received:
+                raise ProtocolViolation("the other side sent bytes of a write out of place")
+            if size > request.length - self._received:
+                raise ProtocolViolation("the other side sent more bytes of a write than it announced")
+            self._received += size
+            self._short = size < DATA_RECORD_MIN
+
+
 class Incoming:
     """A request of the other side while it is being answered.
 
@@ -164,12 +197,18 @@ class Incoming:
         self.link = link
         self.task: asyncio.Task[None] | None = None
         self._given = given
+        self._order = _StreamOrder(request)
         self._records: deque[tuple[RecordKind, int, Piece]] = deque()
         self._arrived: asyncio.Event = asyncio.Event()
         self._lost: GimmalError | None = None
 
     def feed(self, kind: RecordKind, offset: int, body: memoryview, owner: RecordBuffer | None) -> bool:
-        """A record of a streamed request came in; True if ``owner`` is kept."""
+        """A record of a streamed request came in; True if ``owner`` is kept.
+
+        Raises:
+            ProtocolViolation: this record may not come now, or the request takes none.
+        """
+        self._order.check(kind, offset, len(body))
         piece = Piece(body if owner is not None else memoryview(bytes(body)), owner)
         self._records.append((kind, offset, piece))
         self._arrived.set()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from gimmal.base.errors import GimmalError, Interrupted, ProtocolViolation
+from gimmal.base.errors import GimmalError, InternalError, Interrupted, ProtocolViolation
 from gimmal.noise.keys import RootKeys
 from gimmal.noise.link_cipher import LinkCipher
 from gimmal.noise.records import HEADER_SIZE, LENGTH_SIZE, TAG_SIZE
@@ -40,8 +40,11 @@ READ_BUDGET = 8 << 20
 SEND_VIEWS_MAX = 64
 """Queued records written by one system call."""
 
-HELD_MAX = 4096
-"""Small records that may wait for a renewal."""
+POST_MAX = 8 << 20
+"""Bytes that may wait on a link in all; one that takes that little is given up."""
+
+RECORDS_MAX = 8192
+"""Records that may wait on a link in all."""
 
 CLOSE_SECONDS = 2.0
 """How long a link that ends in good order may take to get its last record out."""
@@ -140,6 +143,7 @@ class Link:
         self._writing = False
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._held: deque[tuple[RecordKind, int, int, bytes]] = deque()
+        self._held_bytes = 0
         self._renewing: LinkCipher | None = None
         self._renewed: asyncio.Future[None] | None = None
         self._material: Callable[[], RenewalMaterial] | None = None
@@ -153,6 +157,7 @@ class Link:
         self.traffic = LinkTraffic()
         self.last_received = self._loop.time()
         self.outstanding = 0
+        self.pings = 0
         self.pinged_at = 0.0
         self.round_trip: float | None = None
         self.ended: asyncio.Future[None] = self._loop.create_future()
@@ -171,7 +176,7 @@ class Link:
         return self._queued
 
     def start(self, receiver: Receiver) -> None:
-        """Hand records to ``receiver`` from now on."""
+        """Hand records to ``receiver`` from now on; a link that is over already tells it nothing."""
         self._receiver = receiver
         self.resume()
 
@@ -218,6 +223,9 @@ class Link:
             self.fail(exc)
         except OSError as exc:
             self.fail(_cut(exc))
+        except BaseException:
+            self.fail(InternalError("a record could not be worked on", "report this"))
+            raise
         if taken:
             self.traffic.received += taken
             self.last_received = self._loop.time()
@@ -291,11 +299,15 @@ class Link:
         """Queue a record whose body is small; nothing happens on a link that is over."""
         if self.over:
             return
-        if self._must_hold():
-            if len(self._held) >= HELD_MAX:
-                self.fail(ProtocolViolation("the other side does not renew the keys", "connect again"))
-                return
+        hold = self._must_hold()
+        waiting = self._queued + self._held_bytes
+        if waiting > POST_MAX or len(self._queue) + len(self._held) >= RECORDS_MAX:
+            self.fail(Interrupted("the other side takes nothing more", "run the command again"))
+        if self._over:
+            return
+        if hold:
             self._held.append((kind, stream, offset, bytes(body)))
+            self._held_bytes += len(body)
             return
         self._append(memoryview(self._cipher.seal(kind, stream, offset, body)), None)
 
@@ -309,9 +321,6 @@ class Link:
         """
         try:
             await self.writable()
-            while self._must_hold() and not self.over:
-                self._renewed = self._renewed or self._loop.create_future()
-                await asyncio.shield(self._renewed)
         except asyncio.CancelledError:
             self._pool.give(buffer)
             raise
@@ -322,21 +331,34 @@ class Link:
         self._append(buffer.view[:total], buffer)
 
     async def writable(self) -> None:
-        """Wait until little is queued, in the order of asking; returns at once on a link that is over."""
-        while (self._queued >= QUEUE_HIGH or self._waiters) and not self.over:
-            waiter = self._loop.create_future()
-            self._waiters.append(waiter)
-            try:
-                await waiter
-            finally:
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
-                elif waiter.cancelled():
-                    self._wake_waiter()
-            if self._queued < QUEUE_HIGH:
+        """Wait until little is queued and no renewal is due, in the order of asking.
+
+        Returns at once on a link that is over. What is to be sent must be queued before the next await.
+        """
+        woken = False
+        while not self.over:
+            if self._must_hold():
+                self._renewed = self._renewed or self._loop.create_future()
+                await asyncio.shield(self._renewed)
+            elif self._queued < QUEUE_HIGH and (woken or not self._waiters):
                 break
+            else:
+                await self._wait_turn()
+                woken = True
         if self._queued < QUEUE_HIGH:
             self._wake_waiter()
+
+    async def _wait_turn(self) -> None:
+        waiter = self._loop.create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+            else:
+                self._wake_waiter()  # the turn that was given goes to the next
+            raise
 
     def leave(self) -> None:
         """End the link in good order; the session goes on."""
@@ -363,7 +385,8 @@ class Link:
     def _end_with(self, kind: RecordKind, body: bytes, *, drain: bool) -> None:
         if self.over:
             return
-        self.post(kind, body=body)
+        # Sent also where a renewal is due: what ends the link needs no new key.
+        self._append(memoryview(self._cipher.seal(kind, 0, 0, body)), None)
         self._ending = True
         self._drain = drain
         self.expire()
@@ -417,11 +440,16 @@ class Link:
         elif owes == RecordKind.RENEW_DONE:
             self._append(memoryview(cipher.finish_renewal(now)), None)
         if not cipher.must_hold(now):
-            if self._renewed is not None:
-                self._renewed.set_result(None)
-                self._renewed = None
-            while self._held:
-                self.post(*self._held.popleft())
+            self._held_bytes = 0
+            while self._held and not self.over:
+                kind, stream, offset, body = self._held.popleft()
+                self._append(memoryview(cipher.seal(kind, stream, offset, body)), None)
+            self._end_hold()
+
+    def _end_hold(self) -> None:
+        if self._renewed is not None:
+            self._renewed.set_result(None)
+            self._renewed = None
 
     def _append(self, view: memoryview, owner: RecordBuffer | None) -> None:
         self._queue.append((view, owner))
@@ -500,7 +528,11 @@ class Link:
         self._reading = False
         self._socket.close()
         self._queue.clear()
+        self._queued = 0
+        self._held.clear()
+        self._held_bytes = 0
         self._cipher.close()
+        self._end_hold()
         while self._waiters:
             self._wake_waiter()
         if not self.ended.done():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,8 @@ logger = logging.getLogger("gimmal.transport")
 WAITING_MAX = 64
 WAITING_PER_SOURCE_MAX = 8
 BACKLOG = 256
+
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
@@ -42,7 +45,7 @@ def bind(host: str, port: int) -> list[socket.socket]:
             listeners = [socket.create_server(("", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True)]
         else:
             listeners = [socket.create_server(("", port), backlog=BACKLOG)]
-    except (OSError, OverflowError) as exc:
+    except (OSError, OverflowError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or str(exc)
         raise LocalError(
             f"cannot listen on {host or 'any address'} port {port}: {reason.lower()}",
@@ -66,6 +69,7 @@ class Listener:
         self._listeners = listeners
         self._greet = greet
         self._waiting: HalfOpen[asyncio.Task[None]] = HalfOpen(WAITING_MAX, WAITING_PER_SOURCE_MAX)
+        self._unmet: dict[asyncio.Task[None], socket.socket] = {}
         self._tasks = Tasks()
         for listener in listeners:
             self._loop.add_reader(listener.fileno(), self._accept, listener)
@@ -83,6 +87,8 @@ class Listener:
             except BlockingIOError:
                 return
             except OSError as exc:
+                if exc.errno not in _EXHAUSTED:
+                    continue  # that caller is gone already
                 # Out of descriptors or memory: give the loop air instead of spinning on a readable listener.
                 logger.warning("cannot accept a connection: %s", exc.strerror)
                 self._loop.remove_reader(listener.fileno())
@@ -92,16 +98,26 @@ class Listener:
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             task = self._tasks.start(self._greet_one(connection), "greeting")
+            self._unmet[task] = connection
             victim = self._waiting.add(task, source_of(address[0]))
             if victim is not None:
                 victim.cancel()
-            task.add_done_callback(self._waiting.remove)
+            task.add_done_callback(self._forget)
 
     def _listen_again(self, listener: socket.socket) -> None:
         if listener.fileno() >= 0:
             self._loop.add_reader(listener.fileno(), self._accept, listener)
 
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._waiting.remove(task)
+        unmet = self._unmet.pop(task, None)
+        if unmet is not None:
+            unmet.close()  # given up before its task had begun
+
     async def _greet_one(self, connection: socket.socket) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._unmet.pop(task, None)
         try:
             await self._greet(connection)
         except GimmalError as exc:

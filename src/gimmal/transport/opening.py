@@ -197,7 +197,7 @@ async def prepare(
         raise PeerAbsent("the other side did not answer in time", "see that gimmal runs there") from None
     except (GimmalError, OSError, asyncio.CancelledError) as exc:
         _drop(connection, link)
-        if isinstance(exc, OSError):
+        if isinstance(exc, OSError | Interrupted):
             raise PeerAbsent("the connection to the other side was cut", "try again") from exc
         raise
     assert greeting.hello is not None
@@ -302,7 +302,8 @@ async def accept(
     hello, join = greeting.hello, greeting.join
     assert hello is not None
     assert join is not None
-    if len(hello.random) != len(random) or hello.version != identity.version or (opens_session and join.number):
+    zero = join.number == 0
+    if len(hello.random) != len(random) or hello.version != identity.version or zero is not opens_session:
         violation = ProtocolViolation("a caller broke the rules of opening a link")
         link.fail(violation)
         raise violation

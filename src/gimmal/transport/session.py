@@ -45,6 +45,12 @@ logger = logging.getLogger("gimmal.transport")
 HELD_BUFFERS_MAX = 24
 """Buffers of streamed requests that wait to be worked on before their links are paused, unless told otherwise."""
 
+ANSWERS_BYTES_MAX = 8 << 20
+"""Bytes of answers that wait for their links above which no further question is worked on."""
+
+SMALL = 4096
+"""Bytes up to which a message is queued at once, however much bulk waits on its link."""
+
 TICK_SECONDS = 5.0
 REDIAL_FIRST_SECONDS = 0.2
 REDIAL_MOST_SECONDS = 5.0
@@ -62,7 +68,8 @@ class Handler(Protocol):
     async def handle(self, incoming: Incoming) -> Answer | None:
         """Do one request. Returns the answer, or None where records sent on ``incoming.link`` were the answer.
 
-        Raises Interrupted where the request's link went before it did anything that lasts.
+        Raises Interrupted where the request's link went before it did anything that lasts, ProtocolViolation to end
+        the session; anything else is answered with FAILED. May be cancelled where the request changes nothing.
         """
 
     def attached(self, attached: bool) -> None:
@@ -126,6 +133,10 @@ class Session:
         self._held = 0
         self._held_max = held_max
         self._paused: set[Link] = set()
+        self._streams = asyncio.Semaphore(limits.WRITES_MAX)
+        self._settled = asyncio.Event()
+        self._answers_waiting = 0
+        self._answers_left = asyncio.Event()
         self._link_came = asyncio.Event()
         self._links_dialled = 0
         self._without_links_since = self._loop.time()
@@ -150,7 +161,10 @@ class Session:
 
         Raises:
             ProtocolViolation: the session has as many links as it may have, or is over.
+            Interrupted: the link is over already.
         """
+        if link.over:
+            raise Interrupted("the connection to the other side was cut", "run the command again")
         if self.over or len(self.links) >= limits.LINKS_MAX:
             raise ProtocolViolation("too many links in one session", "close other programs that use this half")
         if self.handler is not None and not self.links:
@@ -201,7 +215,7 @@ class Session:
             deadline: seconds; None for a question that may take any time.
 
         Raises:
-            DeadlinePassed: no answer in time.
+            DeadlinePassed: no answer in time; whether a request that changes something was done is not known.
             GimmalError: why the session is over.
         """
         sink = await self.exchange(request, AnswerSink, deadline=deadline)
@@ -229,26 +243,54 @@ class Session:
         Returns:
             the complete sink.
         """
-        changing = isinstance(request, CHANGING)
-        body = encode(request)
-        number = self._asking.begin()
         try:
-            async with asyncio.timeout(deadline):
-                while True:
-                    link = await self._link(bulk=bulk)
-                    sink = make_sink(self._loop.create_future())
-                    if await self._try(link, number, body, sink, send_more):
-                        return sink
-                    if not changing:
-                        self._asking.settle(number)
-                        number = self._asking.begin()
+            async with asyncio.timeout(deadline) as timeout:
+                if send_more is None:
+                    return await self._exchange(request, make_sink, None, bulk=bulk)
+                async with self._streams:
+                    return await self._exchange(request, make_sink, send_more, bulk=bulk)
         except TimeoutError:
+            if deadline is None or not timeout.expired():
+                raise
             raise DeadlinePassed(
                 f"the other side did not answer within {deadline:g} s",
                 "try again; `gimmal status` shows the connection",
             ) from None
+
+    async def _exchange(
+        self,
+        request: Request,
+        make_sink: Callable[[asyncio.Future[None]], SinkT],
+        send_more: Callable[[Link, int], Awaitable[None]] | None,
+        *,
+        bulk: bool,
+    ) -> SinkT:
+        changing = isinstance(request, CHANGING)
+        body = encode(request)
+        number = await self._begin()
+        try:
+            while True:
+                link = await self._link(bulk=bulk)
+                sink = make_sink(self._loop.create_future())
+                if await self._try(link, number, body, sink, send_more):
+                    return sink
+                if not changing:
+                    self._settle(number)
+                    number = await self._begin()
         finally:
-            self._asking.settle(number)
+            self._settle(number)
+
+    async def _begin(self) -> int:
+        while self._asking.full and not self.over:
+            self._settled.clear()
+            await self._settled.wait()
+        if self.over:
+            raise self.why_over()
+        return self._asking.begin()
+
+    def _settle(self, number: int) -> None:
+        self._asking.settle(number)
+        self._settled.set()
 
     async def _try(
         self,
@@ -264,6 +306,8 @@ class Session:
         link.outstanding += 1
         complete = False
         try:
+            if len(body) > SMALL:
+                await link.writable()
             link.post(RecordKind.REQUEST, number, self._asking.mark, body)
             if send_more is not None:
                 await send_more(link, number)
@@ -272,7 +316,7 @@ class Session:
         except LinkLost:
             pass
         except Interrupted:
-            if self.over:
+            if self.over or not link.over:
                 raise
         finally:
             link.outstanding -= 1
@@ -291,6 +335,8 @@ class Session:
         self, link: Link, kind: RecordKind, stream: int, offset: int, body: memoryview, owner: RecordBuffer | None
     ) -> bool:
         """See Receiver."""
+        if self.over:
+            return False
         if kind in _STREAM_KINDS:
             pending = self._pending.get(stream)
             if pending is not None:
@@ -305,7 +351,8 @@ class Session:
         elif kind is RecordKind.PING:
             link.post(RecordKind.PONG, offset=offset)
         elif kind is RecordKind.PONG:
-            link.round_trip = self._loop.time() - link.pinged_at
+            if offset == link.pings > 0:
+                link.round_trip = self._loop.time() - link.pinged_at
         elif kind is RecordKind.CLOSE:
             reason = decode_struct(Close, body).reason
             self._end(None, CloseReason(reason) if reason in _REASONS else CloseReason.DONE)
@@ -328,8 +375,11 @@ class Session:
             if pending.link is link and not pending.done.done():
                 pending.done.set_exception(lost)
         for incoming in list(self._incoming.values()):
-            if incoming.link is link:
-                incoming.lose(lost)
+            if incoming.link is not link:
+                continue
+            incoming.lose(lost)
+            if incoming.task is not None and not isinstance(incoming.request, CHANGING):
+                incoming.task.cancel()  # it will be asked again under another number
         if not self.links:
             self._without_links_since = self._loop.time()
             if self.handler is not None:
@@ -342,9 +392,14 @@ class Session:
         arrival = self._answering.arrive(number, mark, changing=isinstance(request, CHANGING))
         if arrival is Arrival.ANSWERED:
             link.post(RecordKind.ANSWER, number, 0, self._answering.answer_of(number))
+        elif request is None and arrival is Arrival.NEW:
+            self._answering.drop(number)
+            link.post(RecordKind.ANSWER, number, 0, encode(Failed(Code.UNSUPPORTED)))
         elif request is None:
-            self._answer(number, link, Failed(Code.UNSUPPORTED))
+            pass  # a number used twice, for two requests: only what came first counts
         elif arrival is Arrival.NEW:
+            if isinstance(request, STREAMED) and self._open_streams() >= 2 * limits.WRITES_MAX:
+                raise ProtocolViolation("the other side writes more streams at once than is allowed")
             incoming = Incoming(number, request, link, self._given_back)
             self._incoming[number] = incoming
             incoming.task = self._tasks.start(self._serve(incoming), f"request {type(request).__name__}")
@@ -372,35 +427,57 @@ class Session:
         if arrival is Arrival.ANSWERED:
             again.link.post(RecordKind.ANSWER, again.number, 0, self._answering.answer_of(again.number))
 
+    def _open_streams(self) -> int:
+        return sum(isinstance(incoming.request, STREAMED) for incoming in self._incoming.values())
+
     async def _serve(self, incoming: Incoming) -> None:
-        answer: Answer | None = Failed(Code.NOT_GRANTED)
-        done = False
         try:
-            if self.handler is not None:
-                answer = await self.handler.handle(incoming)
-            done = True
+            await self._answer(incoming, await self._handle(incoming))
+        except LinkLost:
+            pass
         except ProtocolViolation as exc:
             incoming.link.fail(exc)
-        except Interrupted:
-            pass
         finally:
-            if not done:
-                self._answering.drop(incoming.number)
+            self._answering.drop(incoming.number)
             self._forget_incoming(incoming)
-        if not done:
-            return
-        if answer is None:
-            self._answering.answered(incoming.number, b"")
-        else:
-            await incoming.link.writable()
-            self._answer(incoming.number, incoming.link, answer)
 
-    def _answer(self, number: int, link: Link, answer: Answer) -> None:
+    async def _handle(self, incoming: Incoming) -> Answer | None:
+        if self.handler is None:
+            return Failed(Code.NOT_GRANTED)
+        while self._answers_waiting >= ANSWERS_BYTES_MAX and not isinstance(incoming.request, STREAMED):
+            self._answers_left.clear()
+            await self._answers_left.wait()
+        try:
+            return await self.handler.handle(incoming)
+        except (LinkLost, ProtocolViolation):
+            raise
+        except Exception as exc:
+            if isinstance(exc, Interrupted) and incoming.link.over:
+                raise LinkLost("the link was lost before the request was done") from exc
+            # Whatever it is, the other side must not wait for ever.
+            logger.exception("a request failed: %s", type(incoming.request).__name__)
+            return Failed(Code.FAILED)
+
+    async def _answer(self, incoming: Incoming, answer: Answer | None) -> None:
+        if answer is None:
+            return
         body = encode(answer)
-        self._answering.answered(number, body)
+        if len(body) > limits.BODY_MAX:
+            logger.error("an answer to %s is too long for a record", type(incoming.request).__name__)
+            body = encode(Failed(Code.TOO_LARGE))
+        # Remembered before it is sent: what was done is not done twice, whatever becomes of the link.
+        self._answering.answered(incoming.number, body)
+        if len(body) > SMALL:
+            self._answers_waiting += len(body)
+            try:
+                await incoming.link.writable()
+            finally:
+                self._answers_waiting -= len(body)
+                self._answers_left.set()
+        link = incoming.link
         carrier = self._pick(bulk=False) if link.over else link
         if carrier is not None:
-            carrier.post(RecordKind.ANSWER, number, 0, body)
+            carrier.post(RecordKind.ANSWER, incoming.number, 0, body)
 
     def _on_cancel(self, number: int) -> None:
         incoming = self._incoming.get(number)
@@ -446,8 +523,9 @@ class Session:
                 if silent > limits.SILENCE_SECONDS and link not in self._paused:
                     link.fail(Interrupted("the other side fell silent", "run the command again"))
                 elif silent > limits.PING_SECONDS:
+                    link.pings += 1
                     link.pinged_at = now
-                    link.post(RecordKind.PING)
+                    link.post(RecordKind.PING, offset=link.pings)
             if not self.links and now - self._without_links_since > limits.SESSION_KEPT_SECONDS:
                 self._end(Interrupted("the other side did not come back", "run the command again"), None)
 
@@ -511,6 +589,7 @@ class Session:
         for incoming in list(self._incoming.values()):
             incoming.lose(self.why_over())
         self._link_came.set()
+        self._settled.set()
         self._tasks.cancel()
         for link in list(self.links):
             if cause is not None:
