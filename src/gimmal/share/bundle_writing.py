@@ -138,7 +138,7 @@ def _made_durable(folders: Folders, written: list[_Written], codes: list[int]) -
 
 
 def _flush(name: bytes, folder: int, devices: dict[int, bool]) -> None:
-    device = os.stat(name, dir_fd=folder, follow_symlinks=False).st_dev
+    device = os.fstat(folder).st_dev
     if devices.get(device):
         return
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)

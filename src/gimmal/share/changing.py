@@ -21,7 +21,7 @@ from gimmal.protocol.messages import (
 )
 from gimmal.share.attributes import PERMISSION_BITS, version_of
 from gimmal.share.collisions import refuse_collision
-from gimmal.share.places import Access, Place, holds_half
+from gimmal.share.places import Access, Place, holds_half, is_part_name
 from gimmal.share.placing import place_file
 from gimmal.share.refused import RefusedError, code_of
 from gimmal.share.shares import HALF_FOLDER
@@ -29,6 +29,8 @@ from gimmal.share.stale_parts import remove_if_unheld
 from gimmal.share.state import SessionState
 
 ItemT = TypeVar("ItemT")
+
+_PARTS_LOOKED_AT = 256
 
 
 def answer_make_directories(state: SessionState, request: MakeDirectories) -> Results:
@@ -65,6 +67,7 @@ def answer_rename(state: SessionState, request: Rename) -> Done:
         if _only_respelled(found, target_folder, new) and old != new:
             os.rename(old, new, src_dir_fd=source_folder, dst_dir_fd=target_folder)
             return Done()
+        refuse_collision(target.share, target_folder, new)
         replace = request.replace if stat.S_ISREG(found.st_mode) else Replace.NEVER
         place_file(target.share, target_folder, old, new, replace, request.expected, source_folder=source_folder)
     return Done()
@@ -119,16 +122,9 @@ def _only_parts_removed(place: Place) -> bool:
     with contextlib.suppress(OSError), place.root.directory(place.names) as descriptor:
         with os.scandir(descriptor) as scan:
             names = [os.fsencode(entry.name) for _, entry in zip(range(_PARTS_LOOKED_AT), scan, strict=False)]
-        if names and all(map(_is_unseen, names)):
+        if names and all(map(is_part_name, names)):
             return all(remove_if_unheld(name, descriptor) for name in names)
     return False
-
-
-_PARTS_LOOKED_AT = 256
-
-
-def _is_unseen(name: bytes) -> bool:
-    return name.startswith(b".gimmal-part-")
 
 
 def _set(state: SessionState, item: FolderTimes) -> None:

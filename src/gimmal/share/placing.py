@@ -74,14 +74,17 @@ def place_file(
     """
     source = folder if source_folder is None else source_folder
     for _ in range(_TRIES):
-        if standing_file(share, folder, final, replace, expected) is not None:
+        # With NEVER the system itself judges, in the same instant; only a no needs a closer look.
+        if replace is not Replace.NEVER and standing_file(share, folder, final, replace, expected) is not None:
             os.rename(temporary, final, src_dir_fd=source, dst_dir_fd=folder)
             return
         try:
             rename_without_replacing(temporary, final, source, folder)
             return
         except FileExistsError:
-            continue  # it came just now: judge it as what was there before
+            if replace is Replace.NEVER:
+                standing_file(share, folder, final, replace, expected)
+            # Otherwise it came just now, or went: look again.
     raise RefusedError(Code.CHANGED)
 
 

@@ -1,0 +1,81 @@
+"""Shares as written on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gimmal.base.errors import UsageError
+from gimmal.share.shares import Rights, Share, ShareTable, parse_share
+
+
+@pytest.mark.parametrize(
+    ("suffix", "rights"),
+    [("", Rights.READ_WRITE), (":rw", Rights.READ_WRITE), (":ro", Rights.READ_ONLY), (":drop", Rights.DROP)],
+)
+def test_path_and_mode(tmp_path: Path, suffix: str, rights: Rights) -> None:
+    folder = tmp_path / "Documents"
+    folder.mkdir()
+    assert parse_share(f"{folder}{suffix}") == Share("Documents", folder, rights)
+    assert parse_share(f"Papers={folder}{suffix}") == Share("Papers", folder, rights)
+
+
+def test_the_name_is_that_of_the_real_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert parse_share(str(tmp_path / "link")).name == "real"
+    monkeypatch.chdir(tmp_path / "real")
+    assert parse_share(".:ro") == Share("real", tmp_path / "real", Rights.READ_ONLY)
+
+
+def test_odd_paths_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a=b", "10:30", "xy:ro"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert parse_share("./a=b").name == "a=b"
+    assert parse_share("10:30").name == "10:30"
+    assert parse_share("xy:ro:drop") == Share("xy:ro", tmp_path / "xy:ro", Rights.DROP)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["", ":ro", "name=", "name=:ro", "no-such", "no-such:ro", "file", "/", "a/b=folder", "..=folder", "=folder",
+     "a\nb=folder", "a\\b=folder", "C:=folder", "folder:readonly", "nul\0byte", "\uee41=folder"],
+)  # fmt: skip
+def test_what_cannot_be_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argument: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        parse_share(argument)
+    assert caught.value.hint
+    assert caught.value.message.isprintable()
+
+
+def test_a_folder_whose_name_cannot_travel_needs_another(tmp_path: Path) -> None:
+    folder = tmp_path / "a\nb"
+    folder.mkdir()
+    with pytest.raises(UsageError):
+        parse_share(str(folder))
+    assert parse_share(f"ab={folder}").name == "ab"
+
+
+def test_a_half_is_not_shared(tmp_path: Path) -> None:
+    (tmp_path / "GIMMAL").mkdir()
+    parse_share(str(tmp_path / "GIMMAL"))
+    (tmp_path / "GIMMAL" / "half.json").write_bytes(b"{}")
+    with pytest.raises(UsageError):
+        parse_share(f"keys={tmp_path / 'GIMMAL'}:ro")
+
+
+@pytest.mark.parametrize(("one", "other"), [("a", "a"), ("README", "readme"), ("\u00e9", "e\u0301"), ("a", "a.")])
+def test_equal_names_are_refused(tmp_path: Path, one: str, other: str) -> None:
+    with pytest.raises(UsageError):
+        ShareTable([Share(one, tmp_path, Rights.READ_ONLY), Share(other, tmp_path, Rights.DROP)])
+
+
+def test_order_is_that_of_the_bytes(tmp_path: Path) -> None:
+    table = ShareTable([Share(name, tmp_path, Rights.DROP) for name in ("b", "é", "Z", "a")])
+    assert [share.name for share in table] == ["Z", "a", "b", "é"]
+    assert len(table) == 4
