@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gimmal.base.errors import UsageError
+from gimmal.base.half_open import HalfOpen
 from gimmal.base.side import Side
+from gimmal.base.sources import source_of
 from gimmal.protocol.relay.messages import Role
-from gimmal.relay.half_open import HalfOpen
 from gimmal.relay.limits import RelayLimits
 from gimmal.relay.listening import listen, parse_listen, told_host
 from gimmal.relay.meter import Meter
 from gimmal.relay.penalties import Penalties
-from gimmal.relay.sources import source_of
 from gimmal.relay.switchboard import Switchboard
 from gimmal.relay.tickets import TicketOffice
 

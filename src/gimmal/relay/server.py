@@ -12,18 +12,18 @@ import time
 from collections.abc import Callable
 
 from gimmal.base.errors import LocalError
+from gimmal.base.half_open import HalfOpen
+from gimmal.base.sources import source_of
 from gimmal.base.tasks import Tasks
 from gimmal.relay.chunks import Chunks
 from gimmal.relay.control import ControlConnection
 from gimmal.relay.doorstep import Doorstep, Shown
 from gimmal.relay.forwarding import ForwardedLink
-from gimmal.relay.half_open import HalfOpen
 from gimmal.relay.ledger_thread import LedgerThread
 from gimmal.relay.limits import RelayLimits
 from gimmal.relay.meter import Meter
 from gimmal.relay.penalties import Penalties
 from gimmal.relay.reception import Reception
-from gimmal.relay.sources import source_of
 from gimmal.relay.tickets import TicketOffice
 
 _log = logging.getLogger("gimmal.relay")

@@ -22,6 +22,7 @@ class Progress:
         failures: displayable name and reason.
         failed: how many failed in all.
         current: displayable name of what was last begun.
+        earlier: files done before the copy was interrupted.
         changed: called after each change, often; must be quick.
     """
 
@@ -38,7 +39,25 @@ class Progress:
     failures: list[tuple[str, str]] = field(default_factory=list)
     failed: int = 0
     current: str = ""
+    earlier: int = 0
     changed: Callable[[Progress], None] | None = None
+
+    def restart(self) -> None:
+        """The copy begins again after an interruption; what it did before will be met as already there."""
+        self.earlier += self.files
+        self.files = self.skipped = self.total_files = self.total_bytes = self.bytes = self.resumed_bytes = 0
+        self.walked = False
+        self.left_out.clear()
+        self.mapped.clear()
+        self.failures.clear()
+        self.failed = 0
+
+    def finish(self) -> None:
+        """The copy is through: what was done before an interruption counts as copied, not as skipped."""
+        done = min(self.earlier, self.skipped)
+        self.files += done
+        self.skipped -= done
+        self.earlier = 0
 
     def found(self, size: int) -> None:
         """A file to copy was met."""

@@ -38,7 +38,7 @@ from gimmal.protocol.messages import (
 from gimmal.protocol.session import Answering, Arrival, Asking
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.exchange import AnswerSink, Incoming, LinkLost, Sink
-from gimmal.transport.link import Link
+from gimmal.transport.link import Link, PathKind
 
 logger = logging.getLogger("gimmal.transport")
 
@@ -50,6 +50,12 @@ ANSWERS_BYTES_MAX = 8 << 20
 
 SMALL = 4096
 """Bytes up to which a message is queued at once, however much bulk waits on its link."""
+
+BULK_AFTER = 3
+"""Exchanges of bulk after which a session without a link for bulk dials one; over a relay the first is enough."""
+
+BULK_AGAIN_SECONDS = 30.0
+"""How long to wait after a link for bulk could not be had."""
 
 TICK_SECONDS = 5.0
 REDIAL_FIRST_SECONDS = 0.2
@@ -141,6 +147,8 @@ class Session:
         self._links_dialled = 0
         self._without_links_since = self._loop.time()
         self._redialling: asyncio.Task[None] | None = None
+        self._bulk_exchanges = 0
+        self._bulk_not_before = 0.0
         self._tasks = Tasks()
         self._tasks.start(self._keep_alive(), "session keep-alive")
 
@@ -328,6 +336,23 @@ class Session:
                 elif not link.over:
                     link.post(RecordKind.CANCEL, number)
         return complete
+
+    def _want_bulk(self) -> None:
+        """Dial a link for bulk where that helps: a direct one beside a relay, one that holds up no listing."""
+        self._bulk_exchanges += 1
+        if self.dial is None or self.over or self._loop.time() < self._bulk_not_before:
+            return
+        relayed = any(link.path is PathKind.RELAYED for link in self.links)
+        if any(link.bulk for link in self.links) or self._bulk_exchanges < (1 if relayed else BULK_AFTER):
+            return
+        self._bulk_not_before = self._loop.time() + BULK_AGAIN_SECONDS
+        self._tasks.start(self._dial_bulk(), "dial for bulk")
+
+    async def _dial_bulk(self) -> None:
+        try:
+            await self.add_link(bulk=True)
+        except GimmalError as exc:
+            logger.debug("no link for bulk: %s", exc)
 
     # Receiving -------------------------------------------------------------------------------------------------------
 

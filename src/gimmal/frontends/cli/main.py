@@ -76,14 +76,12 @@ def run(arguments: list[str] | None = None) -> None:
     from gimmal.frontends.cli.output import finish, report_error
 
     try:
-        gimmal.main(args=arguments, prog_name="gimmal", standalone_mode=False)
-    except click.exceptions.Exit as exc:
-        finish(exc.exit_code)
-    except (click.ClickException, click.Abort, Exception) as exc:
+        result = gimmal.main(args=arguments, prog_name="gimmal", standalone_mode=False)
+    except Exception as exc:  # noqa: BLE001 - the one border where every failure becomes an exit code
         finish(report_error(exc))
     except KeyboardInterrupt as exc:
         finish(report_error(exc))
-    finish(0)
+    finish(result if isinstance(result, int) else 0)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,249 @@
+"""Running a copy for a person: both ends, waiting, progress, summary."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gimmal.base.display import displayable
+from gimmal.base.errors import ExitCode, GimmalError, Interrupted, PartlyDone, PeerSilent, UnreachableError, UsageError
+from gimmal.base.tasks import Tasks
+from gimmal.frontends.cli.copy_progress import ProgressView
+from gimmal.frontends.cli.output import human_size, print_json, say
+from gimmal.frontends.cli.reaching import Way, run_with_reach
+from gimmal.remote.copy import CopyJob, copy_once
+from gimmal.remote.copy_plan import Named, local_source, local_target, remote_named
+from gimmal.remote.copy_tree import CopyOptions, Existing
+from gimmal.remote.local_files import LocalFiles
+from gimmal.remote.progress import Progress
+from gimmal.share.service import ShareService
+from gimmal.share.shares import Share, ShareTable
+
+if TYPE_CHECKING:
+    from gimmal.agent.reach import Reach, Reached
+
+TELL_WAITING_SECONDS = 3.0
+RETRY_FIRST, RETRY_MOST = 0.3, 5.0
+OPEN_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class CopyCommand:
+    """The command line of ``gimmal cp``."""
+
+    sources: tuple[str, ...]
+    target: str
+    recursive: bool
+    overwrite: bool
+    update: bool
+    dry_run: bool
+    wait: float
+    quiet: bool
+    as_json: bool
+
+
+@dataclass
+class _Ends:
+    """Which side is which, and the folders of this computer concerned."""
+
+    shares: list[Share]
+    job: CopyJob
+    upload: bool
+    far: bool
+
+
+def run_copy(command: CopyCommand, way: Way) -> None:
+    """Copy, and report; raises what the command's exit code shall say."""
+    ends = _ends(command)
+    progress = Progress()
+    loop_started = _now()
+    path = run_with_reach(way, lambda reach: _copy(reach, command, ends, progress))
+    _summary(command, progress, _now() - loop_started, path)
+    for name, reason in progress.left_out:
+        say(f"left out: {name}: {reason}")
+    for name in progress.mapped:
+        say(f"name changed: {name}: the characters that cannot travel are written in private ones")
+    failed = list(progress.failures)
+    if failed or progress.left_out:
+        count = progress.failed + len(progress.left_out)
+        if progress.files + progress.skipped == 0 and count == 1 and failed:
+            name, reason = failed[0]
+            error = GimmalError(f"{name}: {reason}", _hint(reason))
+            error.exit_code = ExitCode.REFUSED
+            raise error
+        raise PartlyDone(
+            f"{count} of {progress.total_files + len(progress.left_out)} could not be copied",
+            "the lines above say why; the rest is copied and verified",
+            tuple(failed),
+        )
+
+
+def _hint(reason: str) -> str:
+    return {
+        "it is already there": "use --overwrite or --update, or another name",
+        "it is a folder": "use -r for folders",
+    }.get(reason, "")
+
+
+def _now() -> float:
+    import time
+
+    return time.monotonic()
+
+
+def _ends(command: CopyCommand) -> _Ends:
+    from_far = [source.startswith(":") for source in command.sources]
+    to_far = command.target.startswith(":")
+    if any(from_far) != all(from_far):
+        raise UsageError("the sources lie on both sides", "copy those of one side at a time")
+    if not to_far and not any(from_far):
+        raise UsageError("neither source nor target is on the other side", "write :PATH for the other side, or use cp")
+    existing = Existing.OVERWRITE if command.overwrite else Existing.UPDATE if command.update else Existing.REFUSE
+    shares: list[Share] = []
+    sources: list[Named] = []
+    if any(from_far):
+        sources = [remote_named(source) for source in command.sources]
+    else:
+        for index, source in enumerate(command.sources):
+            share, named = local_source(source, index)
+            shares.append(share)
+            sources.append(named)
+    if to_far:
+        target = remote_named(command.target)
+    else:
+        share, target = local_target(command.target)
+        shares.append(share)
+    would = _say_would(as_json=command.as_json) if command.dry_run else None
+    options = CopyOptions(existing, command.dry_run, would)
+    job = CopyJob(sources, target, command.recursive, options)
+    return _Ends(shares, job, upload=to_far, far=to_far and any(from_far))
+
+
+def _say_would(*, as_json: bool) -> Callable[[str, str], None]:
+    def would(path: str, what: str) -> None:
+        shown = path.removeprefix("here/")
+        if as_json:
+            print_json({"would": what, "path": shown})
+        else:
+            print(f"would {what}: {shown}")
+
+    return would
+
+
+async def _copy(reach: Reach, command: CopyCommand, ends: _Ends, progress: Progress) -> str:
+    """Copy until it is done, waiting for the other side where it is away; returns the path used."""
+    loop = asyncio.get_running_loop()
+    view = ProgressView(progress, shown=not command.quiet and not command.as_json and sys.stderr.isatty())
+    away_since: float | None = None
+    told = False
+    pause = RETRY_FIRST
+    attempts = 0
+    with view:
+        while True:
+            moved = progress.bytes
+            try:
+                reached = await reach.open(OPEN_SECONDS)
+                if attempts:
+                    progress.restart()
+                attempts += 1
+                await _copy_over(reach, reached, ends, progress, command.wait)
+                return _path_of(reached)
+            except PeerSilent:
+                if not attempts:
+                    raise
+                failure: GimmalError = Interrupted("the other side is not answering", "run the command again")
+            except UnreachableError as exc:
+                failure = exc
+            now = loop.time()
+            if away_since is None or progress.bytes > moved:
+                away_since, pause = now, RETRY_FIRST
+            if now - away_since >= command.wait:
+                raise _gave_up(failure, started=attempts > 0)
+            if not told and now - away_since >= min(TELL_WAITING_SECONDS, command.wait):
+                told = True
+                view.message(f"waiting for the other side: {failure.message}")
+            await asyncio.sleep(min(pause, max(0.0, command.wait - (now - away_since))))
+            pause = min(2 * pause, RETRY_MOST)
+
+
+def _gave_up(failure: GimmalError, *, started: bool) -> GimmalError:
+    if not started and not isinstance(failure, Interrupted):
+        return failure
+    interrupted = Interrupted(
+        f"the copy was interrupted: {failure.message}", "run the command again: it goes on where it was"
+    )
+    interrupted.__cause__ = failure
+    return interrupted
+
+
+async def _copy_over(reach: Reach, reached: Reached, ends: _Ends, progress: Progress, wait: float) -> None:
+    """One run over one session; the session fails where it stays without a link for too long."""
+    service = await reach.workers.call(
+        ShareService, ShareTable(ends.shares), reach.journal_directory / "local", reach.journal_key
+    )
+    share = service.open_session()
+    local = LocalFiles(share, reach.pool, reach.workers)
+    source, target = (local, reached.files) if ends.upload else (reached.files, local)
+    if ends.far:
+        source = target = reached.files
+    tasks = Tasks()
+    tasks.start(_watch_links(reached, wait), "links of the copy")
+    try:
+        await copy_once(source, target, ends.job, progress)
+    finally:
+        tasks.cancel()
+        await reach.workers.call(share.close)
+        await reach.workers.call(service.close)
+
+
+async def _watch_links(reached: Reached, wait: float) -> None:
+    away = 0.0
+    step = 0.5
+    while True:
+        await asyncio.sleep(step)
+        away = 0.0 if reached.session.links else away + step
+        if away >= max(wait, step):
+            reached.session.fail(Interrupted("the other side did not come back", "run the command again"))
+            return
+
+
+def _path_of(reached: Reached) -> str:
+    if reached.through_agent:
+        return reached.path
+    links = sorted(reached.session.links, key=lambda link: link.traffic.sent + link.traffic.received)
+    return links[-1].path.value if links else reached.path
+
+
+def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str) -> None:
+    if command.dry_run:
+        return
+    if command.as_json:
+        print_json(
+            {
+                "files": progress.files,
+                "folders": progress.folders,
+                "bytes": progress.bytes,
+                "resumed_bytes": progress.resumed_bytes,
+                "skipped": progress.skipped,
+                "seconds": round(seconds, 3),
+                "path": path,
+                "left_out": [{"name": name, "reason": reason} for name, reason in progress.left_out],
+                "failed": progress.failed,
+            }
+        )
+        return
+    if command.quiet:
+        return
+    files = "1 file" if progress.files == 1 else f"{progress.files:,} files"
+    text = f"copied {files}, {human_size(progress.bytes)} in {seconds:.2f} s"
+    if seconds > 0 and progress.files:
+        text += f" ({human_size(int(progress.bytes / seconds))}/s, {progress.files / seconds:,.0f} files/s)"
+    text += f", {path}"
+    if progress.skipped:
+        text += f"; {progress.skipped:,} already there"
+    if progress.resumed_bytes:
+        text += f"; {human_size(progress.resumed_bytes)} continued"
+    say(displayable(text))

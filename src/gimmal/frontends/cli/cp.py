@@ -1,0 +1,67 @@
+"""``gimmal cp``: copy files and folders, either way."""
+
+from __future__ import annotations
+
+import click
+
+from gimmal.frontends.cli.reaching import Way, reach_options
+
+
+@click.command("cp")
+@click.argument("paths", nargs=-1, required=True, metavar="SOURCE... TARGET")
+@click.option("-r", "-R", "--recursive", "recursive", is_flag=True, help="Copy folders with all they hold.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there and differ.")
+@click.option("--update", is_flag=True, help="Replace files that are there and older.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 86400 * 7),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for the other side when it is not there.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
+@reach_options
+def command(
+    paths: tuple[str, ...],
+    recursive: bool,
+    overwrite: bool,
+    update: bool,
+    dry_run: bool,
+    wait: float,
+    quiet: bool,
+    way: Way,
+    as_json: bool,
+) -> None:
+    """Copy files between this computer and the other side; `:PATH` names the other side.
+
+    Times and modes are kept, every byte is verified, nothing appears under its final name before it is whole, and
+    nothing that is there is replaced without --overwrite or --update. Interrupted, the same command goes on where it
+    was; a file already there with the same size and time counts as copied.
+
+    \b
+    gimmal cp :Documents/report.odt .
+    gimmal cp -r photos/ :Pictures
+    """
+    from gimmal.base.errors import UsageError
+    from gimmal.frontends.cli.copying import CopyCommand, run_copy
+
+    if len(paths) < 2:
+        raise UsageError("cp needs a source and a target", "gimmal cp :share/file .")
+    if overwrite and update:
+        raise UsageError("--overwrite and --update contradict each other", "--update replaces only older files")
+    run_copy(
+        CopyCommand(
+            sources=paths[:-1],
+            target=paths[-1],
+            recursive=recursive,
+            overwrite=overwrite,
+            update=update,
+            dry_run=dry_run,
+            wait=wait,
+            quiet=quiet,
+            as_json=as_json,
+        ),
+        way,
+    )

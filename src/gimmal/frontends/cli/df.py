@@ -1,0 +1,41 @@
+"""``gimmal df``: room on the other side's disks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gimmal.frontends.cli.reaching import Way, reach_options, run_reaching
+
+if TYPE_CHECKING:
+    from gimmal.remote.files import Files
+
+
+@click.command("df")
+@click.argument("paths", nargs=-1, metavar="[:PATH]...")
+@reach_options
+def command(paths: tuple[str, ...], way: Way, as_json: bool) -> None:
+    """Show the room on the disk of each :PATH, of every share without one."""
+    from gimmal.frontends.cli.reaching import remote_path
+
+    wanted = [remote_path(path) for path in paths if path != ":"]
+    run_reaching(way, lambda files: _show(files, wanted, as_json=as_json))
+
+
+async def _show(files: Files, paths: list[str], *, as_json: bool) -> None:
+    from gimmal.base.display import displayable
+    from gimmal.frontends.cli.output import human_size, print_json
+
+    if not paths:
+        paths = [entry.name async for page in files.entries("") for entry in page]
+    if not as_json:
+        print(f"{'size':>9} {'used':>9} {'available':>9}  path")
+    for path in paths:
+        room = await files.room(path)
+        if as_json:
+            print_json({"path": ":" + path, "total": room.total, "free": room.free, "available": room.available})
+        else:
+            used = human_size(room.total - room.free)
+            shown = displayable(":" + path)
+            print(f"{human_size(room.total):>9} {used:>9} {human_size(room.available):>9}  {shown}")

@@ -1,0 +1,84 @@
+"""How entries of the other side are printed."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from gimmal.base.display import displayable
+from gimmal.frontends.cli.output import human_size, local_time, print_json
+from gimmal.protocol.messages import Attributes, Kind
+
+if TYPE_CHECKING:
+    from gimmal.remote.files import Files
+
+_MARKS = {Kind.DIRECTORY: "/", Kind.LINK: "@", Kind.OTHER: "?", Kind.FILE: ""}
+_LETTERS = {Kind.DIRECTORY: "d", Kind.LINK: "l", Kind.OTHER: "?", Kind.FILE: "-"}
+
+
+async def list_paths(files: Files, paths: list[str], *, long: bool, as_json: bool) -> None:
+    """Print the entries of each folder and the names of each file."""
+    for index, path in enumerate(paths):
+        attributes = await files.stat(path) if path else None
+        if len(paths) > 1 and not as_json:
+            sys.stdout.write(("\n" if index else "") + displayable(":" + path) + "\n")
+        if attributes is not None and attributes.kind is not Kind.DIRECTORY:
+            _print_entry(path.rpartition("/")[2], attributes, long=long, as_json=as_json)
+            continue
+        async for entries in files.entries(path):
+            for entry in entries:
+                _print_entry(entry.name, entry.attributes, long=long, as_json=as_json, mapped=entry.mapped)
+    sys.stdout.flush()
+
+
+async def print_tree(files: Files, path: str, *, long: bool, as_json: bool) -> list[tuple[str, str]]:
+    """Print everything below a folder, paths relative to it; returns folders that could not be read."""
+    from gimmal.protocol.codes import error_of_code
+
+    failures: list[tuple[str, str]] = []
+    tops = [path] if path else [entry.name async for page in files.entries("") for entry in page]
+    for top in tops:
+        prefix = f"{top}/" if not path else ""
+        if prefix and not as_json:
+            sys.stdout.write(displayable(prefix) + "\n")
+        async for page in files.tree(top):
+            for entry in page.entries:
+                _print_entry(prefix + entry.name, entry.attributes, long=long, as_json=as_json, mapped=entry.mapped)
+            for name, code in page.failures:
+                failures.append((displayable(f":{top}/{name}"), error_of_code(code, "").message))
+    sys.stdout.flush()
+    return failures
+
+
+def _print_entry(name: str, attributes: Attributes, *, long: bool, as_json: bool, mapped: bool = False) -> None:
+    if as_json:
+        print_json(entry_json(name, attributes, mapped=mapped))
+        return
+    text = displayable(name) + _MARKS[attributes.kind]
+    if long:
+        size = "" if attributes.kind is Kind.DIRECTORY else human_size(attributes.size)
+        mode = _LETTERS[attributes.kind] + _mode(attributes.mode)
+        text = f"{mode}  {size:>8}  {local_time(attributes.mtime_ns)}  {text}"
+        if attributes.target:
+            text += f" -> {displayable(attributes.target)}"
+    sys.stdout.write(text + "\n")
+
+
+def entry_json(name: str, attributes: Attributes, *, mapped: bool = False) -> dict[str, Any]:
+    """An entry as ``--json`` prints it; the name is exact, not made displayable."""
+    value: dict[str, Any] = {
+        "name": name,
+        "kind": attributes.kind.name.lower(),
+        "size": attributes.size,
+        "mtime_ns": attributes.mtime_ns,
+        "mode": f"{attributes.mode:04o}",
+    }
+    if attributes.target:
+        value["target"] = attributes.target
+    if mapped:
+        value["mapped"] = True
+    return value
+
+
+def _mode(mode: int) -> str:
+    return "".join(letter if mode >> (8 - index) & 1 else "-" for index, letter in enumerate("rwxrwxrwx"))

@@ -1,0 +1,20 @@
+"""``gimmal ls``: list shares and folders."""
+
+from __future__ import annotations
+
+import click
+
+from gimmal.frontends.cli.reaching import Way, reach_options, run_reaching
+
+
+@click.command("ls")
+@click.argument("paths", nargs=-1, metavar="[:PATH]...")
+@click.option("-l", "long", is_flag=True, help="Show mode, size and time too.")
+@reach_options
+def command(paths: tuple[str, ...], long: bool, way: Way, as_json: bool) -> None:
+    """List what lies at :PATH on the other side; `:` alone lists the shares."""
+    from gimmal.frontends.cli.listing import list_paths
+    from gimmal.frontends.cli.reaching import remote_path
+
+    wanted = [remote_path(path) for path in paths or (":",)]
+    run_reaching(way, lambda files: list_paths(files, wanted, long=long, as_json=as_json))

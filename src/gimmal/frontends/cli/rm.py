@@ -1,0 +1,35 @@
+"""``gimmal rm``: remove files and folders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gimmal.frontends.cli.reaching import Way, reach_options, run_reaching
+
+if TYPE_CHECKING:
+    from gimmal.remote.files import Files
+
+
+@click.command("rm")
+@click.argument("paths", nargs=-1, required=True, metavar=":PATH...")
+@click.option("-r", "recursive", is_flag=True, help="Remove folders with all they hold.")
+@click.option("-f", "force", is_flag=True, help="No error for what is not there.")
+@reach_options
+def command(paths: tuple[str, ...], recursive: bool, force: bool, way: Way, as_json: bool) -> None:
+    """Remove each :PATH on the other side. What is removed is gone."""
+    from gimmal.frontends.cli.output import print_json
+    from gimmal.frontends.cli.reaching import raise_failures, remote_path
+
+    wanted = [remote_path(path) for path in paths]
+
+    async def work(files: Files) -> tuple[int, list[tuple[str, str]]]:
+        from gimmal.remote.removing import remove
+
+        return await remove(files, wanted, recursive=recursive, missing_ok=force)
+
+    removed, failures = run_reaching(way, work)
+    if as_json and not failures:
+        print_json({"removed": removed})
+    raise_failures(failures, removed, "removed")

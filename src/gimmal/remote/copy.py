@@ -1,0 +1,69 @@
+"""One copy command: open both ends, place, move, and go on after an interruption."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gimmal.base.errors import GimmalError, RemoteError
+from gimmal.protocol.codes import Code, error_of_code
+from gimmal.protocol.messages import Attributes, Kind
+from gimmal.remote.copy_plan import Named, place
+from gimmal.remote.copy_tree import CopyOptions, TreeCopier
+from gimmal.remote.files import Files
+from gimmal.remote.progress import Progress
+
+
+@dataclass(frozen=True)
+class CopyJob:
+    """What one command copies.
+
+    Attributes:
+        sources: in the order typed.
+        target: as typed.
+        recursive: folders are copied too.
+        options: how.
+    """
+
+    sources: list[Named]
+    target: Named
+    recursive: bool
+    options: CopyOptions
+
+
+async def copy_once(source: Files, target: Files, job: CopyJob, progress: Progress) -> None:
+    """Copy all of a job once; what failed is in ``progress``.
+
+    Raises:
+        RemoteError: the job as a whole cannot be done: the target is no folder, a disk is full.
+        UnreachableError: cut; running it again continues.
+    """
+    placed = await place(target, job.target, job.sources)
+    copier = TreeCopier(source, target, job.options, progress)
+    for named, path in zip(job.sources, placed, strict=True):
+        try:
+            attributes = await source.stat(named.path)
+            await _copy_one(copier, named, attributes, path, recursive=job.recursive)
+        except RemoteError as exc:
+            if exc.code in ("no_space", "read_only"):
+                raise
+            progress.fail(named.as_typed, reason_of(exc))
+    progress.walked = True
+    progress.finish()
+
+
+async def _copy_one(copier: TreeCopier, named: Named, attributes: Attributes, path: str, *, recursive: bool) -> None:
+    if attributes.kind is Kind.DIRECTORY:
+        if not recursive:
+            raise error_of_code(Code.IS_A_DIRECTORY, "")
+        await copier.copy_folder(named.path, attributes, path)
+    elif attributes.kind is Kind.FILE:
+        await copier.copy_file(named.path, attributes, path)
+    elif attributes.kind is Kind.LINK:
+        raise error_of_code(Code.LINK_REFUSED, "")
+    else:
+        raise error_of_code(Code.SPECIAL_FILE, "")
+
+
+def reason_of(error: GimmalError) -> str:
+    """The sentence of an error without the name in front of it."""
+    return error.message.rpartition(": ")[2]

@@ -1,0 +1,59 @@
+"""Reading one file from its beginning, a few blocks ahead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+
+from gimmal.base.display import displayable
+from gimmal.base.errors import RemoteError
+from gimmal.base.primitives import new_blake3
+from gimmal.base.tasks import Tasks
+from gimmal.protocol.codes import Code, error_of_code
+from gimmal.protocol.limits import BLOCK_SIZE
+from gimmal.protocol.messages import Kind, Version
+from gimmal.remote.files import Block, Files, version_of
+
+AHEAD = 3
+"""Blocks under way while one is being used."""
+
+
+async def read_blocks(files: Files, path: str) -> AsyncIterator[Block]:
+    """The blocks of a file in order, each verified; the caller releases each.
+
+    Raises:
+        RemoteError: ``changed`` where the file changes meanwhile; what the other side says.
+    """
+    attributes = await files.stat(path)
+    if attributes.kind is not Kind.FILE:
+        code = Code.IS_A_DIRECTORY if attributes.kind is Kind.DIRECTORY else Code.SPECIAL_FILE
+        raise error_of_code(code, displayable(":" + path))
+    version = version_of(attributes)
+    tasks = Tasks()
+    waiting: deque[asyncio.Task[Block]] = deque()
+    offset = 0
+    try:
+        while waiting or offset < attributes.size:
+            while len(waiting) < AHEAD and offset < attributes.size:
+                length = min(BLOCK_SIZE, attributes.size - offset)
+                waiting.append(tasks.start(_read(files, path, offset, length, version), "read ahead"))
+                offset += length
+            yield await waiting.popleft()
+    finally:
+        tasks.cancel()
+
+
+async def _read(files: Files, path: str, offset: int, length: int, version: Version) -> Block:
+
+    block = await files.read_block(path, offset, length, version)
+    if block.length != length:
+        files.release(block)
+        raise RemoteError("changed", f"{displayable(':' + path)}: the file changed meanwhile", "run the command again")
+    hasher = new_blake3()
+    for piece in block.pieces:
+        hasher.update(piece.body)
+    if hasher.digest() != block.digest:
+        files.release(block)
+        raise error_of_code(Code.CORRUPT, displayable(":" + path))
+    return block

@@ -1,0 +1,53 @@
+"""Removing files and whole folders, many to a request."""
+
+from __future__ import annotations
+
+from gimmal.base.display import displayable
+from gimmal.base.errors import RemoteError
+from gimmal.protocol.codes import Code, error_of_code
+from gimmal.protocol.limits import REMOVE_MANY_MAX
+from gimmal.protocol.messages import Kind
+from gimmal.remote.files import Files
+
+
+async def remove(
+    files: Files, paths: list[str], *, recursive: bool, missing_ok: bool
+) -> tuple[int, list[tuple[str, str]]]:
+    """Remove each path.
+
+    Args:
+        files: the tree.
+        paths: wire paths.
+        recursive: remove folders with all they hold; without it a folder is refused.
+        missing_ok: what is not there is no failure.
+
+    Returns:
+        how many entries were removed, and displayable name and reason of each that was not.
+    """
+    removed = 0
+    failures: list[tuple[str, str]] = []
+    for path in paths:
+        doomed = [path]
+        try:
+            attributes = await files.stat(path)
+            if attributes.kind is Kind.DIRECTORY:
+                if not recursive:
+                    raise error_of_code(Code.IS_A_DIRECTORY, "")
+                async for page in files.tree(path):
+                    doomed += [f"{path}/{entry.name}" for entry in page.entries]
+                    for name, code in page.failures:
+                        failures.append((displayable(f":{path}/{name}"), error_of_code(code, "").message))
+        except RemoteError as exc:
+            if not (missing_ok and exc.code == "not_found"):
+                failures.append((displayable(":" + path), exc.message.partition(": ")[2] or exc.message))
+            continue
+        # The tree names folders before what they hold; the other way round each is empty when its turn comes.
+        doomed.reverse()
+        for start in range(0, len(doomed), REMOVE_MANY_MAX):
+            some = doomed[start : start + REMOVE_MANY_MAX]
+            for gone, code in zip(some, await files.remove_many(some), strict=True):
+                if code and not (missing_ok and code == Code.NOT_FOUND):
+                    failures.append((displayable(":" + gone), error_of_code(code, "").message))
+                elif not code:
+                    removed += 1
+    return removed, failures
