@@ -179,6 +179,12 @@ class TestHandshake:
             assert repr(secret) not in shown and secret.hex() not in shown
         assert repr(a.static_private) not in shown
 
+    @pytest.mark.parametrize("side", ["", "c", "A", "ab"])
+    def test_there_are_two_sides(self, side: str) -> None:
+        a, _ = parties()
+        with pytest.raises(ValueError, match="a side is a or b"):
+            a.but(side=side).dial()
+
 
 class TestVersions:
     def test_a_friend_of_another_version_is_named(self) -> None:

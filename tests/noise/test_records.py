@@ -128,7 +128,7 @@ class TestRefusals:
     @pytest.mark.parametrize("size", range(29))
     def test_a_short_ciphertext(self, size: int) -> None:
         opener = RecordOpener(KEY)
-        with pytest.raises(PeerError):
+        with pytest.raises(ProtocolViolation):
             opener.open_into(b"\0\0\0\x1d", memoryview(bytes(size)), memoryview(bytearray(64)))
         assert opener.closed
 
