@@ -22,11 +22,19 @@ from gimmal.half.reading import HalfHeader, checked_payload, header_of, open_wit
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class Held:
+    """A half that is about to be sealed anew."""
+
     location: Path
     half: HalfFile
     payload: Payload = field(repr=False)
-    sealing_key: bytes = field(repr=False)
+
+    @classmethod
+    def open(cls, location: Path, half: HalfFile, password: str | None) -> Held:
+        """Open it whole, state files too; errors as `gimmal.half.reading.open_half`."""
+        key = sealing_key_of(half.header.protection, password)
+        open_with_key(location, half, key)
+        return cls(location, half, checked_payload(half, key))
 
 
 def change_passwords(
@@ -63,9 +71,11 @@ def change_passwords(
             header = header_of(location, half)
             held.enter_context(HalfLock(header.pair_id, header.side))
         changing = [
-            _open(location, half, present_password) for location, half in halves if half.header.side in new_passwords
+            Held.open(location, half, _present(location, half, present_password))
+            for location, half in halves
+            if half.header.side in new_passwords
         ]
-        _reseal_all(changing, new_passwords, cost or PasswordCost())
+        reseal(changing, new_passwords, cost or PasswordCost())
     return tuple(
         sorted(
             half.header.side
@@ -87,16 +97,14 @@ def _require_one_pair(halves: list[HalfFile]) -> None:
         )
 
 
-def _open(location: Path, half: HalfFile, present_password: Callable[[HalfHeader], str]) -> _Held:
-    password = None
+def _present(location: Path, half: HalfFile, present_password: Callable[[HalfHeader], str]) -> str | None:
     if isinstance(half.header.protection, WithPassword):
-        password = present_password(header_of(location, half))
-    key = sealing_key_of(half.header.protection, password)
-    open_with_key(location, half, key)
-    return _Held(location, half, checked_payload(half, key), key)
+        return present_password(header_of(location, half))
+    return None
 
 
-def _reseal_all(changing: list[_Held], new_passwords: dict[Side, str | None], cost: PasswordCost) -> None:
+def reseal(changing: list[Held], new_passwords: dict[Side, str | None], cost: PasswordCost) -> None:
+    """Seal opened halves anew, step by durable step. The caller holds them; errors as `change_passwords`."""
     contents: list[tuple[Path, bytes]] = []
     for one in changing:
         password = new_passwords[one.half.header.side]

@@ -85,7 +85,7 @@ def header_of(side: Side, **changed: Any) -> Header:
         format=FORMAT,
         generation=7,
         pair_id=PAIR_ID.hex(),
-        pair_name='Zoë's "home" 家',
+        pair_name='Zoë "home" 家',
         protection=PROTECTIONS[side][0],
         side=side,
         version=VERSION,
