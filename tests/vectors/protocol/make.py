@@ -1,0 +1,388 @@
+"""Write the vector files of the protocol, by an independent implementation.
+
+Uses the standard library and `blake3` after docs/spec/protocol.md, and no code of gimmal.
+Run from the project's root: .venv/bin/python tests/vectors/protocol/make.py
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+
+HERE = Path(__file__).parent
+Vector = dict[str, Any]
+
+
+def pack(value: Any) -> bytes:
+    """msgpack, always the shortest form. A dict stands for a message: its values in order."""
+    if value is None:
+        return b"\xc0"
+    if value is True or value is False:
+        return b"\xc3" if value else b"\xc2"
+    if isinstance(value, int):
+        return pack_int(value)
+    if isinstance(value, str):
+        data = value.encode("utf-8")
+        if len(data) < 32:
+            return bytes([0xA0 | len(data)]) + data
+        return sized(len(data), 0xD9, 0xDA, 0xDB) + data
+    if isinstance(value, bytes):
+        return sized(len(value), 0xC4, 0xC5, 0xC6) + value
+    items = list(value.values()) if isinstance(value, dict) else list(value)
+    if len(items) < 16:
+        front = bytes([0x90 | len(items)])
+    elif len(items) < 1 << 16:
+        front = b"\xdc" + struct.pack(">H", len(items))
+    else:
+        front = b"\xdd" + struct.pack(">I", len(items))
+    return front + b"".join(pack(item) for item in items)
+
+
+def pack_int(value: int) -> bytes:
+    if 0 <= value < 128:
+        return bytes([value])
+    if -32 <= value < 0:
+        return struct.pack(">b", value)
+    unsigned = ((0xCC, ">B", 8), (0xCD, ">H", 16), (0xCE, ">I", 32), (0xCF, ">Q", 64))
+    signed = ((0xD0, ">b", 7), (0xD1, ">h", 15), (0xD2, ">i", 31), (0xD3, ">q", 63))
+    if value >= 0:
+        return next(bytes([code]) + struct.pack(form, value) for code, form, bits in unsigned if value < 1 << bits)
+    return next(bytes([code]) + struct.pack(form, value) for code, form, bits in signed if value >= -(1 << bits))
+
+
+def sized(length: int, one: int, two: int, four: int) -> bytes:
+    if length < 1 << 8:
+        return bytes([one, length])
+    if length < 1 << 16:
+        return bytes([two]) + struct.pack(">H", length)
+    return bytes([four]) + struct.pack(">I", length)
+
+
+def plain(value: Any) -> Any:
+    """For JSON: bytes become hex."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def message(kind: str, name: str, tag: int | None, fields: dict[str, Any], note: str = "") -> Vector:
+    items = list(fields.values())
+    encoded = pack(items if tag is None else [tag, *items])
+    return {"kind": kind, "name": name, "note": note, "fields": plain(fields), "bytes": encoded.hex()}
+
+
+def digest_of(label: str) -> bytes:
+    return blake3(label.encode()).digest()
+
+
+def file_digest(content: bytes) -> bytes:
+    size = 4 << 20
+    blocks = [blake3(content[at : at + size]).digest() for at in range(0, len(content), size)]
+    return blake3(len(content).to_bytes(8, "big") + b"".join(blocks)).digest()
+
+
+FILE = {"kind": 0, "size": 5, "mtime_ns": 1_700_000_000_123_456_789, "mode": 0o644, "identity": 77, "target": ""}
+FOLDER = {"kind": 1, "size": 0, "mtime_ns": 0, "mode": 0o755, "identity": 2, "target": ""}
+LINK = {"kind": 2, "size": 3, "mtime_ns": -1, "mode": 0o777, "identity": (1 << 64) - 1, "target": "../é"}
+OTHER = {"kind": 3, "size": (1 << 63) - 1, "mtime_ns": -(1 << 63), "mode": 0o7777, "identity": 0, "target": ""}
+VERSION = {"identity": 77, "size": 5, "mtime_ns": 1_700_000_000_123_456_789}
+DIGEST = digest_of("content")
+SOURCE = bytes(range(16))
+LONG = "share/" + "/".join(["n" * 255] * 15)
+
+
+def requests() -> list[Vector]:
+    def request(name: str, tag: int, note: str = "", /, **fields: Any) -> Vector:
+        return message("request", name, tag, fields, note)
+
+    return [
+        request("Stat", 1, "", path="Documents/report.odt"),
+        request("Stat", 1, "the list of shares", path=""),
+        request("Stat", 1, "a long path", path=LONG),
+        request("List", 2, "", path="Documents", cursor=0),
+        request("List", 2, "the largest cursor", path="", cursor=(1 << 32) - 1),
+        request("Tree", 3, "", path="Documents", cursor=7),
+        request("StatFileSystem", 4, "", path="Documents"),
+        request("Read", 5, "", path="a/b", offset=0, length=4 << 20, version=None),
+        request("Read", 5, "with a version", path="a/b", offset=(1 << 63) - 1, length=1, version=VERSION),
+        request("ReadBundle", 6, "", folder="a", names=["b", "c/d"]),
+        request("ReadBundle", 6, "as many as allowed", folder="a", names=["n"] * 1024),
+        request(
+            "OpenPart",
+            7,
+            "",
+            path="a/b",
+            size=5,
+            source=SOURCE,
+            replace=2,
+            expected=VERSION,
+            first=24_576,
+        ),
+        request("Write", 8, "", part=1, offset=4 << 20, length=4 << 20),
+        request("Write", 8, "nothing", part=1, offset=0, length=0),
+        request("Commit", 9, "", part=1, digest=DIGEST, mtime_ns=-1, mode=0o600, durable=True),
+        request("Commit", 9, "no mode", part=1, digest=DIGEST, mtime_ns=0, mode=None, durable=False),
+        request("Discard", 10, "", part=1, remove=False),
+        request("WriteBundle", 11, "", folder="a", replace=1, durable=True, newer_only=True),
+        request("MakeDirectories", 12, "", paths=["a/b", "a/b/c"], parents=True, exist_ok=True, mode=0o700),
+        request("RemoveMany", 13, "", paths=["a/b"]),
+        request("Rename", 14, "", source="a/b", target="a/c", replace=0, expected=None),
+        request("Copy", 15, "", source="a/b", target="a/c", replace=1),
+        request(
+            "SetAttributes",
+            16,
+            "",
+            items=[{"path": "a", "mtime_ns": 1, "mode": None}, {"path": "a/b", "mtime_ns": 2, "mode": 0o755}],
+        ),
+    ]
+
+
+def answers() -> list[Vector]:
+    def answer(name: str, tag: int, note: str = "", /, **fields: Any) -> Vector:
+        return message("answer", name, tag, fields, note)
+
+    return [
+        answer("Failed", 64, "", code=3),
+        answer("Failed", 64, "a code of the future", code=65535),
+        answer("Done", 65, ""),
+        answer("Found", 66, "", attributes=FILE),
+        answer("Page", 67, "the last", entries=[], cursor=0, failures=[]),
+        answer(
+            "Page",
+            67,
+            "",
+            entries=[
+                {"name": "report.odt", "attributes": FILE, "mapped": False},
+                {"name": "sub", "attributes": FOLDER, "mapped": False},
+                {"name": "é", "attributes": LINK, "mapped": True},
+                {"name": "pipe", "attributes": OTHER, "mapped": False},
+            ],
+            cursor=9,
+            failures=[["secret", 9]],
+        ),
+        answer("Room", 68, "", total=1 << 40, free=1 << 39, available=0),
+        answer("PartOpened", 69, "", part=1, blocks=[DIGEST, b"", DIGEST]),
+        answer("Results", 70, "", codes=[0, 3, 300]),
+        answer("BundleWritten", 71, "", codes=[0, 4]),
+    ]
+
+
+def bodies() -> list[Vector]:
+    hello = {
+        "version": 1,
+        "program": "gimmal 0.1.0",
+        "features": 0,
+        "random": digest_of("random"),
+        "computer": SOURCE,
+        "agent": True,
+    }
+    return [
+        message("Hello", "Hello", None, hello, "opens a session"),
+        message("Hello", "Hello", None, {**hello, "random": b"", "agent": False}, "joins one"),
+        message("Hello", "Hello", None, {**hello, "version": 255, "features": (1 << 63) - 1}, "the largest numbers"),
+        message("Join", "Join", None, {"number": 0, "bulk": False}),
+        message("Join", "Join", None, {"number": (1 << 32) - 1, "bulk": True}),
+        message("Close", "Close", None, {"reason": 3}),
+        message("Close", "Close", None, {"reason": 255}, "a reason of the future reads as DONE"),
+        message("StreamEnd", "StreamEnd", None, {"digest": DIGEST}),
+    ]
+
+
+def evolved() -> list[Vector]:
+    """What a later program may send and a reader of version 1 must take."""
+    stat = {"path": "a"}
+    hello = ["gimmal 9", 5, b"", SOURCE, False]
+    return [
+        {**message("request", "Stat", 1, stat, "a new field at the end"), "bytes": pack([1, "a", {"x": 1}]).hex()},
+        {**message("request", "Stat", 1, stat, "a long integer as tag"), "bytes": "92ce00000001a161"},
+        {
+            **message("request", "List", 2, {"path": "a", "cursor": 0}, "a field with a default left out"),
+            "bytes": pack([2, "a"]).hex(),
+        },
+        {
+            **message(
+                "Hello",
+                "Hello",
+                None,
+                dict(zip(("version", "program", "features", "random", "computer", "agent"), [1, *hello], strict=True)),
+                "new fields at the end",
+            ),
+            "bytes": pack([1, *hello, "new", [1, 2]]).hex(),
+        },
+        {**message("answer", "Done", 65, {}, "a new field"), "bytes": pack([65, "new"]).hex()},
+        {
+            **message("answer", "Found", 66, {"attributes": FILE}, "target left out, and a new field of the outer"),
+            "bytes": pack([66, list(FILE.values())[:5], None]).hex(),
+        },
+    ]
+
+
+def bundles() -> list[Vector]:
+    def bundle(kind: str, note: str, headers: list[dict[str, Any]], contents: list[bytes]) -> Vector:
+        header = pack(headers)
+        return {
+            "kind": kind,
+            "note": note,
+            "headers": plain(headers),
+            "contents": plain(contents),
+            "header_length": len(header),
+            "bytes": (header + b"".join(contents)).hex(),
+        }
+
+    def item(content: bytes) -> dict[str, Any]:
+        return {"code": 0, "size": len(content), "digest": file_digest(content), "attributes": FILE}
+
+    def file(name: str, content: bytes) -> dict[str, Any]:
+        return {"name": name, "size": len(content), "digest": file_digest(content), "mtime_ns": 1, "mode": None}
+
+    return [
+        bundle("bundle_items", "no file", [], []),
+        bundle(
+            "bundle_items",
+            "three files, one of them failed",
+            [
+                item(b"hello"),
+                {"code": 3, "size": 0, "digest": b"", "attributes": None},
+                item(b""),
+            ],
+            [b"hello", b"", b""],
+        ),
+        bundle("bundle_files", "no file", [], []),
+        bundle(
+            "bundle_files",
+            "two files",
+            [
+                file("a", b"content"),
+                {**file("b/c", b""), "mode": 0o600},
+            ],
+            [b"content", b""],
+        ),
+    ]
+
+
+def bad() -> list[Vector]:
+    def vector(kind: str, name: str, encoded: bytes, failure: str, **more: Any) -> Vector:
+        return {"kind": kind, "name": name, "bytes": encoded.hex(), "failure": failure, **more}
+
+    unsupported, violation = "UNSUPPORTED", "ProtocolViolation"
+    version = [77, 5, 1]
+    requests = [
+        ("no bytes", b""),
+        ("a tag of the future", pack([17, "a"])),
+        ("an answer's tag", pack([65])),
+        ("a tag that is a string", pack(["1", "a"])),
+        ("a map", b"\x82\x00\x01\x01\xa1a"),
+        ("an empty array", pack([])),
+        ("a missing field", pack([1])),
+        ("cut short", pack([1, "abc"])[:-1]),
+        ("bytes behind the end", pack([1, "a"]) + b"\x00"),
+        ("a path of bytes", pack([1, b"a"])),
+        ("a path that is not UTF-8", b"\x92\x01\xa1\xff"),
+        ("a path with a surrogate", b"\x92\x01\xa3\xed\xa0\x80"),
+        ("a path of 4,097 characters", pack([1, "n" * 4097])),
+        ("a negative cursor", pack([2, "a", -1])),
+        ("a cursor of 33 bits", pack([2, "a", 1 << 32])),
+        ("a cursor that is a float", b"\x93\x02\xa1a\xcb" + struct.pack(">d", 1.0)),
+        ("a cursor that is true", pack([2, "a", True])),
+        ("a read of nothing", pack([5, "a", 0, 0, None])),
+        ("a read of more than a block", pack([5, "a", 0, (4 << 20) + 1, None])),
+        ("an offset of 64 bits", pack([5, "a", 1 << 63, 1, None])),
+        ("a version too short", pack([5, "a", 0, 1, version[:2]])),
+        ("more names than allowed", pack([6, "a", ["n"] * 1025])),
+        ("an array of 2^32 - 1 names", b"\x93\x06\xa1a\xdd\xff\xff\xff\xff"),
+        ("bytes of 2^32 - 1", b"\x96\x07\xa1a\x05\xc6\xff\xff\xff\xff"),
+        ("a source of 15 bytes", pack([7, "a", 5, bytes(15), 0, None])),
+        ("an unknown way to replace", pack([7, "a", 5, SOURCE, 3, None])),
+        ("a write of more than a block", pack([8, 1, 0, (4 << 20) + 1])),
+        ("a digest of 31 bytes", pack([9, 1, bytes(31), 0])),
+        ("a mode of 13 bits", pack([9, 1, DIGEST, 0, 0o10000])),
+        ("a time of 65 bits", b"\x94\x09\x01" + pack(DIGEST) + b"\xcf" + b"\xff" * 8),
+        ("nested without end", b"\x93\x01\xa1a" + b"\x91" * 5000),
+    ]
+    answers = [
+        ("no bytes", b""),
+        ("a tag of the future", pack([72])),
+        ("a request's tag", pack([1, "a"])),
+        ("bytes behind the end", pack([65]) + b"\x00"),
+        ("a failure with code 0", pack([64, 0])),
+        ("a code of 17 bits", pack([64, 65536])),
+        ("an unknown kind of entry", pack([66, [4, 0, 0, 0, 1]])),
+        ("a negative size", pack([66, [0, -1, 0, 0, 1]])),
+        ("a negative identity", pack([66, [0, 0, 0, 0, -1]])),
+        ("an array of 2^32 - 1 entries", b"\x93\x43\xdd\xff\xff\xff\xff"),
+        ("more entries than allowed", b"\x93\x43\xdd" + struct.pack(">I", (1 << 16) + 1)),
+        ("more codes than allowed", pack([70, [0] * 1025])),
+        ("more bundle codes than allowed", pack([71, [0] * 1025])),
+        ("a block digest of 33 bytes", pack([69, 1, [bytes(33)]])),
+        ("more blocks than allowed", pack([69, 1, [b""] * 24_577])),
+    ]
+    hello = [1, "p", 0, b"", SOURCE, True]
+    bodies = [
+        ("Hello", "version 0", pack([0, *hello[1:]])),
+        ("Hello", "a version of 9 bits", pack([256, *hello[1:]])),
+        ("Hello", "random of 33 bytes", pack([*hello[:3], bytes(33), *hello[4:]])),
+        ("Hello", "computer of 15 bytes", pack([*hello[:4], bytes(15), True])),
+        ("Hello", "a program of 257 characters", pack([1, "p" * 257, *hello[2:]])),
+        ("Hello", "agent that is a number", pack([*hello[:5], 1])),
+        ("Hello", "a field is missing", pack(hello[:5])),
+        ("Hello", "no bytes", b""),
+        ("Join", "a number of 33 bits", pack([1 << 32, False])),
+        ("Join", "a field is missing", pack([0])),
+        ("Close", "a reason of 9 bits", pack([256])),
+        ("Close", "a map", b"\x81\xa6reason\x00"),
+        ("StreamEnd", "a digest of 31 bytes", pack([bytes(31)])),
+        ("StreamEnd", "bytes behind the end", pack([DIGEST]) + b"\x00"),
+    ]
+    item, file = [0, 5, DIGEST, None], ["a", 5, DIGEST, 1, None]
+    beyond = pack([["a", (4 << 20) + 1, DIGEST, 1]])
+    header, files = pack([item]), pack([file])
+    bundles = [
+        ("bundle_items", "a header longer than the body", header, len(header) + 1),
+        ("bundle_items", "contents too short", header + b"hell", len(header)),
+        ("bundle_items", "contents too long", header + b"hello!", len(header)),
+        ("bundle_items", "a header cut short", header + b"hello", len(header) - 1),
+        ("bundle_items", "a header with bytes behind it", header + b"hello", len(header) + 1),
+        ("bundle_items", "an empty header", b"hello", 0),
+        ("bundle_items", "more items than allowed", pack([[1]] * 1025), len(pack([[1]] * 1025))),
+        ("bundle_items", "sizes beyond the record", pack([[0, 4 << 20]] * 3), len(pack([[0, 4 << 20]] * 3))),
+        ("bundle_items", "a header length of 64 bits", header + b"hello", (1 << 64) - 1),
+        ("bundle_files", "a header longer than the body", files, len(files) + 1),
+        ("bundle_files", "contents too short", files + b"hell", len(files)),
+        ("bundle_files", "contents too long", files + b"hello!", len(files)),
+        ("bundle_files", "a size beyond a block", beyond, len(beyond)),
+        ("bundle_files", "no digest", pack([["a", 0, b"", 1]]), len(pack([["a", 0, b"", 1]]))),
+    ]
+    return [
+        *(vector("request", name, encoded, unsupported) for name, encoded in requests),
+        *(vector("answer", name, encoded, violation) for name, encoded in answers),
+        *(vector(kind, name, encoded, violation) for kind, name, encoded in bodies),
+        *(vector(kind, name, body, violation, header_length=length) for kind, name, body, length in bundles),
+    ]
+
+
+def pattern(size: int) -> bytes:
+    return (bytes(range(251)) * (size // 251 + 1))[:size]
+
+
+def digests() -> list[Vector]:
+    """Of files whose byte at place i is i mod 251."""
+    sizes = (0, 1, 5, 1 << 20, (4 << 20) - 1, 4 << 20, (4 << 20) + 1, 9 << 20)
+    return [{"size": size, "digest": file_digest(pattern(size)).hex()} for size in sizes]
+
+
+def write(name: str, vectors: Any) -> None:
+    (HERE / name).write_text(json.dumps(vectors, indent=1, ensure_ascii=True) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    write("good.json", [*requests(), *answers(), *bodies()])
+    write("evolved.json", evolved())
+    write("bundles.json", bundles())
+    write("bad.json", bad())
+    write("digests.json", digests())
