@@ -14,6 +14,8 @@ import pytest
 
 from gimmal.base.errors import HalfMissing, JoinAgain
 from gimmal.half.opened import OpenedHalf
+from gimmal.half.plugged import find_plugged
+from gimmal.half.presence import Presence
 from gimmal.half.reading import open_half
 from tests.figures import figure
 from tests.half.helpers import folders, join
@@ -90,30 +92,51 @@ def test_killed_with_fresh_folders(tmp_path: Path) -> None:
         join(*places, "home")
 
 
+def system(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+
+
+def device_of(image: Path) -> str:
+    return system("losetup", "--associated", str(image)).stdout.split(":")[0]
+
+
 @contextmanager
 def exfat(tmp_path: Path, name: str) -> Iterator[Path]:
-    """A real exFAT file system in a file, mounted by exfat-fuse."""
+    """A real exFAT file system in a file, mounted by exfat-fuse, which wants a block device."""
     image, place = tmp_path / f"{name}.img", tmp_path / name
     with open(image, "wb") as file:
         file.truncate(8 << 20)
     place.mkdir()
-    made = subprocess.run(["mkfs.exfat", str(image)], capture_output=True, timeout=30, check=False)
-    mount = shutil.which("mount.exfat-fuse") or "mount.exfat-fuse"
-    done = subprocess.run([mount, str(image), str(place)], capture_output=True, text=True, timeout=30, check=False)
-    if made.returncode or done.returncode or not os.path.ismount(place):
-        pytest.skip(f"exfat cannot be mounted here: {done.stderr.strip()[:200]}")
+    made = system("mkfs.exfat", str(image))
+    attached = system("losetup", "--find", "--show", str(image))
+    if made.returncode or attached.returncode:
+        pytest.skip(f"no loop device here: {made.stderr} {attached.stderr}")
+    device = attached.stdout.strip()
     try:
-        yield place
+        mounted = system("mount.exfat-fuse", device, str(place))
+        if mounted.returncode or not os.path.ismount(place):
+            pytest.skip(f"exFAT cannot be mounted here: {mounted.stderr.strip()[:200]}")
+        try:
+            yield place
+        finally:
+            system("fusermount3", "-u", str(place)).check_returncode()
     finally:
-        subprocess.run(["fusermount3", "-u", str(place)], capture_output=True, timeout=30, check=True)
+        system("losetup", "--detach", device)
 
 
 @pytest.mark.skipif(
-    not (shutil.which("mkfs.exfat") and shutil.which("mount.exfat-fuse") and shutil.which("fusermount3")),
-    reason="exfat-fuse is not installed",
+    not all(map(shutil.which, ("mkfs.exfat", "mount.exfat-fuse", "fusermount3", "losetup"))),
+    reason="exfatprogs, exfat-fuse, fuse3 or util-linux is not installed",
 )
 def test_killed_on_exfat(tmp_path: Path) -> None:
     with exfat(tmp_path, "one") as one, exfat(tmp_path, "two") as two:
         tried = cut_everywhere([one, two], 1 if FULL else 13)
-        assert look(one) != look(two)
+        assert {one / "GIMMAL", two / "GIMMAL"} <= set(find_plugged())
+        presence = Presence(one / "GIMMAL")
+        assert presence.present()
+        # A served half does not keep its stick from being ejected.
+        system("fusermount3", "-u", str(one)).check_returncode()
+        assert not presence.present()
+        system("mount.exfat-fuse", device_of(tmp_path / "one.img"), str(one)).check_returncode()
+        assert isinstance(look(one), OpenedHalf)
         figure(f"gimmal pair killed at {tried} calls on exFAT: half-made pairs usable", 0, "0")
