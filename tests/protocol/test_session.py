@@ -271,8 +271,8 @@ class LossyLinks(RuleBasedStateMachine):
             wire.back.append((number, identity))
 
     @rule(pick=st.integers(0, 10))
-    def deliver_a_request(self, pick: int) -> None:
-        wires = [wire for wire in self.wires if wire.there and wire.answerer_sees]
+    def deliver_a_request(self, pick: int, *, late: bool = True) -> None:
+        wires = [wire for wire in self.wires if wire.there and wire.answerer_sees and (late or wire.asker_sees)]
         if not wires:
             return
         wire = wires[pick % len(wires)]
@@ -313,6 +313,15 @@ class LossyLinks(RuleBasedStateMachine):
         wires = [wire for wire in self.wires if not wire.asker_sees]
         if wires:
             wires[pick % len(wires)].answerer_sees = False
+
+    @rule()
+    def all_but_late_requests_go_through(self) -> None:
+        while any(wire.there for wire in self.usable()):
+            self.deliver_a_request(0, late=False)
+        while self.running:
+            self.finish(0)
+        while any(wire.back for wire in self.usable()):
+            self.deliver_an_answer(0)
 
     # What always holds -----------------------------------------------------------------------------------------------
 
