@@ -19,8 +19,8 @@ from gimmal.protocol.messages import (
     Results,
     SetAttributes,
 )
-from gimmal.share.attributes import PERMISSION_BITS, version_of
-from gimmal.share.collisions import refuse_collision
+from gimmal.share.attributes import PERMISSION_BITS
+from gimmal.share.collisions import is_respelling, refuse_collision
 from gimmal.share.places import Access, Place, holds_half, is_part_name
 from gimmal.share.placing import place_file
 from gimmal.share.refused import RefusedError, code_of
@@ -64,7 +64,7 @@ def answer_rename(state: SessionState, request: Rename) -> Done:
             _refuse_making_a_half(source, new)
         if source.names == target.names:
             return Done()
-        if _only_respelled(found, target_folder, new) and old != new:
+        if source.names[:-1] == target.names[:-1] and is_respelling(target_folder, old, new):
             os.rename(old, new, src_dir_fd=source_folder, dst_dir_fd=target_folder)
             return Done()
         refuse_collision(target.share, target_folder, new)
@@ -138,18 +138,6 @@ def _set(state: SessionState, item: FolderTimes) -> None:
 def _refuse_making_a_half(source: Place, new: bytes) -> None:
     if new.lower() == HALF_FOLDER and holds_half(source.root, source.names):
         raise RefusedError(Code.NOT_GRANTED)
-
-
-def _only_respelled(found: os.stat_result, folder: int, new: bytes) -> bool:
-    """Whether the target is the source itself, on a disk that takes both names for one."""
-    with contextlib.suppress(OSError):
-        there = os.stat(new, dir_fd=folder, follow_symlinks=False)
-        return (
-            (there.st_dev, there.st_ino) == (found.st_dev, found.st_ino)
-            and found.st_nlink == 1
-            and version_of(there) == version_of(found)
-        )
-    return False
 
 
 def _each(items: Iterable[ItemT], act: Callable[[ItemT], None]) -> Results:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import unicodedata
 
+from gimmal.base.paths import collision_key
 from gimmal.base.primitives import random_bytes
 from gimmal.protocol.codes import Code
 from gimmal.share.places import PART_PREFIX, OpenShare
@@ -32,6 +33,13 @@ def refuse_collision(share: OpenShare, folder: int, name: bytes) -> None:
         return
     if not _listed(folder, name):
         raise RefusedError(Code.COLLISION)
+
+
+def is_respelling(folder: int, old: bytes, new: bytes) -> bool:
+    """Whether two names in a folder mean one entry, so that a rename only changes its spelling."""
+    if collision_key(os.fsdecode(old)) != collision_key(os.fsdecode(new)):
+        return False
+    return _there(folder, new) and not _listed(folder, new)
 
 
 def _folds(share: OpenShare, folder: int) -> bool:

@@ -12,7 +12,8 @@ import time
 STALE_SECONDS = 30 * 24 * 3600
 """Age after which a part file that nobody holds open is removed when it is met."""
 
-_OURS = re.compile(rb"\.gimmal-part-[0-9a-f]{24}")
+# The letter behind some: what `collisions` tries a disk with, in either form.
+_OURS = re.compile(rb"\.gimmal-part-[0-9a-f]{24}(?:\xc3\xa9|e\xcc\x81)?")
 
 
 def is_our_part(name: bytes) -> bool:
@@ -37,7 +38,7 @@ def _remove(name: bytes, folder: int, older_than: int | None) -> bool:
         state = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if not stat.S_ISREG(state.st_mode) or state.st_uid != os.geteuid():
             return False
-        if older_than is not None and time.time() - state.st_mtime < older_than:
+        if older_than is not None and time.time() - state.st_ctime < older_than:
             return False
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         try:

@@ -1,0 +1,100 @@
+"""A disk that is full, or fills up on the way."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gimmal.base.primitives import blake3_digest
+from gimmal.protocol.codes import Code
+from gimmal.protocol.limits import BLOCK_SIZE
+from gimmal.protocol.messages import Copy, Failed, Found, MakeDirectories, OpenPart, PartOpened, Replace
+from tests.share.rig import SOURCE, Rig, upload, write_block
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Rig]:
+    """Shares on a disk of 16 MiB."""
+    if os.geteuid():
+        pytest.skip("needs root to mount a small disk")
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=16m,nr_inodes=200", "tmpfs", str(mounted)]
+    if subprocess.run(command, check=False, capture_output=True, timeout=20).returncode:
+        pytest.skip("this system mounts nothing")
+    rig = Rig(mounted / "side")
+    yield rig
+    rig.close()
+    subprocess.run(["umount", str(mounted)], check=True, timeout=20)
+
+
+def test_what_cannot_fit_is_said_at_once(small: Rig) -> None:
+    assert small.code(OpenPart("rw/file", 17 << 20, SOURCE)) == Code.NO_SPACE
+    assert os.listdir(small.rw) == []
+
+
+def test_a_disk_that_fills_up_on_the_way(small: Rig) -> None:
+    content = os.urandom(3 * BLOCK_SIZE)
+    blocks = [content[start : start + BLOCK_SIZE] for start in range(0, len(content), BLOCK_SIZE)]
+    (small.rw / "old").write_bytes(b"old")
+    opened = small.session.answer(OpenPart("rw/old", len(content), SOURCE, Replace.ALWAYS))
+    assert isinstance(opened, PartOpened)
+    write_block(small.session, opened.part, 0, blocks[0])
+    (small.base / "hog").write_bytes(bytes(9 << 20))
+    assert write_block(small.session, opened.part, 1, blocks[1]) == Failed(Code.NO_SPACE)
+    assert (small.rw / "old").read_bytes() == b"old"
+    (small.base / "hog").unlink()
+    small.again()
+    again = small.session.answer(OpenPart("rw/old", len(content), SOURCE, Replace.ALWAYS))
+    assert isinstance(again, PartOpened)
+    assert again.blocks == [blake3_digest(blocks[0])]  # what was there stays for another try
+    answer, sent = upload(small.session, "rw/old", content, Replace.ALWAYS)
+    assert isinstance(answer, Found)
+    assert sent == 2
+    assert (small.rw / "old").read_bytes() == content
+
+
+def test_a_bundle_and_a_copy_on_a_full_disk(small: Rig) -> None:
+    (small.rw / "source").write_bytes(bytes(6 << 20))
+    (small.rw / "old").write_bytes(b"old")
+    (small.base / "hog").write_bytes(bytes(9 << 20))
+    codes = small.bundle(
+        "rw", {f"{number}": bytes(400_000) for number in range(4)} | {"old": bytes(900_000)}, Replace.ALWAYS
+    )
+    assert isinstance(codes, list)
+    assert Code.NO_SPACE in codes
+    for number in range(4):
+        path = small.rw / f"{number}"
+        assert path.exists() == (codes[number] == 0)
+        assert not path.exists() or path.stat().st_size == 400_000
+    assert (small.rw / "old").read_bytes() in (b"old", bytes(900_000))
+    assert small.code(Copy("rw/source", "rw/copy")) == Code.NO_SPACE
+    assert small.code(Copy("rw/source", "rw/old", Replace.ALWAYS)) == Code.NO_SPACE
+    assert not [name for name in os.listdir(small.rw) if name.startswith(".gimmal")]
+
+
+def test_no_room_for_another_name(small: Rig) -> None:
+    answer = small.session.answer(MakeDirectories([f"rw/{number}" for number in range(250)]))
+    assert set(answer.codes) == {0, Code.NO_SPACE}  # type: ignore[union-attr]
+    assert small.code(OpenPart("rw/file", 1, SOURCE)) == Code.NO_SPACE
+
+
+def test_a_file_larger_than_the_system_allows(rig: Rig) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    opened = rig.session.answer(OpenPart("rw/file", 2 * BLOCK_SIZE, SOURCE))
+    assert isinstance(opened, PartOpened)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (BLOCK_SIZE + 1000, before[1]))
+        assert not isinstance(write_block(rig.session, opened.part, 0, bytes(BLOCK_SIZE)), Failed)
+        assert write_block(rig.session, opened.part, 1, bytes(BLOCK_SIZE)) == Failed(Code.TOO_LARGE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert isinstance(rig.upload("rw/file", bytes(2 * BLOCK_SIZE)), Found)
