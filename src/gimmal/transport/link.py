@@ -46,6 +46,9 @@ POST_MAX = 8 << 20
 RECORDS_MAX = 8192
 """Records that may wait on a link in all."""
 
+RENEWAL_SECONDS = 60.0
+"""How long a renewal may keep other records back before the link ends."""
+
 CLOSE_SECONDS = 2.0
 """How long a link that ends in good order may take to get its last record out."""
 
@@ -417,6 +420,13 @@ class Link:
         self._material = material
         self._renewing = self._cipher
         self._cipher.enable_renewal(version, pair_id, side, keys, self._loop.time())
+
+    @property
+    def renewal_stuck(self) -> bool:
+        """Whether a renewal has kept other records back for longer than it may."""
+        if self._renewing is None or not (self._held or self._renewed is not None):
+            return False
+        return self._renewing.must_hold(self._loop.time() - RENEWAL_SECONDS)
 
     def _must_hold(self) -> bool:
         """Start a renewal that is due; True while nothing else may be sent."""

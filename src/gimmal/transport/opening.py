@@ -30,6 +30,7 @@ from gimmal.noise.channel import (
     ChannelInitiator,
     ChannelSecrets,
     RecentHellos,
+    check_gate,
     parse_hello,
     respond,
     version_notice,
@@ -331,6 +332,9 @@ async def _respond(
     connection: socket.socket, identity: Identity, keys: RootKeys, first: FirstMessage, recent: RecentHellos
 ) -> ChannelSecrets:
     loop = asyncio.get_running_loop()
+    check_gate(first, keys.gate_key)
+    if not recent.admit(first):
+        raise AuthenticationFailed("a caller repeated an old first message", "nothing was answered")
     try:
         answer, secrets = respond(
             first,
@@ -343,11 +347,8 @@ async def _respond(
             random_bytes(32),
         )
     except VersionMismatch:
-        if recent.admit(first):
-            await loop.sock_sendall(connection, version_notice(first, keys.gate_key, identity.version))
+        await loop.sock_sendall(connection, version_notice(first, keys.gate_key, identity.version))
         raise
-    if not recent.admit(first):
-        raise AuthenticationFailed("a caller repeated an old first message", "nothing was answered")
     await loop.sock_sendall(connection, answer)
     return secrets
 

@@ -547,6 +547,8 @@ class Session:
                 silent = now - link.last_received
                 if silent > limits.SILENCE_SECONDS and link not in self._paused:
                     link.fail(Interrupted("the other side fell silent", "run the command again"))
+                elif link.renewal_stuck:
+                    link.fail(Interrupted("the other side does not renew the keys", "run the command again"))
                 elif silent > limits.PING_SECONDS:
                     link.pings += 1
                     link.pinged_at = now

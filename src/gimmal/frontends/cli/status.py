@@ -1,0 +1,109 @@
+"""``gimmal status``: this half, its agent, and the way to the other side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gimmal.frontends.cli.reaching import Way, reach_options, run_with_reach
+
+if TYPE_CHECKING:
+    from gimmal.agent.reach import Reach
+    from gimmal.base.errors import GimmalError
+
+
+@click.command("status")
+@reach_options
+def command(way: Way, as_json: bool) -> None:
+    """Show this half, the agent that serves it on this computer, and how the other side is reached.
+
+    Exit code 0 where the other side answers.
+    """
+    from gimmal.frontends.cli.output import print_json
+
+    value, failure = run_with_reach(way, _collect)
+    if as_json:
+        print_json(value)
+    else:
+        _print(value)
+    if failure is not None:
+        raise failure
+
+
+async def _collect(reach: Reach) -> tuple[dict[str, Any], GimmalError | None]:
+    from gimmal.base.errors import GimmalError, WrongPassword
+
+    header = reach.header
+    value: dict[str, Any] = {
+        "pair": header.pair_name,
+        "pair_id": header.pair_id.hex(),
+        "side": header.side.value,
+        "generation": header.generation,
+        "password": header.has_password,
+        "half": str(reach.location),
+        "agent": None,
+        "other_side": {"reached": False},
+    }
+    failure: GimmalError | None = None
+    try:
+        answered = await reach.ask_agent("status", 5.0)
+        if answered is not None:
+            reply, connection = answered
+            connection.close()
+            value["agent"] = reply.status
+        value["other_side"] = await _look_over(reach)
+    except WrongPassword:
+        raise
+    except GimmalError as exc:
+        failure = exc
+        value["other_side"] = {"reached": False, "reason": exc.message}
+    return value, failure
+
+
+async def _look_over(reach: Reach) -> dict[str, Any]:
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    reached = await reach.open()
+    started = loop.time()
+    await reached.files.stat("")
+    round_trip = loop.time() - started
+    return {"reached": True, "path": reached.path, "round_trip_ms": round(round_trip * 1000, 2)}
+
+
+def _print(value: dict[str, Any]) -> None:
+    from gimmal.base.display import displayable
+
+    password = "with a password" if value["password"] else "no password"
+    print(f"pair: {displayable(value['pair'])}")
+    print(f"half: {value['side']}, generation {value['generation']}, {password}, {displayable(value['half'])}")
+    agent = value["agent"]
+    if agent is None:
+        print("agent: none on this computer")
+    else:
+        print(f"agent: running, sessions {agent['sessions']}")
+        for share in agent["shares"]:
+            print(f"share: {displayable(share['name'])} {share['rights']} {displayable(share['path'])}")
+        for relay in agent["relays"]:
+            print(f"relay: {displayable(relay['address'])} {_relay_state(relay)}")
+    other = value["other_side"]
+    if other["reached"]:
+        print(f"other side: answers, {other['path']}, {other['round_trip_ms']} ms")
+    else:
+        print("other side: not reached")
+
+
+def _relay_state(relay: dict[str, Any]) -> str:
+    import datetime
+
+    from gimmal.base.display import displayable
+
+    if not relay["connected"]:
+        return f"not connected: {displayable(relay['failure'] or 'not tried yet')}"
+    if relay["peer_present"]:
+        return "connected, the other side is there"
+    seen = relay["last_seen"]
+    if not seen:
+        return "connected, the other side was never seen there"
+    return f"connected, the other side was last seen {datetime.datetime.fromtimestamp(seen):%Y-%m-%d %H:%M}"
