@@ -81,6 +81,11 @@ def run(arguments: list[str] | None = None) -> None:
         finish(report_error(exc))
     except KeyboardInterrupt as exc:
         finish(report_error(exc))
+    except SystemExit as exc:
+        # click ends the process itself where stdout is a pipe that nobody reads any more.
+        if isinstance(exc.__context__, BrokenPipeError):
+            finish(report_error(exc.__context__))
+        raise
     finish(result if isinstance(result, int) else 0)
 
 
