@@ -122,7 +122,7 @@ class Agent:
         self._sessions: dict[bytes, Session] = {}
         self._peer: Session | None = None
         """The session with the other side's agent."""
-        self._opening: asyncio.Task[Session] | None = None
+        self._opening: asyncio.Task[Session | GimmalError] | None = None
         self._peer_seen = asyncio.Event()
         self._stopping = False
         self._service: ShareService | None = None
@@ -308,9 +308,13 @@ class Agent:
             return self._peer
         if self._opening is None:
             self._opening = self._tasks.start(self._open_peer(deadline), "open a session")
-        return await asyncio.shield(self._opening)
+        opened = await asyncio.shield(self._opening)
+        if isinstance(opened, GimmalError):
+            raise opened
+        return opened
 
-    async def _open_peer(self, deadline: float) -> Session:
+    async def _open_peer(self, deadline: float) -> Session | GimmalError:
+        """One opening for all who wait for it; nobody may be left to hear of a failure, so it is returned."""
         try:
             if self._dialler is None or (self.options.at is None and not self._keepers):
                 raise PeerAbsent(
@@ -323,6 +327,8 @@ class Agent:
             self._register(session)
             self._adopt(session)
             return session
+        except GimmalError as exc:
+            return exc
         finally:
             self._opening = None
 

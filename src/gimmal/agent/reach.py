@@ -208,7 +208,7 @@ class Reach:
     async def _watch(self) -> None:
         """End the session when the half is pulled out."""
         while await still_present(self._presence, self.workers):
-            await asyncio.sleep(PRESENCE_SECONDS)  # noqa: ASYNC110 - nothing tells of a pulled stick at once
+            await asyncio.sleep(PRESENCE_SECONDS)
         if self._reached is not None:
             self._reached.session.fail(HalfGone("the half was pulled out", "plug it in again"))
 

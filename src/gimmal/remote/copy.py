@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gimmal.base.errors import GimmalError, RemoteError
+from gimmal.base.errors import GimmalError, RemoteError, UsageError
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.messages import Attributes, Kind
 from gimmal.remote.copy_plan import Named, place
@@ -38,6 +38,8 @@ async def copy_once(source: Files, target: Files, job: CopyJob, progress: Progre
         UnreachableError: cut; running it again continues.
     """
     placed = await place(target, job.target, job.sources)
+    if source is target:
+        _refuse_into_itself(job.sources, placed)
     copier = TreeCopier(source, target, job.options, progress)
     for named, path in zip(job.sources, placed, strict=True):
         try:
@@ -49,6 +51,13 @@ async def copy_once(source: Files, target: Files, job: CopyJob, progress: Progre
             progress.fail(named.as_typed, reason_of(exc))
     progress.walked = True
     progress.finish()
+
+
+def _refuse_into_itself(sources: list[Named], placed: list[str]) -> None:
+    for named, path in zip(sources, placed, strict=True):
+        parts = named.path.split("/")
+        if path.split("/")[: len(parts)] == parts:
+            raise UsageError(f"{named.as_typed} cannot be copied into itself", "choose another target")
 
 
 async def _copy_one(copier: TreeCopier, named: Named, attributes: Attributes, path: str, *, recursive: bool) -> None:

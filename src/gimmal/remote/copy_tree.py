@@ -91,6 +91,8 @@ class TreeCopier:
         self._bundles_free = asyncio.Semaphore(BUNDLES_AT_ONCE)
         self._files_free = asyncio.Semaphore(FILES_AT_ONCE)
         self._fatal: GimmalError | None = None
+        # Both ends on the other side: it copies by itself, the bytes stay there.
+        self._far = source is target
 
     async def copy_file(self, source_path: str, attributes: Attributes, target_path: str) -> None:
         """Copy one file to exactly ``target_path``.
@@ -108,7 +110,7 @@ class TreeCopier:
         elif self._options.dry_run:
             self._would(target_path, replace)
         else:
-            await self._files.copy(_job(source_path, target_path, attributes, replace, there))
+            await self._place(_job(source_path, target_path, attributes, replace, there))
 
     async def copy_folder(self, source_path: str, attributes: Attributes, target_path: str) -> None:
         """Copy what a folder holds into ``target_path``, which is made where it is missing."""
@@ -219,7 +221,7 @@ class TreeCopier:
             self._skip(attributes)
         elif self._options.dry_run:
             self._would(f"{target_path}/{entry.name}", replace)
-        elif attributes.size <= SMALL_FILE:
+        elif attributes.size <= SMALL_FILE and not self._far:
             batch = batches[Replace.NEVER if there is None else Replace.ALWAYS]
             if len(batch.entries) >= BUNDLE_ITEMS_MAX or batch.size + attributes.size > BUNDLE_CONTENT_MAX:
                 await self._send_batch(group, batch, source_path, target_path)
@@ -297,11 +299,20 @@ class TreeCopier:
         try:
             if self._fatal is None:
                 self._progress.current = displayable(job.source_path)
-                await self._files.copy(job)
+                await self._place(job)
         except RemoteError as exc:
             self._fail(job.source_path, exc)
         finally:
             self._files_free.release()
+
+    async def _place(self, job: FileJob) -> None:
+        if self._far:
+            replace = Replace.NEVER if job.replace is Replace.NEVER else Replace.ALWAYS
+            await self._target.copy(job.source_path, job.target_path, replace)
+            self._progress.bytes += job.attributes.size
+            self._progress.did_file()
+        else:
+            await self._files.copy(job)
 
     async def _give_times(self, times: list[FolderTimes]) -> None:
         """Times and modes of the folders made, the deepest first, since making entries changes them."""
