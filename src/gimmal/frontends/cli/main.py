@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -44,6 +45,15 @@ class _LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (text, _module) in _COMMANDS.items()])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as exc:
+            # click would end the process with 1 before the border sees it.
+            from gimmal.frontends.cli.output import finish, report_error
+
+            finish(report_error(exc))
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -81,11 +91,6 @@ def run(arguments: list[str] | None = None) -> None:
         finish(report_error(exc))
     except KeyboardInterrupt as exc:
         finish(report_error(exc))
-    except SystemExit as exc:
-        # click ends the process itself where stdout is a pipe that nobody reads any more.
-        if isinstance(exc.__context__, BrokenPipeError):
-            finish(report_error(exc.__context__))
-        raise
     finish(result if isinstance(result, int) else 0)
 
 
