@@ -34,6 +34,8 @@ from tests.half.simulated_disk import (
     pulled_at,
 )
 
+pytestmark = pytest.mark.timeout(1800 if os.environ.get("GIMMAL_CAMPAIGN") == "full" else 120)
+
 ONE, TWO = Path("/one/GIMMAL"), Path("/two/GIMMAL")
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
 RELAYS = (RelayEntry(token="", url="gimmal-relay://relay.example:7117/"),)
@@ -320,3 +322,29 @@ def _file(disk: SimulatedDisk, place: Path, name: str) -> bytes:
     except FileNotFoundError:
         return b""
     return bytes(getattr(node, "live", b""))
+
+
+@pytest.mark.parametrize("name", ["again", "new stick"])
+def test_what_stands_only_in_half_new_survives_a_second_cut(name: str) -> None:
+    """The keys that carry over are in half.new alone when half.json is torn: mending may not lose them either."""
+    scenario = SCENARIOS[name]
+    tried = 0
+    for first in range(steps_of(scenario)):
+        for seed in (None, 0, 2, 3) if FULL else (None, 2):
+            cut = copy.deepcopy(scenario.disk)
+            with replaced_disk(cut):
+                before = looks()
+                run_with(scenario, cut, kill_at(first))
+                if seed is not None:
+                    cut.power_cut(keeping(seed))
+                if not any(survey(place, no_passwords).from_new for place in (ONE, TWO)):
+                    continue
+            for second in range(24) if FULL else range(first % 3, 24, 3):
+                disk = copy.deepcopy(cut)
+                with replaced_disk(disk):
+                    run_with(scenario, disk, kill_at(second))
+                    disk.power_cut(keeping(second % 4 + 2))
+                    assert all(isinstance(one, OpenedHalf) or one != "missing" for one in looks())
+                    check_mended(scenario, before)
+                    tried += 1
+    assert tried > 50
