@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -367,3 +368,37 @@ class LossyLinks(RuleBasedStateMachine):
 
 LossyLinks.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
 TestLossyLinks = LossyLinks.TestCase
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_long_lives_of_a_session(seed: int) -> None:
+    """The same rules by plain chance: rare orders of events are met in numbers."""
+    chance = random.Random(seed)
+    machine = LossyLinks()
+    for _ in range(600):
+        pick, onto = chance.randrange(11), chance.randrange(11)
+        match chance.randrange(12):
+            case 0 | 1 | 2:
+                machine.ask(chance.random() < 0.7, pick)
+            case 3:
+                machine.new_link()
+            case 4 if machine.usable():
+                machine.asker_sees_a_cut(pick, chance.random() < 0.3, onto)
+            case 5 if machine.questions and chance.random() < 0.3:
+                machine.give_up(pick)
+            case 6 if machine.running:
+                machine.finish(pick)
+            case 7 if machine.running:
+                machine.lose_before_anything_was_done(pick)
+            case 8 if chance.random() < 0.1:
+                machine.answerer_sees_a_cut(pick)
+            case 9 if chance.random() < 0.5:
+                machine.all_but_late_requests_go_through()
+            case 10:
+                machine.deliver_an_answer(pick)
+            case _:
+                machine.deliver_a_request(pick)
+        machine.nothing_is_done_twice()
+        machine.the_mark_only_grows_and_passes_nothing_unsettled()
+        machine.memory_is_what_is_running_and_what_the_mark_has_not_passed()
+    machine.teardown()
