@@ -222,6 +222,13 @@ def test_a_half_inside_a_share_is_hidden_from_every_operation(rig: Rig, path: st
     assert [entry.name for entry in entries(rig.session, Tree("rw"))] == ["sub", "there"]
 
 
+def test_a_half_being_joined_is_hidden_too(rig: Rig) -> None:
+    (rig.rw / "GIMMAL").mkdir()
+    (rig.rw / "GIMMAL" / "half.new").write_bytes(b"keys")
+    assert rig.read("rw/GIMMAL/half.new") == Code.NOT_FOUND
+    assert rig.names("rw") == []
+
+
 def test_a_half_cannot_be_planted(rig: Rig) -> None:
     (rig.rw / "there").write_bytes(b"{}")
     (rig.rw / "gimmal").mkdir()
@@ -230,6 +237,7 @@ def test_a_half_cannot_be_planted(rig: Rig) -> None:
     for name in ("open part", "write bundle", "make", "rename to", "copy to"):
         assert OPERATIONS[name](rig, "gimmal/half.json") == Code.NOT_GRANTED, name
         assert OPERATIONS[name](rig, "gimmal/HALF.json") == Code.NOT_GRANTED, name
+        assert OPERATIONS[name](rig, "gimmal/half.new") == Code.NOT_GRANTED, name
     assert rig.code(Rename("rw/other", "rw/sub-gimmal/GIMMAL")) == Code.NOT_FOUND
     assert rig.code(Rename("rw/other", "rw/GIMMAL")) == Code.NOT_GRANTED
     assert isinstance(rig.upload("rw/gimmal/other.json", b"x"), Found)  # an ordinary folder of that name

@@ -17,7 +17,7 @@ from gimmal.base.errors import BadName
 from gimmal.base.paths import is_mapped, parse_shared_path, wire_name_to_local
 from gimmal.protocol.codes import Code
 from gimmal.share.refused import RefusedError
-from gimmal.share.shares import HALF_FILE, HALF_FOLDER, Rights, Share, ShareTable
+from gimmal.share.shares import HALF_FILES, HALF_FOLDER, Rights, Share, ShareTable
 
 PART_PREFIX = b".gimmal-part-"
 """Names that begin so, in any case, are gimmal's own: never shown, never asked for."""
@@ -160,7 +160,8 @@ def refuse_own(place: Place, access: Access) -> None:
             continue
         if holds_half(place.root, place.names[:depth]):
             raise RefusedError(Code.NOT_FOUND)
-        if access is not Access.LOOK and folders[depth + 1 : depth + 2] and folders[depth + 1].lower() == HALF_FILE:
+        below = folders[depth + 1].lower() if depth + 1 < len(folders) else b""
+        if access is not Access.LOOK and below in HALF_FILES:
             raise RefusedError(Code.NOT_GRANTED)
 
 
@@ -170,12 +171,12 @@ def is_part_name(name: bytes) -> bool:
 
 
 def holds_half(root: Root, names: tuple[bytes, ...]) -> bool:
-    """Whether a folder holds the file that makes it a half; what cannot be looked into is taken for none."""
-    try:
-        root.stat((*names, HALF_FILE))
-    except OSError:
-        return False
-    return True
+    """Whether a folder holds a file that makes it a half; what cannot be looked into is taken for none."""
+    for name in HALF_FILES:
+        with contextlib.suppress(OSError):
+            root.stat((*names, name))
+            return True
+    return False
 
 
 def _local_of_mapped(root: Root, above: list[bytes], component: str) -> bytes:

@@ -16,8 +16,8 @@ from gimmal.base.paths import collision_key, is_mapped, parse_wire_path
 HALF_FOLDER = b"gimmal"
 """Folded name of the folder that holds a half."""
 
-HALF_FILE = b"half.json"
-"""What makes such a folder a half."""
+HALF_FILES = (b"half.json", b"half.new", b"state-0", b"state-1")
+"""Any of these makes such a folder a half, also one that is just being joined."""
 
 _FORM = "write --share PATH, PATH:ro, PATH:drop or NAME=PATH:ro"
 
@@ -106,7 +106,9 @@ def _folder(place: str) -> Path:
         raise UsageError(f"cannot share {displayable(place)}: {reason}", _FORM) from error
     if not stat.S_ISDIR(state.st_mode):
         raise UsageError(f"cannot share {displayable(place)}: it is no folder", "share the folder it lies in")
-    if os.fsencode(path.name).lower() == HALF_FOLDER and os.path.lexists(path / os.fsdecode(HALF_FILE)):
+    if os.fsencode(path.name).lower() == HALF_FOLDER and any(
+        os.path.lexists(path / os.fsdecode(name)) for name in HALF_FILES
+    ):
         raise UsageError(
             f"cannot share {displayable(place)}: it is a half, and a half holds keys",
             "share another folder; the half stays hidden in any",
