@@ -174,3 +174,83 @@ def test_windows_names() -> None:
     assert windows_refuses("Aux .txt")
     assert not windows_refuses("console")
     assert not windows_refuses("com10")
+
+
+def _path_of(size: int, letter: str = "a") -> str:
+    """A path of exactly ``size`` bytes, 64 components at most."""
+    width = len(letter.encode())
+    component = letter * (200 // width)
+    path = "/".join([component] * 20)
+    rest = size - len(path.encode()) - 1
+    while rest > 201:
+        path += "/" + component
+        rest = size - len(path.encode()) - 1
+    return path + "/" + "a" * rest
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "😀"])
+def test_the_longest_path(letter: str) -> None:
+    longest = _path_of(4096, letter)
+    assert len(longest.encode()) == 4096
+    assert "/".join(parse_wire_path(longest)) == longest
+    share, below = parse_shared_path(longest)
+    assert "/".join((share, *below)) == longest
+    for parse in (parse_wire_path, parse_shared_path):
+        with pytest.raises(BadName):
+            parse(_path_of(4097, letter))
+
+
+def test_the_whole_path_counts_not_only_what_is_below_the_share() -> None:
+    with pytest.raises(BadName):
+        parse_shared_path("share/" + _path_of(4096))
+    with pytest.raises(BadName):
+        parse_shared_path("é" * 100 + "/" + _path_of(4000, "é"))
+
+
+@pytest.mark.parametrize("name", ["a/b", "a\\b", "a\nb", "", ".", "..", "C:", "\u202e", "\ud800", "a" * 256])
+def test_what_is_no_component(name: str) -> None:
+    with pytest.raises(BadName):
+        wire_name_to_local(name)
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [(0, 0x1F), (0x7F, 0x9F), (0x202A, 0x202E), (0x2066, 0x2069), (0xE0000, 0xE007F), (0xD800, 0xDFFF)],
+)
+def test_the_edges_of_what_is_refused(first: int, last: int) -> None:
+    for number in (first, last):
+        with pytest.raises(BadName):
+            parse_wire_path(f"a{chr(number)}b")
+    for number in (first - 1, last + 1):
+        if number >= 0 and number != 0xE080:
+            assert parse_wire_path(f"a{chr(number)}b")
+
+
+def test_depth() -> None:
+    assert len(parse_wire_path("/".join("d" * 64))) == 64
+    with pytest.raises(BadName):
+        parse_wire_path("/".join("d" * 65))
+
+
+def test_names_of_255_bytes() -> None:
+    assert local_name_to_wire(b"a" * 255) == ("a" * 255, False)
+    assert wire_name_to_local("a" * 255) == b"a" * 255
+    for name in ("a" * 256, "x/" + "a" * 256):
+        with pytest.raises(BadName):
+            parse_wire_path(name)
+
+
+def test_messages_say_what_is_wrong_and_what_to_do() -> None:
+    for text, reason in (
+        ("a" * 5000, "too long"),
+        ("a\nb", "forbidden character"),
+        ("a/../b", "two dots"),
+        ("/".join("d" * 65), "folders deep"),
+        ("C:x", "drive"),
+        ("a" * 256, "255 bytes"),
+        ("\uee41", "mapped"),
+    ):
+        with pytest.raises(BadName) as caught:
+            parse_wire_path(text)
+        assert reason in caught.value.message
+        assert caught.value.hint

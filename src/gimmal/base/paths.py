@@ -53,11 +53,10 @@ def parse_wire_path(text: str) -> tuple[str, ...]:
     Raises:
         BadName: docs/spec/names.md, section 2, refuses it.
     """
-    if len(text) > PATH_BYTES_MAX or _refused.search(text):
+    _check_length(text)
+    if _refused.search(text):
         # Surrogates are among the refused, so from here on the text has UTF-8 bytes.
-        raise _bad(text, "it is too long" if len(text) > PATH_BYTES_MAX else "it holds a forbidden character")
-    if not text.isascii() and len(text.encode()) > PATH_BYTES_MAX:
-        raise _bad(text, "it is too long")
+        raise _bad(text, "it holds a forbidden character")
     components = tuple(text.split("/"))
     if len(components) > DEPTH_MAX:
         raise _bad(text, f"it is more than {DEPTH_MAX} folders deep")
@@ -74,8 +73,7 @@ def parse_shared_path(text: str) -> tuple[str, tuple[str, ...]]:
     """
     if not text:
         return "", ()
-    if len(text) > PATH_BYTES_MAX or len(text.encode("utf-8", "surrogatepass")) > PATH_BYTES_MAX:
-        raise _bad(text, "it is too long")
+    _check_length(text)
     share, slash, below = text.partition("/")
     return parse_wire_path(share)[0], parse_wire_path(below) if slash else ()
 
@@ -146,6 +144,11 @@ def may_create(path: str | bytes, *, windows: bool = False) -> bool:
     except (BadName, UnicodeDecodeError):
         return False
     return not (windows and any(map(windows_refuses, components)))
+
+
+def _check_length(text: str) -> None:
+    if len(text.encode("utf-8", "surrogatepass")) > PATH_BYTES_MAX:
+        raise _bad(text, "it is too long")
 
 
 def _check_component(component: str, whole: str) -> None:
