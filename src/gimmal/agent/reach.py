@@ -207,7 +207,7 @@ class Reach:
 
     async def _watch(self) -> None:
         """End the session when the half is pulled out."""
-        while await still_present(self._presence, self.workers):
+        while await still_present(self._presence, self.workers):  # noqa: ASYNC110 - no event tells of a pulled stick
             await asyncio.sleep(PRESENCE_SECONDS)
         if self._reached is not None:
             self._reached.session.fail(HalfGone("the half was pulled out", "plug it in again"))

@@ -251,6 +251,8 @@ class Session:
         Returns:
             the complete sink.
         """
+        if bulk:
+            self._want_bulk()
         try:
             async with asyncio.timeout(deadline) as timeout:
                 if send_more is None:
