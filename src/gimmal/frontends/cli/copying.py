@@ -5,15 +5,25 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gimmal.base.display import displayable
-from gimmal.base.errors import ExitCode, GimmalError, Interrupted, PartlyDone, PeerSilent, UnreachableError, UsageError
+from gimmal.base.errors import (
+    ExitCode,
+    GimmalError,
+    Interrupted,
+    LocalError,
+    PartlyDone,
+    PeerSilent,
+    UnreachableError,
+    UsageError,
+)
 from gimmal.base.tasks import Tasks
 from gimmal.frontends.cli.copy_progress import ProgressView
 from gimmal.frontends.cli.output import human_size, print_json, say
 from gimmal.frontends.cli.reaching import Way, run_with_reach
+from gimmal.protocol.codes import Code, error_of_code
 from gimmal.remote.copy import CopyJob, copy_once
 from gimmal.remote.copy_plan import Named, local_source, local_target, remote_named
 from gimmal.remote.copy_tree import CopyOptions, Existing
@@ -53,6 +63,8 @@ class _Ends:
     job: CopyJob
     upload: bool
     far: bool
+    missing: list[tuple[str, str]]
+    """Sources of this computer that are not there; the others are copied all the same."""
 
 
 def run_copy(command: CopyCommand, way: Way) -> None:
@@ -61,6 +73,8 @@ def run_copy(command: CopyCommand, way: Way) -> None:
     progress = Progress()
     loop_started = _now()
     path = run_with_reach(way, lambda reach: _copy(reach, command, ends, progress))
+    for name, reason in ends.missing:
+        progress.fail(name, reason)
     _summary(command, progress, _now() - loop_started, path)
     for name, reason in progress.left_out:
         say(f"left out: {name}: {reason}")
@@ -82,10 +96,9 @@ def run_copy(command: CopyCommand, way: Way) -> None:
 
 
 def _hint(reason: str) -> str:
-    return {
-        "it is already there": "use --overwrite or --update, or another name",
-        "it is a folder": "use -r for folders",
-    }.get(reason, "")
+    """What to do about the reason of a failed item, from the table of the protocol's codes."""
+    errors = (error_of_code(code, "") for code in Code)
+    return next((error.hint for error in errors if error.message == reason), "")
 
 
 def _now() -> float:
@@ -104,11 +117,18 @@ def _ends(command: CopyCommand) -> _Ends:
     existing = Existing.OVERWRITE if command.overwrite else Existing.UPDATE if command.update else Existing.REFUSE
     shares: list[Share] = []
     sources: list[Named] = []
+    missing: list[tuple[str, str]] = []
     if any(from_far):
         sources = [remote_named(source) for source in command.sources]
     else:
         for index, source in enumerate(command.sources):
-            share, named = local_source(source, index)
+            try:
+                share, named = local_source(source, index)
+            except LocalError as exc:
+                missing.append((displayable(source), exc.message.rpartition(": ")[2]))
+                if len(missing) == len(command.sources):
+                    raise
+                continue
             shares.append(share)
             sources.append(named)
     if to_far:
@@ -116,10 +136,12 @@ def _ends(command: CopyCommand) -> _Ends:
     else:
         share, target = local_target(command.target)
         shares.append(share)
+    if len(command.sources) > 1:
+        target = replace(target, into=True)
     would = _say_would(as_json=command.as_json) if command.dry_run else None
     options = CopyOptions(existing, command.dry_run, would)
     job = CopyJob(sources, target, command.recursive, options)
-    return _Ends(shares, job, upload=to_far, far=to_far and any(from_far))
+    return _Ends(shares, job, upload=to_far, far=to_far and any(from_far), missing=missing)
 
 
 def _say_would(*, as_json: bool) -> Callable[[str, str], None]:
@@ -235,7 +257,7 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
             }
         )
         return
-    if command.quiet:
+    if command.quiet or (progress.failed and not progress.files + progress.skipped + progress.folders):
         return
     files = "1 file" if progress.files == 1 else f"{progress.files:,} files"
     text = f"copied {files}, {human_size(progress.bytes)} in {seconds:.2f} s"
