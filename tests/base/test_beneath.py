@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from gimmal.base import system_calls
+from gimmal.base import beneath, system_calls
 from gimmal.base.beneath import NotAFileError, Root
 from gimmal.base.errors import BadName
 from tests.figures import figure
@@ -195,6 +195,60 @@ def test_no_descriptor_is_left_open(root: Root) -> None:
             with suppress(OSError, BadName):
                 act(names)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_is_swapped_in_between_looking_and_opening_is_refused(
+    root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = tmp_path / "root"
+    os.mkfifo(inside / "pipe")
+    regular = (inside / "file").stat()
+    monkeypatch.setattr(os, "stat", lambda *_, **__: regular)
+    with pytest.raises(NotAFileError):
+        root.open_file([b"pipe"])  # neither waits nor is taken for a file
+    with pytest.raises(NotAFileError):
+        root.open_file([b"a"])
+    with pytest.raises(OSError, match=r".+") as caught:
+        root.open_file([b"to-file"])
+    assert caught.value.errno == errno.ELOOP
+
+
+def test_descriptors_do_not_reach_other_programs(root: Root) -> None:
+    opened = [root.open_file([b"file"])[0], root.open_directory([b"a"]), root.create_file([b"new"])]
+    assert not any(os.get_inheritable(descriptor) for descriptor in opened)
+    for descriptor in opened:
+        os.close(descriptor)
+
+
+def test_a_closed_root_reaches_nothing(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    root = Root(tmp_path)
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    root.close()
+    root.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+    with pytest.raises(OSError, match=r".+"):
+        root.stat([])
+
+
+def test_the_way_of_walking_is_the_one_chosen(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(beneath, "open_beneath", lambda *_: asked.append(1) or (_ for _ in ()).throw(BlockingIOError))
+    with root.directory([b"a", b"b"]) as folder:  # refused just then, the walk does it
+        assert os.listdir(folder) == ["deep"]
+    assert bool(asked) == root.kernel_walk
+
+
+def test_attributes_of_the_root_and_each_alone(root: Root, tmp_path: Path) -> None:
+    root.set_attributes([], 5_000_000_000, None)
+    state = (tmp_path / "root").stat()
+    assert state.st_mtime_ns == 5_000_000_000
+    root.set_attributes([b"a"], None, 0o700)
+    mtime = (tmp_path / "root/a").stat().st_mtime_ns
+    root.set_attributes([b"a"], None, 0o755)
+    assert (tmp_path / "root/a").stat().st_mtime_ns == mtime
+    root.set_attributes([b"a"], 7, None)
+    assert stat.S_IMODE((tmp_path / "root/a").stat().st_mode) == 0o755
 
 
 SWAPPER = """

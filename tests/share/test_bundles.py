@@ -86,6 +86,7 @@ def test_the_largest_bundle(rig: Rig) -> None:
     before = len(os.listdir("/proc/self/fd"))
     assert rig.bundle("rw", files) == [0] * BUNDLE_ITEMS_MAX
     assert len(os.listdir("/proc/self/fd")) == before
+    assert rig.bundle("rw", {f"more-{number}": b"x" for number in range(BUNDLE_ITEMS_MAX + 1)}) == Code.INVALID
 
 
 def test_without_the_call_each_file_is_synced(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from gimmal.base.primitives import equal
 from gimmal.base.system_calls import sync_file_system
 from gimmal.protocol.codes import Code
 from gimmal.protocol.digest import small_file_digest
+from gimmal.protocol.limits import BUNDLE_ITEMS_MAX
 from gimmal.protocol.messages import BundleFile, BundleWritten, Failed, Replace, WriteBundle
 from gimmal.share.folders import Folders
 from gimmal.share.part_opening import access_to_write
@@ -51,7 +52,8 @@ def write_bundle(
     Returns:
         A code for each file, or Failed where the folder itself is refused or the request makes no sense.
     """
-    if request.replace is Replace.EXPECTED or (request.newer_only and request.replace is not Replace.ALWAYS):
+    senseless = request.replace is Replace.EXPECTED or (request.newer_only and request.replace is not Replace.ALWAYS)
+    if senseless or len(files) > BUNDLE_ITEMS_MAX:
         return Failed(Code.INVALID)
     access = access_to_write(request.replace)
     try:
