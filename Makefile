@@ -1,7 +1,7 @@
 # gimmal's commands. `make demo` and `make test` set up everything they need.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-PYTHON ?= python3
+PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
@@ -25,7 +25,7 @@ check: setup ## format, lint, types and import contracts, changing nothing
 	$(BIN)/ruff format --check -q src tests bench scripts
 	$(BIN)/ruff check -q src tests bench scripts
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache --verbose 2>&1 | tail -n 20
+	$(BIN)/lint-imports --no-cache
 
 test: check ## every check and every test, long ones on a small fixed sample
 	$(BIN)/python -m pytest -n 2 -p randomly
@@ -43,4 +43,4 @@ release: setup ## wheel, sdist, checksums, SBOM, audit of the dependencies
 	sh scripts/release.sh
 
 clean: ## remove what the commands above made
-	rm -rf $(VENV) build dist .stamps .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache

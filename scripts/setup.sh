@@ -1,23 +1,46 @@
 #!/bin/sh
 # Builds .venv from the lock file. System packages are installed when root, otherwise named.
 set -eu
-python=${PYTHON:-python3}
-"$python" - <<'PY' || { echo "error: gimmal needs Python 3.11 or newer" >&2; echo "hint: set PYTHON=/path/to/python3.11" >&2; exit 1; }
-import sys
-sys.exit(sys.version_info < (3, 11))
-PY
-missing=
-"$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
-if [ -n "$missing" ]; then
-  if [ "$(id -u)" = 0 ]; then
-    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
-  else
-    echo "error: system packages are missing:$missing" >&2
-    echo "hint: sudo apt-get install$missing" >&2
+cd "$(dirname "$0")/.."
+
+# The Python to build with: the one named by PYTHON, else the first of these that is new enough.
+new_enough='import sys; sys.exit(sys.version_info < (3, 11))'
+python=
+for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+  if "$candidate" -c "$new_enough" 2>/dev/null; then
+    python=$candidate
+    break
+  fi
+done
+if [ -z "$python" ]; then
+  echo "error: gimmal needs Python 3.11 or newer, and ${PYTHON:-python3} is not" >&2
+  echo "hint: install one, or run make setup PYTHON=/path/to/python3.11" >&2
+  exit 1
+fi
+
+# Debian and Ubuntu leave out of Python what makes a virtual environment.
+if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+  package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+  if [ "$(id -u)" != 0 ]; then
+    echo "error: a system package is missing: $package" >&2
+    echo "hint: sudo apt-get install $package" >&2
     exit 1
   fi
+  if ! command -v apt-get >/dev/null; then
+    echo "error: $python has no ensurepip and venv modules, and there is no apt-get to install them" >&2
+    echo "hint: install them as this system does, or run make setup PYTHON=/path/to/another/python" >&2
+    exit 1
+  fi
+  apt-get update -q
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$package"
 fi
-[ -x .venv/bin/python ] || "$python" -m venv .venv
-.venv/bin/python -m pip install -q --disable-pip-version-check 'uv>=0.9'
+
+# A .venv that is there and does not run, or is too old, is made anew.
+.venv/bin/python -c "$new_enough" 2>/dev/null || "$python" -m venv --clear .venv
+if ! .venv/bin/uv --version >/dev/null 2>&1; then
+  .venv/bin/python -m ensurepip -q >/dev/null 2>&1 || true
+  .venv/bin/python -m pip install -q --disable-pip-version-check 'uv>=0.9'
+fi
 VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv sync -q --locked --active --inexact
+# Bytecode beforehand: the first command is then as quick as the second.
 .venv/bin/python -m compileall -q src .venv/lib >/dev/null 2>&1 || true
