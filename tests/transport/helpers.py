@@ -31,8 +31,14 @@ ResultT = TypeVar("ResultT")
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
 
 
-def run(coroutine: Coroutine[Any, Any, ResultT], seconds: float = 60.0) -> ResultT:
-    """Run a test under asyncio's debug mode; fail on a task or socket left behind and on a swallowed exception."""
+def run(coroutine: Coroutine[Any, Any, ResultT], seconds: float = 60.0, *, debug: bool = True) -> ResultT:
+    """Run a test; fail on a task or socket left behind and on a swallowed exception.
+
+    Args:
+        coroutine: the test.
+        seconds: after which it fails.
+        debug: asyncio's debug mode, which keeps a traceback for every future: not where memory or time is measured.
+    """
     swallowed: list[str] = []
 
     async def main() -> ResultT:
@@ -50,7 +56,7 @@ def run(coroutine: Coroutine[Any, Any, ResultT], seconds: float = 60.0) -> Resul
     gc.collect()  # not to blame this test for what an earlier one that failed left behind
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        result = asyncio.run(main(), debug=True)
+        result = asyncio.run(main(), debug=debug)
         gc.collect()
     leaks = [str(warning.message) for warning in caught if issubclass(warning.category, ResourceWarning)]
     assert not leaks, leaks
