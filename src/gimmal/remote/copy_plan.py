@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gimmal.base.display import displayable
-from gimmal.base.errors import LocalError, UsageError
+from gimmal.base.errors import LocalError, RemoteError, UsageError
 from gimmal.base.paths import is_mapped, local_name_to_wire, parse_shared_path
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.messages import Kind
@@ -115,7 +115,13 @@ async def place(target: Files, wanted: Named, sources: list[Named]) -> list[str]
     """
     if not wanted.path:
         raise UsageError("the list of shares is no place to copy to", "name a share: gimmal cp FILE :SHARE/")
-    there = await stat_or_none(target, wanted.path)
+    try:
+        there = await stat_or_none(target, wanted.path)
+    except RemoteError as exc:
+        # Below a drop share nothing can be looked at; a new name can be made all the same.
+        if exc.code != "not_granted" or wanted.into or len(sources) > 1:
+            raise
+        there = None
     folder = there is not None and there.kind is Kind.DIRECTORY
     if not folder and (wanted.into or len(sources) > 1):
         code = Code.NOT_FOUND if there is None else Code.NOT_A_DIRECTORY

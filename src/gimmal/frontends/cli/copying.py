@@ -22,8 +22,7 @@ from gimmal.base.errors import (
 from gimmal.base.tasks import Tasks
 from gimmal.frontends.cli.copy_progress import ProgressView
 from gimmal.frontends.cli.output import human_size, print_json, say
-from gimmal.frontends.cli.reaching import Way, run_with_reach
-from gimmal.protocol.codes import Code, error_of_code
+from gimmal.frontends.cli.reaching import Way, hint_of, run_with_reach
 from gimmal.remote.copy import CopyJob, copy_once
 from gimmal.remote.copy_plan import Named, local_source, local_target, remote_named
 from gimmal.remote.copy_tree import CopyOptions, Existing
@@ -85,20 +84,18 @@ def run_copy(command: CopyCommand, way: Way) -> None:
         count = progress.failed + len(progress.left_out)
         if progress.files + progress.skipped == 0 and count == 1 and failed:
             name, reason = failed[0]
-            error = GimmalError(f"{name}: {reason}", _hint(reason))
+            error = GimmalError(f"{name}: {reason}", hint_of(reason))
             error.exit_code = ExitCode.REFUSED
             raise error
-        raise PartlyDone(
-            f"{count} of {progress.total_files + len(progress.left_out)} could not be copied",
-            "the lines above say why; the rest is copied and verified",
+        nothing = not (progress.files + progress.skipped + progress.folders or progress.left_out)
+        partly = PartlyDone(
+            f"{count} of {max(count, progress.total_files + len(progress.left_out))} could not be copied",
+            "the lines above say why" + ("" if nothing else "; the rest is copied and verified"),
             tuple(failed),
         )
-
-
-def _hint(reason: str) -> str:
-    """What to do about the reason of a failed item, from the table of the protocol's codes."""
-    errors = (error_of_code(code, "") for code in Code)
-    return next((error.hint for error in errors if error.message == reason), "")
+        if nothing:
+            partly.exit_code = ExitCode.REFUSED
+        raise partly
 
 
 def _now() -> float:

@@ -17,25 +17,33 @@ if TYPE_CHECKING:
 @reach_options
 def command(paths: tuple[str, ...], way: Way, as_json: bool) -> None:
     """Show the room on the disk of each :PATH, of every share without one."""
-    from gimmal.frontends.cli.reaching import remote_path
+    from gimmal.frontends.cli.reaching import raise_failures, remote_path
 
     wanted = [remote_path(path) for path in paths if path != ":"]
-    run_reaching(way, lambda files: _show(files, wanted, as_json=as_json))
+    shown, failures = run_reaching(way, lambda files: _show(files, wanted, as_json=as_json))
+    raise_failures(failures, shown, "shown")
 
 
-async def _show(files: Files, paths: list[str], *, as_json: bool) -> None:
+async def _show(files: Files, paths: list[str], *, as_json: bool) -> tuple[int, list[tuple[str, str]]]:
     from gimmal.base.display import displayable
+    from gimmal.base.errors import RemoteError
     from gimmal.frontends.cli.output import human_size, print_json
 
     if not paths:
         paths = [entry.name async for page in files.entries("") for entry in page]
     if not as_json:
         print(f"{'size':>9} {'used':>9} {'available':>9}  path")
+    failures: list[tuple[str, str]] = []
     for path in paths:
-        room = await files.room(path)
+        try:
+            room = await files.room(path)
+        except RemoteError as exc:
+            failures.append(("", exc.message))
+            continue
         if as_json:
             print_json({"path": ":" + path, "total": room.total, "free": room.free, "available": room.available})
         else:
             used = human_size(room.total - room.free)
             shown = displayable(":" + path)
             print(f"{human_size(room.total):>9} {used:>9} {human_size(room.available):>9}  {shown}")
+    return len(paths) - len(failures), failures

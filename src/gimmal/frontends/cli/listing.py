@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from gimmal.base.display import displayable
+from gimmal.base.errors import RemoteError
 from gimmal.frontends.cli.output import human_size, local_time, print_json
 from gimmal.protocol.messages import Attributes, Kind
 
@@ -41,11 +42,17 @@ async def print_tree(files: Files, path: str, *, long: bool, as_json: bool) -> l
         prefix = f"{top}/" if not path else ""
         if prefix and not as_json:
             sys.stdout.write(displayable(prefix) + "\n")
-        async for page in files.tree(top):
-            for entry in page.entries:
-                _print_entry(prefix + entry.name, entry.attributes, long=long, as_json=as_json, mapped=entry.mapped)
-            for name, code in page.failures:
-                failures.append((displayable(f":{top}/{name}"), error_of_code(code, "").message))
+        try:
+            async for page in files.tree(top):
+                for entry in page.entries:
+                    _print_entry(prefix + entry.name, entry.attributes, long=long, as_json=as_json, mapped=entry.mapped)
+                for name, code in page.failures:
+                    failures.append((displayable(f":{top}/{name}"), error_of_code(code, "").message))
+        except RemoteError as exc:
+            if path:
+                raise
+            # A share that may not be listed leaves the others to be listed.
+            failures.append(("", exc.message))
     sys.stdout.flush()
     return failures
 

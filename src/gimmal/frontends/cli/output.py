@@ -62,7 +62,7 @@ def _report(error: GimmalError) -> int:
     failures: tuple[tuple[str, str], ...] = error.failures if isinstance(error, PartlyDone) else ()
     if not _json_wanted:
         for name, reason in failures:
-            say(f"failed: {name}: {reason}")
+            say(f"failed: {name}: {reason}" if name else f"failed: {reason}")
     return _print(error.message, error.hint, error.exit_code, failures)
 
 

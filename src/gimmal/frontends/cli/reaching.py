@@ -153,15 +153,28 @@ def raise_failures(failures: list[tuple[str, str]], done: int, what: str) -> Non
     """End a command over several items that did not do all of them.
 
     Raises:
-        PartlyDone: some were done.
-        GimmalError: none was; exit code REFUSED.
+        PartlyDone: some were done; where none was, its exit code is REFUSED.
+        GimmalError: the only one was not; exit code REFUSED.
     """
     if not failures:
         return
     count = len(failures)
     if done == 0 and count == 1:
         name, reason = failures[0]
-        error = GimmalError(f"{name}: {reason}" if name else reason)
+        error = GimmalError(f"{name}: {reason}" if name else reason, hint_of(reason))
         error.exit_code = ExitCode.REFUSED
         raise error
-    raise PartlyDone(f"{count} of {count + done} could not be {what}", "the lines above say why", tuple(failures))
+    partly = PartlyDone(f"{count} of {count + done} could not be {what}", "the lines above say why", tuple(failures))
+    if done == 0:
+        partly.exit_code = ExitCode.REFUSED
+    raise partly
+
+
+def hint_of(reason: str) -> str:
+    """What to do about the reason of a failed item, from the table of the protocol's codes; may be empty."""
+    from gimmal.protocol.codes import Code, error_of_code
+
+    errors = (error_of_code(code, "") for code in Code)
+    return next(
+        (error.hint for error in errors if reason == error.message or reason.endswith(f": {error.message}")), ""
+    )
