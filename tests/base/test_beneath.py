@@ -44,6 +44,11 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Root]:
     root.close()
 
 
+def test_the_walk_is_what_runs_by_default(tmp_path: Path) -> None:
+    with Root(tmp_path) as root:
+        assert not root.kernel_walk
+
+
 def test_what_is_there_is_reached(root: Root) -> None:
     descriptor, state = root.open_file([b"a", b"b", b"deep"])
     assert os.pread(descriptor, 10, 0) == b"deep"
@@ -147,6 +152,7 @@ def test_special_files_are_refused_without_waiting(root: Root, tmp_path: Path) -
 
 def test_create_rename_remove(root: Root, tmp_path: Path) -> None:
     descriptor = root.create_file([b"a", b"new"])
+    assert stat.S_IMODE(os.fstat(descriptor).st_mode) == 0o600
     os.close(descriptor)
     with pytest.raises(FileExistsError):
         root.create_file([b"a", b"new"])
@@ -189,8 +195,20 @@ def test_renaming_without_replacing_where_the_file_system_cannot(
 
 
 def test_no_descriptor_is_left_open(root: Root) -> None:
+    root.make_directory([b"a", b"b", b"c"])
+    root.make_directory([b"a", b"b", b"c", b"d"])
     before = len(os.listdir("/proc/self/fd"))
-    for names in ([b"a", b"b"], [b"out", b"x"], [b"no", b"no"], [b"file", b"x"], [b"a", b""]):
+    with root.directory([b"a", b"b", b"c", b"d"]), root.parent([b"a", b"b", b"c", b"d", b"e"]):
+        assert len(os.listdir("/proc/self/fd")) == before + 2
+    for names in (
+        [b"a", b"b", b"c", b"d", b"none", b"none"],
+        [b"a", b"b", b"deep", b"x", b"y"],
+        [b"a", b"b"],
+        [b"out", b"x"],
+        [b"no", b"no"],
+        [b"file", b"x"],
+        [b"a", b""],
+    ):
         for act in (root.open_file, root.stat, root.unlink, root.make_directory):
             with suppress(OSError, BadName):
                 act(names)
