@@ -159,7 +159,12 @@ class Reception:
 
     def _seat(self, control: ControlConnection, candidates: bytes, admission: Admission) -> None:
         second = int(self._clock())
-        self.board.join(control, candidates, admission.last_seen, second)
+        # What was seen since the ledger was last written counts too.
+        known = {
+            side: max(admission.last_seen.get(side, 0), self._sightings.get((control.pair_id, side), 0))
+            for side in Side
+        }
+        self.board.join(control, candidates, known, second)
         self.seated[control] = None
         control.seated = True
         view = self.board.view(control.pair_id, control.side.other)

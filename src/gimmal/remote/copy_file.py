@@ -61,9 +61,9 @@ class FileCopier:
         opened = await self._target.open_part(
             OpenPart(job.target_path, size, fingerprint(job), job.replace, job.expected)
         )
-        digests = [bytes(digest) for digest in opened.blocks]
-        if len(digests) != block_count(size):
-            digests = [b""] * block_count(size)
+        digests = [bytes(digest) for digest in opened.blocks[: block_count(size)]]
+        # None are listed behind the last verified one, nor behind PART_BLOCKS_MAX.
+        digests += [b""] * (block_count(size) - len(digests))
         there = sum(block_length(size, index) for index, digest in enumerate(digests) if digest)
         self._progress.resumed_bytes += there
         self._progress.did_bytes(there)
