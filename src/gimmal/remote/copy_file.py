@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from gimmal.base.errors import GimmalError, RemoteError
+import msgspec
+
+from gimmal.base.errors import GimmalError, ProtocolViolation, RemoteError
 from gimmal.base.primitives import blake3_digest
 from gimmal.protocol.digest import block_count, block_length, file_digest
-from gimmal.protocol.limits import BLOCK_SIZE
+from gimmal.protocol.limits import BLOCK_SIZE, PART_BLOCKS_MAX
 from gimmal.protocol.messages import Attributes, Commit, OpenPart, Replace, Version
 from gimmal.remote.files import Block, Files, version_of
 from gimmal.remote.progress import Progress
@@ -58,30 +60,37 @@ class FileCopier:
             Interrupted: the part file stays; copying again continues it.
         """
         size = job.attributes.size
-        opened = await self._target.open_part(
-            OpenPart(job.target_path, size, fingerprint(job), job.replace, job.expected)
-        )
-        digests = [bytes(digest) for digest in opened.blocks[: block_count(size)]]
-        # None are listed behind the last verified one, nor behind PART_BLOCKS_MAX.
-        digests += [b""] * (block_count(size) - len(digests))
+        part, digests = await self._open_part(job)
         there = sum(block_length(size, index) for index, digest in enumerate(digests) if digest)
         self._progress.resumed_bytes += there
         self._progress.did_bytes(there)
         committed = False
         counted = there
         try:
-            counted += await self._copy_blocks(job, opened.part, digests)
-            commit = Commit(
-                opened.part, file_digest(size, digests), job.attributes.mtime_ns, job.attributes.mode & 0o777
-            )
+            counted += await self._copy_blocks(job, part, digests)
+            commit = Commit(part, file_digest(size, digests), job.attributes.mtime_ns, job.attributes.mode & 0o777)
             await self._target.commit(commit, job.target_path)
             committed = True
         except RemoteError as exc:
             self._progress.bytes -= counted
-            await self._give_up(opened.part, exc)
+            await self._give_up(part, exc)
             raise
         if committed:
             self._progress.did_file()
+
+    async def _open_part(self, job: FileJob) -> tuple[int, list[bytes]]:
+        """The part file, and the digest of each verified block in it, empty where it is missing."""
+        size = job.attributes.size
+        request = OpenPart(job.target_path, size, fingerprint(job), job.replace, job.expected)
+        opened = await self._target.open_part(request)
+        digests = list(opened.blocks)
+        while len(opened.blocks) == PART_BLOCKS_MAX:
+            opened = await self._target.open_part(msgspec.structs.replace(request, first=len(digests)))
+            digests += opened.blocks
+        missing = block_count(size) - len(digests)
+        if missing < 0:
+            raise ProtocolViolation("the other side has more blocks of a file than it has", "copy it again")
+        return opened.part, digests + [b""] * missing
 
     async def _copy_blocks(self, job: FileJob, part: int, digests: list[bytes]) -> int:
         missing = [index for index, digest in enumerate(digests) if not digest]
