@@ -218,7 +218,7 @@ def test_power_cut_at_every_step(name: str) -> None:
     scenario = SCENARIOS[name]
     tried = 0
     for step in range(steps_of(scenario) + 1):
-        for seed in range(60 if FULL else 3):
+        for seed in range(20 if FULL else 3):
             disk = copy.deepcopy(scenario.disk)
             with replaced_disk(disk):
                 before = looks()
@@ -244,7 +244,7 @@ def test_failing_calls(name: str, trouble: str) -> None:
         "pulled two": lambda step: pulled_at(step, "/two"),
     }
     for step in range(0, steps_of(scenario), 1 if FULL else 3):
-        for seed in range(20) if FULL else (step % 3,):
+        for seed in range(6) if FULL else (step % 3,):
             disk = copy.deepcopy(scenario.disk)
             with replaced_disk(disk):
                 before = looks()
