@@ -1,0 +1,189 @@
+"""Who is compared: each way to copy, by the same user, on the same disk, in the same run."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from bench.gimmal_rig import GIMMAL, Rig, rig
+from bench.processes import Measured, cpu_seconds, forget_peak, peak_mib, run_measured
+from bench.ssh_rig import CIPHER, Missing, Ssh, sshd
+
+DIRECTIONS = ("download", "upload")
+_REAPED_SECONDS = 3.0
+
+_SFTP_PUT_BUFFER = 261_120
+"""The most that an OpenSSH server takes in one write."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One copy: the command's figures, and what the processes behind it used meanwhile."""
+
+    command: Measured
+    answerer_cpu: float
+    answerer_peak: float
+    relay_cpu: float
+    agent_cpu: float
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to copy.
+
+    Attributes:
+        name: as tables show it.
+        download, upload: the command line that copies a path into a folder of the other side, given both.
+        environment: of the command.
+        answerer, relay, agent: process ids: who answers, who joins, and the agent on the asking computer; 0 for none.
+    """
+
+    name: str
+    download: Callable[[Path, Path], list[str]]
+    upload: Callable[[Path, Path], list[str]]
+    environment: Mapping[str, str]
+    answerer: int
+    relay: int = 0
+    agent: int = 0
+    ours: bool = False
+
+    def copy(self, direction: str, source: Path, target: Path) -> Run:
+        """Copy ``source`` into the folder ``target`` once."""
+        line = (self.download if direction == "download" else self.upload)(source, target)
+        before = [cpu_seconds(number) if number else 0.0 for number in (self.answerer, self.relay, self.agent)]
+        if self.ours:
+            forget_peak(self.answerer)
+        measured = run_measured(line, self.environment)
+        if not self.ours:
+            _wait_for_children(self.answerer)
+        after = [cpu_seconds(number) if number else 0.0 for number in (self.answerer, self.relay, self.agent)]
+        used = [later - earlier for earlier, later in zip(before, after, strict=True)]
+        return Run(measured, used[0], peak_mib(self.answerer) if self.ours else 0.0, used[1], used[2])
+
+
+def _wait_for_children(process_id: int) -> None:
+    deadline = time.monotonic() + _REAPED_SECONDS
+    while psutil.Process(process_id).children() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+@dataclass
+class Field:
+    """Both sides' folders, and those who run.
+
+    Attributes:
+        home: folder whose files the answering side shares, all rights.
+        away: folder of the asking side.
+        contenders: ssh's first, where there are any.
+        missing: what could not be compared, and why.
+    """
+
+    home: Path
+    away: Path
+    rig: Rig
+    contenders: list[Contender]
+    missing: list[str]
+
+
+@contextlib.contextmanager
+def field_of(parent: Path, *, sftp: bool, tar: bool) -> Iterator[Field]:
+    """Start everything below ``parent``; everything is stopped and removed at the end.
+
+    Args:
+        sftp: sftp takes part (one file).
+        tar: tar over ssh, and rsync where it is installed, take part (many files).
+    """
+    with contextlib.ExitStack() as stack:
+        made = stack.enter_context(rig(parent))
+        home, away = made.folder / "home", made.folder / "away"
+        home.mkdir()
+        away.mkdir()
+        contenders: list[Contender] = []
+        missing: list[str] = []
+        try:
+            ssh = stack.enter_context(sshd())
+        except Missing as exc:
+            missing.append(str(exc))
+        else:
+            contenders += _ssh_contenders(ssh, made.environment("b"), sftp=sftp, tar=tar, missing=missing)
+        contenders += _gimmal_contenders(made, home)
+        yield Field(home, away, made, contenders, missing)
+
+
+def _gimmal_contenders(made: Rig, home: Path) -> list[Contender]:
+    agent, address = made.agent("a", f"home={home}")
+    half = ["--half", made.half("b"), "-q"]
+    environment = made.environment("b")
+
+    def contender(name: str, way: list[str], relay: int = 0, local: int = 0) -> Contender:
+        def download(source: Path, target: Path) -> list[str]:
+            return [GIMMAL, "cp", "-r", *half, *way, f":home/{source.relative_to(home)}", f"{target}/"]
+
+        def upload(source: Path, target: Path) -> list[str]:
+            return [GIMMAL, "cp", "-r", *half, *way, str(source), f":home/{target.relative_to(home)}/"]
+
+        return Contender(name, download, upload, environment, agent.id, relay, local, ours=True)
+
+    found = [
+        contender("gimmal direct", ["--at", address]),
+        contender("gimmal through the relay", ["--path", "relayed"], relay=made.relay.id),
+    ]
+    local, _address = made.agent("b")
+    local.wait_for("connected: ")
+    found.append(contender("gimmal direct, through the agent here", [], local=local.id))
+    return found
+
+
+def _ssh_contenders(
+    ssh: Ssh, environment: Mapping[str, str], *, sftp: bool, tar: bool, missing: list[str]
+) -> list[Contender]:
+    options = ssh.options()
+    shell = shlex.join(["ssh", *options, "bench"])
+
+    def scp_download(source: Path, target: Path) -> list[str]:
+        return ["scp", "-r", "-p", "-q", *options, ssh.remote(source), str(target)]
+
+    def scp_upload(source: Path, target: Path) -> list[str]:
+        return ["scp", "-r", "-p", "-q", *options, str(source), ssh.remote(target)]
+
+    def sftp_line(verb: str, buffer: int) -> Callable[[Path, Path], list[str]]:
+        def line(source: Path, target: Path) -> list[str]:
+            batch = shlex.quote(f"{verb} -p {source} {target}/")
+            rest = shlex.join(["sftp", "-q", "-B", str(buffer), "-R", "256", *options, "-b", "-", "bench"])
+            return ["sh", "-c", f"echo {batch} | {rest}"]
+
+        return line
+
+    def tar_download(source: Path, target: Path) -> list[str]:
+        pack = shlex.quote(f"tar -C {source.parent} -cf - {source.name}")
+        return ["sh", "-c", f"{shell} {pack} | tar -C {target} -xpf -"]
+
+    def tar_upload(source: Path, target: Path) -> list[str]:
+        unpack = shlex.quote(f"tar -C {target} -xpf -")
+        return ["sh", "-c", f"tar -C {source.parent} -cf - {source.name} | {shell} {unpack}"]
+
+    def rsync_download(source: Path, target: Path) -> list[str]:
+        return ["rsync", "-a", "-e", shlex.join(["ssh", *options]), ssh.remote(source), f"{target}/"]
+
+    def rsync_upload(source: Path, target: Path) -> list[str]:
+        return ["rsync", "-a", "-e", shlex.join(["ssh", *options]), str(source), ssh.remote(target) + "/"]
+
+    found = [Contender(f"scp -c {CIPHER}", scp_download, scp_upload, environment, ssh.id)]
+    if sftp:
+        get, put = sftp_line("get", 262_144), sftp_line("put", _SFTP_PUT_BUFFER)
+        found.append(Contender("sftp -B 262144 -R 256, same cipher", get, put, environment, ssh.id))
+        missing.append(f"sftp put with -B 262144, which ends with 'message too long': it has -B {_SFTP_PUT_BUFFER}")
+    if tar:
+        found.append(Contender("tar over ssh, same cipher", tar_download, tar_upload, environment, ssh.id))
+        if shutil.which("rsync"):
+            found.append(Contender("rsync -a, same cipher", rsync_download, rsync_upload, environment, ssh.id))
+        else:
+            missing.append("rsync is not installed")
+    return found
