@@ -29,7 +29,7 @@ from gimmal.agent.plugged import (
     relay_urls_of,
     state_directory,
 )
-from gimmal.base.errors import DeadlinePassed, ExitCode, GimmalError, HalfGone, UsageError
+from gimmal.base.errors import DeadlinePassed, ExitCode, GimmalError, HalfGone, HalfMissing, UsageError
 from gimmal.base.primitives import random_bytes
 from gimmal.base.tasks import Tasks
 from gimmal.base.workers import Workers
@@ -193,7 +193,10 @@ class Reach:
         return Reached(session, RemoteFiles(session), False, session.links[0].path.value)
 
     async def _make_dialler(self) -> Dialler:
-        half = await self.workers.call(open_half, self.location, self._options.password)
+        try:
+            half = await self.workers.call(open_half, self.location, self._options.password)
+        except HalfMissing as exc:
+            raise _gone() from exc  # it was there when this command began
         self.journal_key = journal_key_of(half)
         self.journal_directory = state_directory(half.lineage_id)
         if self._options.at is None and not half.relays:
@@ -210,7 +213,11 @@ class Reach:
         while await still_present(self._presence, self.workers):  # noqa: ASYNC110 - no event tells of a pulled stick
             await asyncio.sleep(PRESENCE_SECONDS)
         if self._reached is not None:
-            self._reached.session.fail(HalfGone("the half was pulled out", "plug it in again"))
+            self._reached.session.fail(_gone())
+
+
+def _gone() -> HalfGone:
+    return HalfGone("the half was pulled out", "plug it in again")
 
 
 async def still_present(presence: Presence, workers: Workers) -> bool:
