@@ -21,11 +21,12 @@ from gimmal.noise.link_cipher import LinkCipher
 from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.messages import Answer, Done, Hello
 from gimmal.protocol.messages import Request as AnyRequest
+from gimmal.transport.answering import Handler
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.exchange import Incoming
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.opening import AcceptedLink, Identity, accept, prepare
-from gimmal.transport.session import Handler, Session, SessionLost
+from gimmal.transport.session import Session, SessionLost
 
 ResultT = TypeVar("ResultT")
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"

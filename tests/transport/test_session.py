@@ -50,10 +50,11 @@ from gimmal.protocol.messages import (
 )
 from gimmal.transport import link as link_room
 from gimmal.transport import session as session_room
+from gimmal.transport.answering import Handler
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.exchange import AnswerSink, BundleSink, Incoming, RangeSink
 from gimmal.transport.link import Link
-from gimmal.transport.session import Handler, Session, SessionLost
+from gimmal.transport.session import Session, SessionLost
 from tests.figures import figure
 from tests.transport.helpers import (
     HELLO,
@@ -150,7 +151,7 @@ class TestRequests:
                 assert answer.attributes.size == number
 
             await asyncio.gather(*(ask(session, number) for number in range(300) for session in (pair.a, pair.b)))
-            assert pair.a._answering.remembered == pair.b._answering.remembered == 0
+            assert pair.a._answering.requests.remembered == pair.b._answering.requests.remembered == 0
             await pair.close()
 
         run(main())
@@ -161,7 +162,7 @@ class TestRequests:
 
             async def later(_incoming: Incoming) -> Answer:
                 nonlocal most
-                most = max(most, pair.a._asking.unsettled)
+                most = max(most, pair.a._asking.numbers.unsettled)
                 await asyncio.sleep(0.01)
                 return Done()
 
@@ -254,7 +255,7 @@ class TestRequests:
             with pytest.raises(DeadlinePassed):
                 await pair.a.call(Stat("a"), deadline=0.05)
             await until(lambda: cancelled == ["Stat"])
-            assert pair.a._asking.unsettled == 0
+            assert pair.a._asking.numbers.unsettled == 0
             assert await pair.a.call(List("")) == Done()
             await pair.close()
 
@@ -280,7 +281,7 @@ class TestRequests:
             finish.set()
             await until(lambda: done == 1)
             assert await pair.a.call(Stat("")) == Done()
-            assert pair.b._answering.remembered == 0
+            assert pair.b._answering.requests.remembered == 0
             await pair.close()
 
         run(main())
@@ -304,8 +305,8 @@ class TestRequests:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
             await until(lambda: len(ended) == 1)
-            await until(lambda: pair.b._answering.remembered == 0)
-            assert pair.b._held == 0
+            await until(lambda: pair.b._answering.requests.remembered == 0)
+            assert pair.b._answering.held == 0
             assert not pair.b.over
             await pair.close()
 
@@ -511,9 +512,9 @@ class TestLostLinks:
             assert tries == 2
             right.resume()
             await right.ended
-            assert pair.b._held == 0
+            assert pair.b._answering.held == 0
             assert await pair.a.call(Stat("")) == Done()
-            assert pair.b._answering.remembered == 0
+            assert pair.b._answering.requests.remembered == 0
             await pair.close()
 
         run(main())
@@ -755,7 +756,7 @@ class TestHostilePeers:
                 kind, stream, _offset, answer = await raw.get()
                 assert (kind, stream) == (RecordKind.ANSWER, number)
                 assert decode_answer(answer) == (Done() if number == 7 else Failed(Code.UNSUPPORTED))
-            assert session._answering.remembered == 0
+            assert session._answering.requests.remembered == 0
             await raw.put(RecordKind.DATA, 1, 0, b"what followed the request of the future")
             await raw.put(RecordKind.PING, 0, 9)
             assert (await raw.get())[:3] == (RecordKind.PONG, 0, 9)
@@ -904,13 +905,13 @@ class TestHostilePeers:
             held = 0
             for _ in range(100):
                 await asyncio.sleep(0.002)
-                held = max(held, pair.b._held)
+                held = max(held, pair.b._answering.held)
             assert session_room.HELD_BUFFERS_MAX <= held <= session_room.HELD_BUFFERS_MAX + 2
-            assert pair.b._paused
+            assert pair.b._answering.paused
             go.set()
             assert [answer.codes for answer in await asyncio.gather(*writes)] == [[1]] * 16  # type: ignore[union-attr]
-            assert pair.b._held == 0
-            assert not pair.b._paused
+            assert pair.b._answering.held == 0
+            assert not pair.b._answering.paused
             await pair.close()
 
         run(main())
