@@ -49,7 +49,7 @@ class Forwarding:
         self._parts: set[int] = set()
 
     async def handle(self, incoming: Incoming) -> Answer | None:
-        """See transport.session.Handler."""
+        """See transport.answering.Handler."""
         request = incoming.request
         if isinstance(request, Read):
             async with self._streams:
@@ -68,10 +68,10 @@ class Forwarding:
         return answer
 
     def attached(self, attached: bool) -> None:
-        """See transport.session.Handler; a command's one link lives as long as the command."""
+        """See transport.answering.Handler; a command's one link lives as long as the command."""
 
     def session_ended(self) -> None:
-        """See transport.session.Handler."""
+        """See transport.answering.Handler."""
         if self._parts and not self._session.over:
             self._tasks.start(self._let_go(), "discard parts")
 

@@ -16,10 +16,11 @@ from gimmal.base.tasks import Tasks
 from gimmal.noise.keys import RootKeys
 from gimmal.protocol.limits import PROTOCOL_VERSION
 from gimmal.protocol.messages import CloseReason, Hello
+from gimmal.transport.answering import Handler
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.plain_cipher import PlainCipher
-from gimmal.transport.session import Handler, Session
+from gimmal.transport.session import Session
 
 if TYPE_CHECKING:
     from gimmal.agent.agent import Agent

@@ -48,7 +48,7 @@ class Serving:
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
 
     async def handle(self, incoming: Incoming) -> Answer | None:
-        """See transport.session.Handler."""
+        """See transport.answering.Handler."""
         request = incoming.request
         if isinstance(request, Read):
             async with self._reads:
@@ -64,11 +64,11 @@ class Serving:
             return await self._workers.call(self._share.answer, request)
 
     def attached(self, attached: bool) -> None:
-        """See transport.session.Handler."""
+        """See transport.answering.Handler."""
         self._share.set_attached(attached)
 
     def session_ended(self) -> None:
-        """See transport.session.Handler."""
+        """See transport.answering.Handler."""
         task = asyncio.get_running_loop().run_in_executor(None, self._share.close)
         task.add_done_callback(_log_failure)
 

@@ -28,10 +28,11 @@ from gimmal.base.errors import (
 from gimmal.base.tasks import Tasks
 from gimmal.noise.keys import RootKeys
 from gimmal.protocol.candidates import Candidates, open_candidates
+from gimmal.transport.answering import Handler
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.opening import Identity, PreparedLink, prepare
-from gimmal.transport.session import Handler, Session, SessionLost
+from gimmal.transport.session import Session, SessionLost
 from gimmal.transport.tcp_connect import connect_tcp
 
 logger = logging.getLogger("gimmal.transport")

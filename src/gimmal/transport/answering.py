@@ -1,0 +1,239 @@
+"""The answering half of a session: requests of the other side, each done once and its answer remembered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from gimmal.base.errors import GimmalError, Interrupted, ProtocolViolation
+from gimmal.base.tasks import Tasks
+from gimmal.protocol import limits
+from gimmal.protocol.codec import decode_request, encode
+from gimmal.protocol.codes import Code
+from gimmal.protocol.kinds import RecordKind
+from gimmal.protocol.messages import CHANGING, STREAMED, Answer, Failed, Request
+from gimmal.protocol.session import Answering, Arrival
+from gimmal.transport.asking import SMALL
+from gimmal.transport.buffers import BufferPool, RecordBuffer
+from gimmal.transport.exchange import Incoming, LinkLost
+from gimmal.transport.link import Link
+
+logger = logging.getLogger("gimmal.transport")
+
+HELD_BUFFERS_MAX = 24
+"""Buffers of streamed requests that wait to be worked on before their links are paused, unless told otherwise."""
+
+ANSWERS_BYTES_MAX = 8 << 20
+"""Bytes of answers that wait for their links above which no further question is worked on."""
+
+
+class Handler(Protocol):
+    """Who answers the other side's requests in one session."""
+
+    async def handle(self, incoming: Incoming) -> Answer | None:
+        """Do one request. Returns the answer, or None where records sent on ``incoming.link`` were the answer.
+
+        Raises Interrupted where the request's link went before it did anything that lasts, ProtocolViolation to end
+        the session; anything else is answered with FAILED. May be cancelled where the request changes nothing.
+        """
+
+    def attached(self, attached: bool) -> None:
+        """The session has links now, or has none until one comes back."""
+
+    def session_ended(self) -> None:
+        """Nothing more will be asked."""
+
+
+class AnsweringSide:
+    """Requests of the other side of a session.
+
+    Args:
+        opener: whether this side opened the session.
+        handler: does the requests; None answers each with NOT_GRANTED.
+        pool: record buffers.
+        tasks: of the session; they end with it.
+        carrier: a link for an answer whose own link has gone, None where there is none.
+        held_max: buffers of streamed requests that may wait to be worked on.
+    """
+
+    def __init__(
+        self,
+        *,
+        opener: bool,
+        handler: Handler | None,
+        pool: BufferPool,
+        tasks: Tasks,
+        carrier: Callable[[], Link | None],
+        held_max: int = HELD_BUFFERS_MAX,
+    ) -> None:
+        self.requests = Answering(opener=opener)
+        self.handler = handler
+        self.held = 0
+        self.paused: set[Link] = set()
+        self._pool = pool
+        self._tasks = tasks
+        self._carrier = carrier
+        self._held_max = held_max
+        self._incoming: dict[int, Incoming] = {}
+        self._answers_waiting = 0
+        self._answers_left = asyncio.Event()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being answered."""
+        return bool(self._incoming)
+
+    def on_record(
+        self, link: Link, kind: RecordKind, number: int, offset: int, body: memoryview, owner: RecordBuffer | None
+    ) -> bool:
+        """A record that follows a streamed request; True if ``owner`` is kept."""
+        incoming = self._incoming.get(number)
+        if incoming is None or incoming.link is not link or kind is RecordKind.ANSWER:
+            return False
+        return self._feed(incoming, kind, offset, body, owner)
+
+    def lose(self, link: Link, lost: LinkLost) -> None:
+        """``link`` is over: what it was bringing will not come, what it was to take will be asked for again."""
+        self.paused.discard(link)
+        for incoming in list(self._incoming.values()):
+            if incoming.link is not link:
+                continue
+            incoming.lose(lost)
+            if incoming.task is not None and not isinstance(incoming.request, CHANGING):
+                incoming.task.cancel()  # it will be asked again under another number
+
+    def end(self, cause: GimmalError) -> None:
+        """The session is over."""
+        for incoming in list(self._incoming.values()):
+            incoming.lose(cause)
+        if self.handler is not None:
+            self.handler.session_ended()
+
+    def on_request(self, link: Link, number: int, mark: int, body: memoryview) -> None:
+        """A REQUEST record came in; raises ProtocolViolation for one that may not come."""
+        request = decode_request(body)
+        arrival = self.requests.arrive(number, mark, changing=isinstance(request, CHANGING))
+        if arrival is Arrival.ANSWERED:
+            link.post(RecordKind.ANSWER, number, 0, self.requests.answer_of(number))
+        elif request is None and arrival is Arrival.NEW:
+            self.requests.drop(number)
+            link.post(RecordKind.ANSWER, number, 0, encode(Failed(Code.UNSUPPORTED)))
+        elif request is None:
+            pass  # a number used twice, for two requests: only what came first counts
+        elif arrival is Arrival.NEW:
+            if isinstance(request, STREAMED) and self._open_streams() >= 2 * limits.WRITES_MAX:
+                raise ProtocolViolation("the other side writes more streams at once than is allowed")
+            incoming = Incoming(number, request, link, self._given_back)
+            self._incoming[number] = incoming
+            incoming.task = self._tasks.start(self._serve(incoming), f"request {type(request).__name__}")
+        elif arrival is Arrival.RUNNING:
+            self._on_repeat(link, number, request)
+
+    def _on_repeat(self, link: Link, number: int, request: Request) -> None:
+        running = self._incoming[number]
+        if not isinstance(request, STREAMED):
+            running.link = link
+            return
+        running.lose(LinkLost("the request was sent again", ""))
+        again = Incoming(number, request, link, self._given_back)
+        self._incoming[number] = again
+        again.task = self._tasks.start(self._serve_again(running, again), f"request {type(request).__name__}")
+
+    async def _serve_again(self, running: Incoming, again: Incoming) -> None:
+        assert running.task is not None
+        await asyncio.wait([running.task])
+        arrival = self.requests.arrive(again.number, 0, changing=True)
+        if arrival is Arrival.NEW:
+            await self._serve(again)
+            return
+        self._forget_incoming(again)
+        if arrival is Arrival.ANSWERED:
+            again.link.post(RecordKind.ANSWER, again.number, 0, self.requests.answer_of(again.number))
+
+    def _open_streams(self) -> int:
+        return sum(isinstance(incoming.request, STREAMED) for incoming in self._incoming.values())
+
+    async def _serve(self, incoming: Incoming) -> None:
+        try:
+            await self._answer(incoming, await self._handle(incoming))
+        except LinkLost:
+            pass
+        except ProtocolViolation as exc:
+            incoming.link.fail(exc)
+        finally:
+            self.requests.drop(incoming.number)
+            self._forget_incoming(incoming)
+
+    async def _handle(self, incoming: Incoming) -> Answer | None:
+        if self.handler is None:
+            return Failed(Code.NOT_GRANTED)
+        while self._answers_waiting >= ANSWERS_BYTES_MAX and not isinstance(incoming.request, STREAMED):
+            self._answers_left.clear()
+            await self._answers_left.wait()
+        try:
+            return await self.handler.handle(incoming)
+        except (LinkLost, ProtocolViolation):
+            raise
+        except Exception as exc:
+            if isinstance(exc, Interrupted) and incoming.link.over:
+                raise LinkLost("the link was lost before the request was done") from exc
+            # Whatever it is, the other side must not wait for ever.
+            logger.exception("a request failed: %s", type(incoming.request).__name__)
+            return Failed(Code.FAILED)
+
+    async def _answer(self, incoming: Incoming, answer: Answer | None) -> None:
+        if answer is None:
+            return
+        body = encode(answer)
+        if len(body) > limits.BODY_MAX:
+            logger.error("an answer to %s is too long for a record", type(incoming.request).__name__)
+            body = encode(Failed(Code.TOO_LARGE))
+        # Remembered before it is sent: what was done is not done twice, whatever becomes of the link.
+        self.requests.answered(incoming.number, body)
+        if len(body) > SMALL:
+            self._answers_waiting += len(body)
+            try:
+                await incoming.link.writable()
+            finally:
+                self._answers_waiting -= len(body)
+                self._answers_left.set()
+        link = incoming.link
+        carrier = self._carrier() if link.over else link
+        if carrier is not None:
+            carrier.post(RecordKind.ANSWER, incoming.number, 0, body)
+
+    def on_cancel(self, number: int) -> None:
+        """The other side wants no answer any more."""
+        incoming = self._incoming.get(number)
+        if incoming is None or incoming.task is None:
+            return
+        if isinstance(incoming.request, STREAMED):
+            incoming.lose(LinkLost("the request was cancelled", ""))
+        elif not isinstance(incoming.request, CHANGING):
+            incoming.task.cancel()
+
+    def _forget_incoming(self, incoming: Incoming) -> None:
+        if self._incoming.get(incoming.number) is incoming:
+            del self._incoming[incoming.number]
+        incoming.drop_records()
+
+    def _feed(
+        self, incoming: Incoming, kind: RecordKind, offset: int, body: memoryview, owner: RecordBuffer | None
+    ) -> bool:
+        kept = incoming.feed(kind, offset, body, owner)
+        if kept:
+            self.held += 1
+            if self.held >= self._held_max:
+                self.paused.add(incoming.link)
+                incoming.link.pause()
+        return kept
+
+    def _given_back(self, buffer: RecordBuffer) -> None:
+        self._pool.give(buffer)
+        self.held -= 1
+        if self.held < self._held_max and self.paused:
+            for link in self.paused:
+                link.resume()
+            self.paused.clear()

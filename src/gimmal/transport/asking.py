@@ -1,0 +1,190 @@
+"""The asking half of a session: requests sent, and sent again until their answers are whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from gimmal.base.errors import DeadlinePassed, GimmalError, Interrupted
+from gimmal.protocol import limits
+from gimmal.protocol.codec import encode
+from gimmal.protocol.kinds import RecordKind
+from gimmal.protocol.messages import CHANGING, Request
+from gimmal.protocol.session import Asking
+from gimmal.transport.buffers import RecordBuffer
+from gimmal.transport.exchange import LinkLost, Sink
+from gimmal.transport.link import Link
+
+SMALL = 4096
+"""Bytes up to which a message is queued at once, however much bulk waits on its link."""
+
+SinkT = TypeVar("SinkT", bound=Sink)
+
+
+class _Pending:
+    __slots__ = ("done", "link", "sink")
+
+    def __init__(self, link: Link, sink: Sink, done: asyncio.Future[None]) -> None:
+        self.link = link
+        self.sink = sink
+        self.done = done
+
+
+class AskingSide:
+    """Requests of this side of a session.
+
+    Args:
+        opener: whether this side opened the session.
+        find_link: a link to send on (its argument: for bulk or not); waits for one, raises once the session is over.
+        why_over: the error for those who ask once the session is over, None before.
+    """
+
+    def __init__(
+        self,
+        *,
+        opener: bool,
+        find_link: Callable[[bool], Awaitable[Link]],
+        why_over: Callable[[], GimmalError | None],
+    ) -> None:
+        self.numbers = Asking(opener=opener)
+        self._find_link = find_link
+        self._why_over = why_over
+        self._pending: dict[int, _Pending] = {}
+        self._streams = asyncio.Semaphore(limits.WRITES_MAX)
+        self._settled = asyncio.Event()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something waits for an answer."""
+        return bool(self._pending)
+
+    async def exchange(
+        self,
+        request: Request,
+        make_sink: Callable[[asyncio.Future[None]], SinkT],
+        *,
+        send_more: Callable[[Link, int], Awaitable[None]] | None = None,
+        deadline: float | None = None,
+        bulk: bool = False,
+    ) -> SinkT:
+        """Send a request, and again whenever its link is lost, until its sink is complete.
+
+        Args:
+            request: the message.
+            make_sink: makes what takes the answer's records and completes the future given to it.
+            send_more: sends the records that follow a streamed request, on the link and under the number given.
+            deadline: seconds for all of it; None waits as long as the session lives.
+            bulk: prefer links for bulk.
+
+        Returns:
+            the complete sink.
+        """
+        try:
+            async with asyncio.timeout(deadline) as timeout:
+                if send_more is None:
+                    return await self._exchange(request, make_sink, None, bulk=bulk)
+                async with self._streams:
+                    return await self._exchange(request, make_sink, send_more, bulk=bulk)
+        except TimeoutError:
+            if deadline is None or not timeout.expired():
+                raise
+            raise DeadlinePassed(
+                f"the other side did not answer within {deadline:g} s",
+                "try again; `gimmal status` shows the connection",
+            ) from None
+
+    async def _exchange(
+        self,
+        request: Request,
+        make_sink: Callable[[asyncio.Future[None]], SinkT],
+        send_more: Callable[[Link, int], Awaitable[None]] | None,
+        *,
+        bulk: bool,
+    ) -> SinkT:
+        changing = isinstance(request, CHANGING)
+        body = encode(request)
+        number = await self._begin()
+        try:
+            while True:
+                link = await self._find_link(bulk)
+                sink = make_sink(asyncio.get_running_loop().create_future())
+                if await self._try(link, number, body, sink, send_more):
+                    return sink
+                if not changing:
+                    self._settle(number)
+                    number = await self._begin()
+        finally:
+            self._settle(number)
+
+    async def _begin(self) -> int:
+        while self.numbers.full and self._why_over() is None:
+            self._settled.clear()
+            await self._settled.wait()
+        if (cause := self._why_over()) is not None:
+            raise cause
+        return self.numbers.begin()
+
+    def _settle(self, number: int) -> None:
+        self.numbers.settle(number)
+        self._settled.set()
+
+    async def _try(
+        self,
+        link: Link,
+        number: int,
+        body: bytes,
+        sink: Sink,
+        send_more: Callable[[Link, int], Awaitable[None]] | None,
+    ) -> bool:
+        """One try over one link; False where the link was lost."""
+        done = sink.done
+        self._pending[number] = _Pending(link, sink, done)
+        link.outstanding += 1
+        complete = False
+        try:
+            if len(body) > SMALL:
+                await link.writable()
+            link.post(RecordKind.REQUEST, number, self.numbers.mark, body)
+            if send_more is not None:
+                await send_more(link, number)
+            await done
+            complete = True
+        except LinkLost:
+            pass
+        except Interrupted:
+            if self._why_over() is not None or not link.over:
+                raise
+        finally:
+            link.outstanding -= 1
+            del self._pending[number]
+            if not complete:
+                sink.reset()
+                if done.done() and not done.cancelled():
+                    done.exception()
+                elif not link.over:
+                    link.post(RecordKind.CANCEL, number)
+        return complete
+
+    def is_pending(self, number: int) -> bool:
+        """Whether records under this number answer a request that waits."""
+        return number in self._pending
+
+    def on_record(
+        self, kind: RecordKind, number: int, offset: int, body: memoryview, owner: RecordBuffer | None
+    ) -> bool:
+        """A record of an answer; True if ``owner`` is kept."""
+        return self._pending[number].sink.on_record(kind, offset, body, owner)
+
+    def lose(self, link: Link, lost: LinkLost) -> None:
+        """What was asked over ``link`` has to be asked again."""
+        for pending in list(self._pending.values()):
+            if pending.link is link and not pending.done.done():
+                pending.done.set_exception(lost)
+
+    def end(self, cause: GimmalError) -> None:
+        """The session is over: nobody gets an answer any more."""
+        for pending in list(self._pending.values()):
+            if not pending.done.done():
+                pending.done.set_exception(cause)
+        self._settled.set()
