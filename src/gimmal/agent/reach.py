@@ -29,7 +29,7 @@ from gimmal.agent.plugged import (
     relay_urls_of,
     state_directory,
 )
-from gimmal.base.errors import DeadlinePassed, ExitCode, GimmalError, HalfGone, HalfMissing, UsageError
+from gimmal.base.errors import DeadlinePassed, ExitCode, GimmalError, HalfGone, HalfMissing, Interrupted, UsageError
 from gimmal.base.primitives import random_bytes
 from gimmal.base.tasks import Tasks
 from gimmal.base.workers import Workers
@@ -183,6 +183,9 @@ class Reach:
         self.journal_key = reply.journal_key
         self.journal_directory = state_directory(reply.lineage)
         session = local_session(connection, self.pool, None, opener=True)
+        # An agent that is gone does not come back to this session; the command may find another way.
+        lost = Interrupted("the agent on this computer ended", "run the command again")
+        session.links[0].ended.add_done_callback(lambda _ended: session.fail(lost))
         return Reached(session, RemoteFiles(session), True, reply.path)
 
     async def _by_itself(self, deadline: float) -> Reached:

@@ -1,0 +1,200 @@
+"""Copies that are cut: relay, agent or command die mid-copy; the copy goes on and no byte is wrong."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.endtoend.conftest import desk_in
+from tests.endtoend.world import FULL, Plugged, Process, World, digest, plug_in, until, write_file
+from tests.figures import figure
+
+MIB = 1 << 20
+BLOCK = 4 * MIB
+
+
+def part_of(folder: Path) -> Path | None:
+    return next(iter(folder.glob(".gimmal-part-*")), None)
+
+
+def written(folder: Path) -> int:
+    """Bytes on disk in the part file of a folder."""
+    part = part_of(folder)
+    try:
+        return part.stat().st_blocks * 512 if part is not None else 0
+    except FileNotFoundError:
+        return 0
+
+
+def reaches(folder: Path, size: int, process: Process) -> bool:
+    """Wait until so much has arrived; False if the copy has ended before."""
+    until(lambda: written(folder) >= size or not process.running, f"{size} bytes arrive", 60, every=0.001)
+    return process.running
+
+
+def whole_blocks(part: Path, source: Path) -> int:
+    """How many blocks of a part file are those of the source."""
+    count = 0
+    with part.open("rb") as left, source.open("rb") as right:
+        while block := right.read(BLOCK):
+            count += left.read(len(block)) == block
+    return count
+
+
+@pytest.mark.parametrize(
+    ("number", "way"), [(signal.SIGKILL, "down"), (signal.SIGTERM, "up")], ids=["SIGKILL-down", "SIGTERM-up"]
+)
+def test_the_relay_is_restarted_mid_copy(plugged: Plugged, number: int, way: str) -> None:
+    world, relay = plugged.world, plugged.world.relay
+    assert relay is not None
+    source, target = (plugged.shared, plugged.mine) if way == "down" else (plugged.mine, plugged.shared)
+    write_file(source / "large", 200 * MIB)
+    words = [":shared/large", plugged.mine] if way == "down" else [source / "large", ":shared"]
+    copy = world.start(world.b, "cp", "--json", "--path", "relayed", *words)
+    assert reaches(target, 40 * MIB, copy)
+    relay.may_fail = True
+    relay.signal(number)
+    relay.wait()
+    world.restart_relay()
+    result = copy.wait(60)
+    assert result.code == 0, str(result)
+    assert result.object["path"] == "relayed"
+    assert digest(target / "large") == digest(source / "large")
+
+
+@pytest.mark.parametrize("way", ["down", "up"])
+def test_the_agent_is_killed_and_restarted_mid_copy(plugged: Plugged, way: str) -> None:
+    world = plugged.world
+    source, target = (plugged.shared, plugged.mine) if way == "down" else (plugged.mine, plugged.shared)
+    size = 400 * MIB
+    write_file(source / "large", size)
+    words = [":shared/large", plugged.mine] if way == "down" else [source / "large", ":shared"]
+    copy = world.start(world.b, "cp", "--json", *words)
+    assert reaches(target, size // 3, copy)
+    plugged.agent_a.kill()
+    part = part_of(target)
+    assert part is not None
+    had = whole_blocks(part, source / "large") * BLOCK
+    world.up(world.a, plugged.shared)
+    result = copy.wait(60)
+    assert result.code == 0, str(result)
+    assert digest(target / "large") == digest(source / "large")
+    resent = had - result.object["resumed_bytes"]
+    figure(f"agent killed mid-copy ({way}): bytes sent again of {size}", resent, "<= 1 % + 1 block")
+    assert resent <= size // 100 + BLOCK
+
+
+def test_a_command_beside_its_agent_goes_on_when_the_agent_dies(plugged: Plugged) -> None:
+    """The command's own agent is killed: it reaches the other side by itself from then on."""
+    world = plugged.world
+    own = world.up(world.b)
+    own.wait_connected()
+    write_file(plugged.shared / "large", 400 * MIB)
+    copy = world.start(world.b, "cp", "--json", ":shared/large", plugged.mine)
+    assert reaches(plugged.mine, 60 * MIB, copy)
+    own.kill()
+    result = copy.wait(60)
+    assert result.code == 0, str(result)
+    assert digest(plugged.mine / "large") == digest(plugged.shared / "large")
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(1800 if FULL else 180)
+@pytest.mark.parametrize("way", ["down", "up"])
+def test_a_transfer_cut_at_random_points_is_gone_on_with(plugged: Plugged, way: str) -> None:
+    """The command is killed at random points of one transfer and run again each time."""
+    world = plugged.world
+    cuts_each, size = (100, 1600 * MIB) if FULL else (10, 240 * MIB)
+    source, target = (plugged.shared, plugged.mine) if way == "down" else (plugged.mine, plugged.shared)
+    write_file(source / "large", size)
+    words = [":shared/large", plugged.mine] if way == "down" else [source / "large", ":shared"]
+    drawn = random.Random(f"cuts {way}")
+    cuts = resent = in_flight = 0
+    had = 0
+    worst = 0
+    for index in range(cuts_each):
+        copy = world.start(world.b, "cp", "--json", *words)
+        point = int((index + drawn.random()) / (cuts_each + 1) * size)
+        # What an earlier cut left is re-checked, not written; the point may lie before it.
+        if not reaches(target, max(point, 1), copy):
+            break
+        # Not at the very moment of a write.
+        threading.Event().wait(drawn.uniform(0, 0.02))
+        copy.kill()
+        cuts += 1
+        assert not (target / "large").exists()
+        part = part_of(target)
+        assert part is not None
+        had = whole_blocks(part, source / "large") * BLOCK
+        in_flight += max(0, written(target) - had)
+        check = world.start(world.b, "cp", "--json", *words, driver=STOP_AFTER_OPENING)
+        result = check.wait()
+        lost = had - int(result.out.strip() or 0)
+        resent += max(0, lost)
+        worst = max(worst, lost)
+    (report,) = world.json(world.b, "cp", *words)
+    assert digest(target / "large") == digest(source / "large")
+    assert report["bytes"] == size
+    figure(f"cuts at random points ({way}), hash equal", cuts, f"{cuts_each}")
+    figure(f"bytes sent again over {cuts} cuts ({way}) of {size}", resent, "<= 1 % + 1 block a cut")
+    figure(f"most bytes sent again after one cut ({way})", worst, "reported: blocks written, not yet noted")
+    figure(f"bytes in flight at the cuts ({way})", in_flight, "reported")
+    assert cuts == cuts_each
+    assert resent <= cuts * (size // 100 + BLOCK)
+    assert had
+
+
+# Prints how many bytes of the part file count as verified, and leaves before anything is sent.
+STOP_AFTER_OPENING = """
+import os, sys
+from gimmal.protocol.digest import block_length
+from gimmal.remote.files import Files
+opening = Files.open_part
+async def open_and_leave(self, request):
+    opened = await opening(self, request)
+    print(sum(block_length(request.size, index) for index, digest in enumerate(opened.blocks) if digest), flush=True)
+    os._exit(0)
+Files.open_part = open_and_leave
+from gimmal.frontends.cli.main import run; run()
+"""
+
+
+def test_a_tree_cut_in_its_midst_is_gone_on_with(world: World) -> None:
+    plugged = plug_in(world)
+    desk = desk_in(plugged)
+    for index in range(1500):
+        write_file(desk.far / "tree" / f"{index % 40}" / f"{index}", 20_000, index % 7, mtime=1_600_000_000)
+    cuts = 0
+    for share in (0.1, 0.4, 0.7):
+        copy = desk.start("cp", "-r", desk.at("tree"), ".")
+
+        def enough(copy: Process = copy, least: float = share * 1500) -> bool:
+            return sum(1 for path in desk.near.rglob("*") if path.is_file()) >= least or not copy.running
+
+        until(enough, "files arrive", every=0.005)
+        cuts += copy.running
+        copy.kill()
+    (report,) = desk.json("cp", "-r", desk.at("tree"), ".")
+    assert report["files"] + report["skipped"] == 1500
+    assert report["skipped"] >= 0.7 * 1500 * 0.9
+    for path in (desk.far / "tree").rglob("*"):
+        if path.is_file():
+            assert (desk.near / "tree" / path.relative_to(desk.far / "tree")).read_bytes() == path.read_bytes()
+    assert cuts == 3
+
+
+def test_interrupting_a_copy_by_hand_says_how_to_go_on(plugged: Plugged) -> None:
+    world = plugged.world
+    write_file(plugged.shared / "large", 600 * MIB)
+    copy = world.start(world.b, "cp", ":shared/large", plugged.mine)
+    assert reaches(plugged.mine, 20 * MIB, copy)
+    copy.signal(signal.SIGINT)
+    result = copy.wait(5)
+    assert result.code == 8, str(result)
+    assert "run the command again" in result.err
+    assert not (plugged.mine / "large").exists()
+    assert written(plugged.mine)
