@@ -1,7 +1,11 @@
-"""Names the machine and the programs that a figure belongs to."""
+"""Names the machine and the programs that a figure belongs to.
+
+``python -m bench.machine`` prints it as JSON.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -46,3 +50,7 @@ def _first_line(command: list[str]) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return "absent"
     return (done.stdout + done.stderr).strip().partition("\n")[0]
+
+
+if __name__ == "__main__":
+    print(json.dumps({"machine": machine(), "commit": commit()}))

@@ -17,4 +17,5 @@ def figure(name: str, value: str | float, bar: str) -> None:
     path = os.environ.get("GIMMAL_FIGURES")
     if path:
         with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"name": name, "value": value, "bar": bar}) + "\n")
+            test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
+            file.write(json.dumps({"name": name, "value": value, "bar": bar, "test": test}) + "\n")
