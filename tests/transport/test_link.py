@@ -25,7 +25,8 @@ from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.limits import BODY_MAX
 from gimmal.transport import link as link_room
 from gimmal.transport.buffers import BufferPool
-from gimmal.transport.link import BULK_RECORD, POST_MAX, QUEUE_HIGH, RECORDS_MAX, Link, PathKind
+from gimmal.transport.link import BULK_RECORD, POST_MAX, RECORDS_MAX, Link, PathKind
+from gimmal.transport.outbox import QUEUE_HIGH
 from gimmal.transport.plain_cipher import PlainCipher
 from tests.figures import figure
 from tests.transport.helpers import (
@@ -93,7 +94,7 @@ class TestRecords:
                 bulk = [body for _, _, _, body in expected if len(body) >= EDGE]
                 if keep:
                     assert [bytes(body) for body, _owner in receiver.kept] == bulk
-            assert left.traffic.sent == right.traffic.received
+            assert left.bytes_sent == right.bytes_received
             await end(left, right)
 
         run(main())
@@ -255,12 +256,12 @@ class TestBackPressure:
                 await send(left, 0, bytes(BODY_MAX), buffered=True)
             first, second = (asyncio.create_task(left.writable()) for _ in range(2))
             await asyncio.sleep(0)
-            left._queued, queued = 0, left._queued
-            left._wake_waiter()  # first has the turn, and is cancelled before it can use it
+            left._outbox.queued, queued = 0, left._outbox.queued
+            left._outbox.wake_next()  # first has the turn, and is cancelled before it can use it
             first.cancel()
             await asyncio.wait_for(second, 5)
             assert first.cancelled()
-            left._queued = queued
+            left._outbox.queued = queued
             await end(left, right)
 
         run(main())
@@ -632,7 +633,7 @@ class TestRenewal:
 def test_a_link_names_neither_keys_nor_contents() -> None:
     async def main() -> None:
         left, right = link_pair()
-        text = repr(left) + repr(left._cipher) + repr(left.traffic)
+        text = repr(left) + repr(left._cipher)
         assert fixed("link one").hex() not in text
         await end(left, right)
 

@@ -418,8 +418,7 @@ class TestLostLinks:
             left, _ = pair.link(bulk=True)
             pair.link()
             reading = asyncio.create_task(read(pair.a))
-            received = left.traffic
-            await until(lambda: received.received > after * 1_000_000)
+            await until(lambda: left.bytes_received > after * 1_000_000)
             if orderly:
                 left.leave()
             else:

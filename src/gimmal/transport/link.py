@@ -13,7 +13,6 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
@@ -25,20 +24,15 @@ from gimmal.noise.renewal import RenewalMaterial
 from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.link_order import LinkOrder, Phase
 from gimmal.transport.buffers import SLACK, BufferPool, RecordBuffer
+from gimmal.transport.outbox import Outbox
 
 logger = logging.getLogger("gimmal.transport")
-
-QUEUE_HIGH = 2 << 20
-"""Bytes queued on a link above which senders of bulk wait."""
 
 BULK_RECORD = 64 * 1024
 """Records of at least this many bytes start at the front of a buffer, so that the buffer can be given away."""
 
 READ_BUDGET = 8 << 20
 """Bytes taken from one socket before other callbacks get their turn."""
-
-SEND_VIEWS_MAX = 64
-"""Queued records written by one system call."""
 
 POST_MAX = 8 << 20
 """Bytes that may wait on a link in all; one that takes that little is given up."""
@@ -62,14 +56,6 @@ class PathKind(Enum):
     RELAYED = "relayed"
     LOCAL = "local"
     """Not a path to the other side: between a command and the agent on the same computer."""
-
-
-@dataclass(slots=True)
-class LinkTraffic:
-    """Bytes on the wire of one link, handshake excluded."""
-
-    sent: int = 0
-    received: int = 0
 
 
 class Receiver(Protocol):
@@ -140,11 +126,7 @@ class Link:
         self._have = 0
         self._want = LENGTH_SIZE
         self._reading = False
-        self._queue: deque[tuple[memoryview, RecordBuffer | None]] = deque()
-        self._queued = 0
-        self._flush_due = False
-        self._writing = False
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._outbox = Outbox(connection, pool, self._on_written, self._on_unwritable)
         self._held: deque[tuple[RecordKind, int, int, bytes]] = deque()
         self._held_bytes = 0
         self._renewing: LinkCipher | None = None
@@ -157,7 +139,8 @@ class Link:
         self.path = path
         self.number = 0
         self.bulk = False
-        self.traffic = LinkTraffic()
+        self.bytes_received = 0
+        """On the wire, handshake excluded."""
         self.last_received = self._loop.time()
         self.outstanding = 0
         self.pings = 0
@@ -176,7 +159,12 @@ class Link:
     @property
     def queued(self) -> int:
         """Bytes that wait to be written to the socket."""
-        return self._queued
+        return self._outbox.queued
+
+    @property
+    def bytes_sent(self) -> int:
+        """On the wire, handshake excluded."""
+        return self._outbox.sent
 
     def start(self, receiver: Receiver) -> None:
         """Hand records to ``receiver`` from now on; a link that is over already tells it nothing."""
@@ -230,7 +218,7 @@ class Link:
             self.fail(InternalError("a record could not be worked on", "report this"))
             raise
         if taken:
-            self.traffic.received += taken
+            self.bytes_received += taken
             self.last_received = self._loop.time()
 
     def _on_end_of_file(self) -> None:
@@ -303,8 +291,8 @@ class Link:
         if self.over:
             return
         hold = self._must_hold()
-        waiting = self._queued + self._held_bytes
-        if waiting > POST_MAX or len(self._queue) + len(self._held) >= RECORDS_MAX:
+        waiting = self._outbox.queued + self._held_bytes
+        if waiting > POST_MAX or len(self._outbox) + len(self._held) >= RECORDS_MAX:
             self.fail(Interrupted("the other side takes nothing more", "run the command again"))
         if self._over:
             return
@@ -312,7 +300,7 @@ class Link:
             self._held.append((kind, stream, offset, bytes(body)))
             self._held_bytes += len(body)
             return
-        self._append(memoryview(self._cipher.seal(kind, stream, offset, body)), None)
+        self._outbox.append(memoryview(self._cipher.seal(kind, stream, offset, body)), None)
 
     async def send_buffer(self, kind: RecordKind, stream: int, offset: int, buffer: RecordBuffer, length: int) -> None:
         """Queue a record whose body lies in ``buffer.body[:length]``; waits while much is queued.
@@ -331,7 +319,7 @@ class Link:
             self._pool.give(buffer)
             raise Interrupted("the connection to the other side was cut", "run the command again")
         total = self._cipher.seal_into(kind, stream, offset, buffer.view[LENGTH_SIZE:], length, buffer.view)
-        self._append(buffer.view[:total], buffer)
+        self._outbox.append(buffer.view[:total], buffer)
 
     async def writable(self) -> None:
         """Wait until little is queued and no renewal is due, in the order of asking.
@@ -343,25 +331,13 @@ class Link:
             if self._must_hold():
                 self._renewed = self._renewed or self._loop.create_future()
                 await asyncio.shield(self._renewed)
-            elif self._queued < QUEUE_HIGH and (woken or not self._waiters):
+            elif self._outbox.has_room and (woken or not self._outbox.waited_for):
                 break
             else:
-                await self._wait_turn()
+                await self._outbox.wait_turn()
                 woken = True
-        if self._queued < QUEUE_HIGH:
-            self._wake_waiter()
-
-    async def _wait_turn(self) -> None:
-        waiter = self._loop.create_future()
-        self._waiters.append(waiter)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
-            else:
-                self._wake_waiter()  # the turn that was given goes to the next
-            raise
+        if self._outbox.has_room:
+            self._outbox.wake_next()
 
     def leave(self) -> None:
         """End the link in good order; the session goes on."""
@@ -389,12 +365,18 @@ class Link:
         if self.over:
             return
         # Sent also where a renewal is due: what ends the link needs no new key.
-        self._append(memoryview(self._cipher.seal(kind, 0, 0, body)), None)
+        self._outbox.append(memoryview(self._cipher.seal(kind, 0, 0, body)), None)
         self._ending = True
         self._drain = drain
         self.expire()
-        if not self._writing:
-            self._flush()
+        self._outbox.flush()
+
+    def _on_unwritable(self, exc: OSError) -> None:
+        self.fail(_cut(exc))
+
+    def _on_written(self) -> None:
+        if self._ending:
+            self._sent_last()
 
     def _sent_last(self) -> None:
         if not self._drain:
@@ -435,7 +417,7 @@ class Link:
             return False
         if cipher.renewal_due(now):
             try:
-                self._append(memoryview(cipher.start_renewal(self._material())), None)
+                self._outbox.append(memoryview(cipher.start_renewal(self._material())), None)
             except GimmalError as exc:
                 self.fail(exc)
         return cipher.must_hold(now)
@@ -446,85 +428,20 @@ class Link:
             raise ProtocolViolation("the other side renews keys where there are none")
         owes = cipher.owes
         if owes == RecordKind.RENEW_ANSWER:
-            self._append(memoryview(cipher.answer_renewal(self._material(), now)), None)
+            self._outbox.append(memoryview(cipher.answer_renewal(self._material(), now)), None)
         elif owes == RecordKind.RENEW_DONE:
-            self._append(memoryview(cipher.finish_renewal(now)), None)
+            self._outbox.append(memoryview(cipher.finish_renewal(now)), None)
         if not cipher.must_hold(now):
             self._held_bytes = 0
             while self._held and not self.over:
                 kind, stream, offset, body = self._held.popleft()
-                self._append(memoryview(cipher.seal(kind, stream, offset, body)), None)
+                self._outbox.append(memoryview(cipher.seal(kind, stream, offset, body)), None)
             self._end_hold()
 
     def _end_hold(self) -> None:
         if self._renewed is not None:
             self._renewed.set_result(None)
             self._renewed = None
-
-    def _append(self, view: memoryview, owner: RecordBuffer | None) -> None:
-        self._queue.append((view, owner))
-        self._queued += len(view)
-        if self._writing:
-            return
-        if owner is not None:
-            self._flush()
-        elif not self._flush_due:
-            self._flush_due = True
-            self._loop.call_soon(self._flush_soon)
-
-    def _flush_soon(self) -> None:
-        self._flush_due = False
-        if not self._writing:
-            self._flush()
-
-    def _flush(self) -> None:
-        try:
-            while self._queue and not self._over:
-                if len(self._queue) == 1:
-                    count = self._socket.send(self._queue[0][0])
-                else:
-                    views = [view for view, _owner in self._first_queued()]
-                    count = self._socket.sendmsg(views)
-                self.traffic.sent += count
-                self._queued -= count
-                self._drop_sent(count)
-        except BlockingIOError:
-            if not self._writing:
-                self._writing = True
-                self._loop.add_writer(self._descriptor, self._flush)
-            if self._queued < QUEUE_HIGH:
-                self._wake_waiter()
-            return
-        except OSError as exc:
-            self.fail(_cut(exc))
-            return
-        if self._writing:
-            self._writing = False
-            self._loop.remove_writer(self._descriptor)
-        self._wake_waiter()
-        if self._ending:
-            self._sent_last()
-
-    def _first_queued(self) -> list[tuple[memoryview, RecordBuffer | None]]:
-        return [self._queue[index] for index in range(min(len(self._queue), SEND_VIEWS_MAX))]
-
-    def _drop_sent(self, count: int) -> None:
-        while count:
-            view, owner = self._queue[0]
-            if count < len(view):
-                self._queue[0] = (view[count:], owner)
-                return
-            count -= len(view)
-            self._queue.popleft()
-            if owner is not None:
-                self._pool.give(owner)
-
-    def _wake_waiter(self) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
 
     # End -----------------------------------------------------------------------------------------------------------
 
@@ -534,17 +451,13 @@ class Link:
         self._over = True
         logger.debug("link %d %s over: %s", self.number, self.path.value, cause or "ended in order")
         self._loop.remove_reader(self._descriptor)
-        self._loop.remove_writer(self._descriptor)
         self._reading = False
+        self._outbox.close()
         self._socket.close()
-        self._queue.clear()
-        self._queued = 0
         self._held.clear()
         self._held_bytes = 0
         self._cipher.close()
         self._end_hold()
-        while self._waiters:
-            self._wake_waiter()
         if not self.ended.done():
             self.ended.set_result(None)
         if self._receiver is not None:

@@ -232,7 +232,7 @@ async def _watch_links(reached: Reached, wait: float) -> None:
 def _path_of(reached: Reached) -> str:
     if reached.through_agent:
         return reached.path
-    links = sorted(reached.session.links, key=lambda link: link.traffic.sent + link.traffic.received)
+    links = sorted(reached.session.links, key=lambda link: link.bytes_sent + link.bytes_received)
     return links[-1].path.value if links else reached.path
 
 
