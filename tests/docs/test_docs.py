@@ -20,6 +20,7 @@ from tests.docs.documents import (
     ROOT,
     USER_DOCUMENTS,
     anchors,
+    blocks,
     links,
     prose,
     relative,
@@ -132,6 +133,13 @@ class TestCommands:
                 assert wrong <= {"--help", "--version"}, f"{relative(path)}: {wrong} in: {span}"
             elif span.startswith("--") and words[0] not in OPTIONS_OF_OTHERS:
                 assert words[0] in all_options(), f"{relative(path)}: no option: {span}"
+
+    def test_the_service_file_starts_a_command_that_can_be_parsed(self) -> None:
+        lines = [line for block in blocks(ROOT / "docs/how-to/run-a-relay.md", "ini") for line in block]
+        (started,) = [line.partition("=")[2] for line in lines if line.startswith("ExecStart=")]
+        ((program, *words),) = simple_commands(started)
+        assert program.endswith("/bin/gimmal")
+        parse(words)
 
     def test_no_planned_command_has_come(self) -> None:
         assert not PLANNED_COMMANDS & set(gimmal.list_commands(root_context()))
