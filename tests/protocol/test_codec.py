@@ -116,9 +116,14 @@ class TestRoundTrip:
     def test_bodies(self, body: Any) -> None:
         assert decode_struct(type(body), encode(body)) == body
 
-    @given(st.lists(st.tuples(of(BundleItem), st.binary(max_size=50)), max_size=6))
-    def test_bundles(self, files: list[tuple[BundleItem, bytes]]) -> None:
-        items = [msgspec.structs.replace(item, size=len(content)) for item, content in files]
+    @given(st.lists(st.tuples(of(BundleItem), st.binary(max_size=50)), max_size=6), of(messages.Attributes))
+    def test_bundles(self, files: list[tuple[BundleItem, bytes]], attributes: messages.Attributes) -> None:
+        items = [
+            msgspec.structs.replace(item, code=0, size=len(content), digest=bytes(32), attributes=attributes)
+            if content
+            else BundleItem(item.code or 1)
+            for item, content in files
+        ]
         header = encode(items)
         body = header + b"".join(content for _item, content in files)
         headers, contents = split_bundle_items(memoryview(body), len(header))

@@ -19,7 +19,10 @@ from gimmal.base.errors import (
     PeerAbsent,
     ProtocolViolation,
 )
+from gimmal.base.primitives import x25519_public
+from gimmal.noise import renewal
 from gimmal.noise.keys import RootKeys
+from gimmal.noise.renewal import RenewalMaterial
 from gimmal.protocol import limits
 from gimmal.protocol import session as machines
 from gimmal.protocol.codec import decode_answer, decode_request, encode
@@ -955,6 +958,28 @@ class TestKeepAlive:
                 while True:
                     kinds.add((await raw.get())[0])
             assert kinds == {RecordKind.PING}
+            await end(session, raw)
+
+        run(main())
+
+    def test_a_peer_that_does_not_renew_loses_the_link(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(session_room, "TICK_SECONDS", 0.02)
+        monkeypatch.setattr(link_room, "RENEWAL_SECONDS", 0.1)
+        monkeypatch.setattr(renewal, "RENEW_AFTER", 0.0)
+
+        async def main() -> None:
+            raw, session = raw_session()
+            (link,) = session.links
+            keys = RootKeys.from_root(fixed("session"))
+            material = RenewalMaterial(fixed("one"), x25519_public(fixed("two")), fixed("three"))
+            link.enable_renewal(1, bytes(16), "a", keys, lambda: material)
+            link.post(RecordKind.PING)
+            begun = asyncio.get_running_loop().time()
+            while not link.over:  # it talks on, and never answers RENEW
+                await raw.put(RecordKind.PONG)
+                await asyncio.sleep(0.01)
+            assert 0.1 <= asyncio.get_running_loop().time() - begun < 5
+            assert not session.over
             await end(session, raw)
 
         run(main())

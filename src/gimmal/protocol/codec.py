@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from gimmal.base.errors import ProtocolViolation
-from gimmal.protocol.limits import BUNDLE_ITEMS_MAX
+from gimmal.protocol.limits import BUNDLE_ITEMS_MAX, DIGEST_SIZE
 from gimmal.protocol.messages import Answer, BundleFile, BundleItem, Request
 
 _encoder = msgspec.msgpack.Encoder()
@@ -98,9 +98,15 @@ def decode_bundle_items(header: bytes | memoryview) -> list[BundleItem]:
         ProtocolViolation: the bytes are no such header.
     """
     try:
-        return _bundle_items_decoder.decode(header)
+        items = _bundle_items_decoder.decode(header)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise ProtocolViolation("the other side sent a bundle that cannot be read") from exc
+    for item in items:
+        whole = len(item.digest) == DIGEST_SIZE and item.attributes is not None
+        empty = not item.size and not item.digest and item.attributes is None
+        if not (empty if item.code else whole):
+            raise ProtocolViolation("the other side sent a bundle with a file that is neither there nor missing")
+    return items
 
 
 def _check_header_length(body: memoryview, header_length: int) -> None:

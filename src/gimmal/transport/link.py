@@ -130,6 +130,7 @@ class Link:
         self._held: deque[tuple[RecordKind, int, int, bytes]] = deque()
         self._held_bytes = 0
         self._renewing: LinkCipher | None = None
+        self._renewal_begun: float | None = None
         self._renewed: asyncio.Future[None] | None = None
         self._material: Callable[[], RenewalMaterial] | None = None
         self._ending = False
@@ -405,10 +406,8 @@ class Link:
 
     @property
     def renewal_stuck(self) -> bool:
-        """Whether a renewal has kept other records back for longer than it may."""
-        if self._renewing is None or not (self._held or self._renewed is not None):
-            return False
-        return self._renewing.must_hold(self._loop.time() - RENEWAL_SECONDS)
+        """Whether a renewal that this side began takes longer than it may."""
+        return self._renewal_begun is not None and self._loop.time() - self._renewal_begun > RENEWAL_SECONDS
 
     def _must_hold(self) -> bool:
         """Start a renewal that is due; True while nothing else may be sent."""
@@ -418,6 +417,7 @@ class Link:
         if cipher.renewal_due(now):
             try:
                 self._outbox.append(memoryview(cipher.start_renewal(self._material())), None)
+                self._renewal_begun = now
             except GimmalError as exc:
                 self.fail(exc)
         return cipher.must_hold(now)
@@ -431,6 +431,8 @@ class Link:
             self._outbox.append(memoryview(cipher.answer_renewal(self._material(), now)), None)
         elif owes == RecordKind.RENEW_DONE:
             self._outbox.append(memoryview(cipher.finish_renewal(now)), None)
+        if owes is not None:
+            self._renewal_begun = None
         if not cipher.must_hold(now):
             self._held_bytes = 0
             while self._held and not self.over:

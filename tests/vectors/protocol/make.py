@@ -339,9 +339,11 @@ def bad() -> list[Vector]:
         ("StreamEnd", "a digest of 31 bytes", pack([bytes(31)])),
         ("StreamEnd", "bytes behind the end", pack([DIGEST]) + b"\x00"),
     ]
-    item, file = [0, 5, DIGEST, None], ["a", 5, DIGEST, 1, None]
+    attributes = list(FILE.values())
+    item, file = [0, 5, DIGEST, attributes], ["a", 5, DIGEST, 1, None]
     beyond = pack([["a", (4 << 20) + 1, DIGEST, 1]])
     header, files = pack([item]), pack([file])
+    large = pack([[0, 4 << 20, DIGEST, attributes]] * 3)
     bundles = [
         ("bundle_items", "a header longer than the body", header, len(header) + 1),
         ("bundle_items", "contents too short", header + b"hell", len(header)),
@@ -350,8 +352,19 @@ def bad() -> list[Vector]:
         ("bundle_items", "a header with bytes behind it", header + b"hello", len(header) + 1),
         ("bundle_items", "an empty header", b"hello", 0),
         ("bundle_items", "more items than allowed", pack([[1]] * 1025), len(pack([[1]] * 1025))),
-        ("bundle_items", "sizes beyond the record", pack([[0, 4 << 20]] * 3), len(pack([[0, 4 << 20]] * 3))),
+        ("bundle_items", "sizes beyond the record", large, len(large)),
         ("bundle_items", "a header length of 64 bits", header + b"hello", (1 << 64) - 1),
+        *(
+            ("bundle_items", name, pack([bad_item]) + contents, len(pack([bad_item])))
+            for name, bad_item, contents in (
+                ("a file without a digest", [0, 5, b"", attributes], b"hello"),
+                ("a file with a short digest", [0, 5, DIGEST[:31], attributes], b"hello"),
+                ("a file without attributes", [0, 5, DIGEST, None], b"hello"),
+                ("a failed file with contents", [3, 5, b"", None], b"hello"),
+                ("a failed file with a digest", [3, 0, DIGEST, None], b""),
+                ("a failed file with attributes", [3, 0, b"", attributes], b""),
+            )
+        ),
         ("bundle_files", "a header longer than the body", files, len(files) + 1),
         ("bundle_files", "contents too short", files + b"hell", len(files)),
         ("bundle_files", "contents too long", files + b"hello!", len(files)),
