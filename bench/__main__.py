@@ -4,8 +4,8 @@
     python -m bench large-file --runs 3      one part, printed only
     python -m bench profile                  where each second of a large copy goes
 
-Peers run in the same run, in turn, with medians of at least five runs. Parts: large-file, small-files, start-up,
-unplug, relay-idle, relay-forward, and profile, which takes part only when named.
+Peers run in the same run, in turn, with medians of at least five runs. Parts: large-file, profile, small-files,
+start-up, unplug, relay-idle, relay-forward.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ from bench.report import Report, Table, table_text
 
 PARTS: dict[str, Callable[..., Report]] = {
     "large-file": large_file.measure,
+    "profile": profiling.measure,
     "small-files": small_files.measure,
     "start-up": start_up.measure,
     "unplug": unplug.measure,
     "relay-idle": relay_parts.measure_idle,
     "relay-forward": relay_parts.measure_forwarding,
-    "profile": profiling.measure,
 }
-NOT_BY_DEFAULT = {"profile"}
 RUNS = 5
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 
@@ -40,7 +39,7 @@ DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 def main() -> int:
     """Measure what was asked for; the exit code tells only whether it could be measured."""
     arguments = _arguments()
-    names = arguments.parts or [name for name in PARTS if name not in NOT_BY_DEFAULT]
+    names = arguments.parts or list(PARTS)
     about = machine()
     started = time.monotonic()
     report = Report()

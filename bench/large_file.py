@@ -148,7 +148,7 @@ def _add_goals(report: Report, field: Field, found: Runs, small: Runs) -> None:
         text = f"resident memory, either side, {way}"
         report.goals.append(Goal(text, f"{peak:.0f} MiB", f"<= {MEMORY_MAX_MIB} MiB", peak <= MEMORY_MAX_MIB))
         text = f"its growth from a file of 256 MiB to one of 2 GiB, {way}"
-        report.goals.append(Goal(text, f"{growth:+.0f} MiB", "none", growth <= GROWTH_MAX_MIB))
+        report.goals.append(Goal(text, f"{round(growth):+d} MiB", "none", growth <= GROWTH_MAX_MIB))
 
 
 def _peaks(found: Runs, way: str) -> list[float]:

@@ -85,6 +85,6 @@ def _table(title: str, counted: dict[str, Any], size: int, seconds: float) -> Ta
     note = (
         f"{size / 2**30:g} GiB on tmpfs, loopback, direct; the command took {seconds:.2f} s under these clocks. Wall "
         "seconds of the workers overlap one another, and both wall columns hold time spent waiting for a core or for "
-        "the interpreter's lock; processor seconds do not."
+        "the interpreter's lock; processor seconds do not. A worker sends only to wake the event loop."
     )
     return Table(title, note, ["thread", "what", "calls", "wall s", "CPU s"], rows)
