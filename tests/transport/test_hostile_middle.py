@@ -105,7 +105,7 @@ def test_links_under_random_damage(monkeypatch: pytest.MonkeyPatch) -> None:
 async def one_session(seed: int) -> tuple[bool, int, int]:
     """A session over two links, one of them damaged; each request is answered rightly or fails."""
     chance = random.Random(seed)
-    middle = Middle(DAMAGES[seed % len(DAMAGES)], at=chance.randrange(20), direction=chance.randrange(2), chance=chance)
+    middle = Middle(DAMAGES[seed % len(DAMAGES)], at=chance.randrange(8), direction=chance.randrange(2), chance=chance)
     made, written = Counter[str](), Counter[int]()
 
     async def serve(incoming: Incoming) -> None:
