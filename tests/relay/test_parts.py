@@ -33,7 +33,7 @@ class Seat:
 
 def test_ticket_is_for_one_leg_once_and_for_ten_seconds() -> None:
     office: TicketOffice[str] = TicketOffice(2, 10.0)
-    assert office.issue(PAIR, b"1", b"2", 0.0)
+    assert office.issue(PAIR, Side.A, b"1", b"2", 0.0)
     assert office.redeem(b"3", "x", 1.0) is None
     first = office.redeem(b"1", "asker", 1.0)
     assert first is not None and first.legs == ["asker"]
@@ -45,11 +45,34 @@ def test_ticket_is_for_one_leg_once_and_for_ten_seconds() -> None:
     assert office.links(PAIR) == 0
 
 
+def test_only_links_that_the_side_that_left_has_not_come_for_are_hopeless() -> None:
+    office: TicketOffice[str] = TicketOffice(9, 10.0)
+    offered, taken, other_way, stranger = b"offered", b"taken", b"other way", b"stranger"
+    for name, pair_id, answers in (
+        (offered, PAIR, Side.A),
+        (taken, PAIR, Side.A),
+        (other_way, PAIR, Side.B),
+        (stranger, b"other pair", Side.A),
+    ):
+        assert office.issue(pair_id, answers, name + b" asker", name + b" answerer", 0.0)
+    office.redeem(offered + b" asker", "waits", 1.0)
+    office.redeem(taken + b" answerer", "came", 1.0)
+    assert office.give_up(PAIR, Side.A) == ["waits"]
+    late = office.redeem(offered + b" answerer", "late", 2.0)
+    assert late is not None and late.hopeless and late.legs == []
+    for name in (taken, other_way, stranger):
+        link = office.redeem(name + b" asker", "asker", 2.0)
+        assert link is not None and not link.hopeless and "asker" in link.legs
+    assert office.give_up(PAIR, Side.A) == []
+    office.expire(100.0)
+    assert not office._by_ticket and office.links(PAIR) == 1
+
+
 def test_void_tickets_give_back_the_waiting_leg_and_the_place() -> None:
     office: TicketOffice[str] = TicketOffice(2, 10.0)
-    assert office.issue(PAIR, b"1", b"2", 0.0) and office.issue(PAIR, b"3", b"4", 5.0)
-    assert not office.issue(PAIR, b"5", b"6", 5.0)
-    assert office.issue(b"other pair", b"5", b"6", 5.0)
+    assert office.issue(PAIR, Side.A, b"1", b"2", 0.0) and office.issue(PAIR, Side.A, b"3", b"4", 5.0)
+    assert not office.issue(PAIR, Side.A, b"5", b"6", 5.0)
+    assert office.issue(b"other pair", Side.A, b"5", b"6", 5.0)
     office.redeem(b"1", "asker", 1.0)
     assert office.redeem(b"2", "late", 10.0) is None
     assert [link.legs for link in office.expire(10.0)] == [["asker"]]

@@ -184,6 +184,42 @@ def test_peer_absent_is_told_at_once_with_last_seen(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("leg_first", [True, False])
+def test_an_asker_does_not_wait_for_an_answerer_that_has_gone(tmp_path: Path, leg_first: bool) -> None:
+    async def scenario() -> None:
+        pair = new_pair()
+        async with running_relay(tmp_path) as relay:
+            # An answerer that hears of the link and never comes for it.
+            agent = answering(relay, pair.a, None)
+            await agent.connect(DEADLINE)
+            command = asking(relay, pair.b)
+            await command.connect(DEADLINE)
+            if leg_first:
+                leg = await command.request_link(DEADLINE)
+                await eventually(lambda: bool(len(relay.server._office)))
+                await agent.close()
+            else:
+                number, ticket = command._ask()
+                await ticket
+                await agent.close()
+                await eventually(lambda: not command.peer_present)
+                leg = await command._finish_link(number, ticket, DEADLINE)
+            started = time.monotonic()
+            with pytest.raises((EOFError, ConnectionError)):
+                await read_exactly(leg, 1)
+            assert time.monotonic() - started < 2
+            leg.close()
+            # It has done nothing wrong: the relay still takes connections from its address.
+            with pytest.raises(PeerAbsent, match="last seen"):
+                await command.request_link(DEADLINE)
+            other = asking(relay, pair.b)
+            await other.connect(DEADLINE)
+            await other.close()
+            await command.close()
+
+    asyncio.run(scenario())
+
+
 def test_candidates_reach_the_peer_and_go_with_the_answerer(tmp_path: Path) -> None:
     async def scenario() -> None:
         pair = new_pair()

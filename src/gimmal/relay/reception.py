@@ -89,7 +89,7 @@ class Reception:
             control.say(NoAnswerer(number, self.board.view(control.pair_id, other).last_seen))
             return
         asker_ticket, answerer_ticket = random_bytes(TICKET_SIZE), random_bytes(TICKET_SIZE)
-        if not self._office.issue(control.pair_id, asker_ticket, answerer_ticket, self._now()):
+        if not self._office.issue(control.pair_id, other, asker_ticket, answerer_ticket, self._now()):
             sentence = f"this pair has {self._limits.links_per_pair} links through the relay already"
             control.say(LinkRefused(number, Code.TOO_MANY_LINKS, sentence))
             return
@@ -182,6 +182,8 @@ class Reception:
         if was_answerer:
             self._sightings[control.pair_id, control.side] = second
             self._tell_peer(control)
+            for leg in self._office.give_up(control.pair_id, control.side):
+                leg.close()
         control.seated = False
 
     def _tell_peer(self, control: ControlConnection) -> None:

@@ -195,6 +195,9 @@ class RelayServer:
             sock.close()
             self._penalties.offend(source, self.limits.bad_hello_penalty, now)
             return
+        if link.hopeless:
+            sock.close()
+            return
         # A peer that vanished without a word is noticed by the kernel.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, seconds in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):

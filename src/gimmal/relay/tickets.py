@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from gimmal.base.side import Side
+
 LegT = TypeVar("LegT")
 
 
@@ -15,15 +17,21 @@ class WaitingLink(Generic[LegT]):
 
     Args:
         pair_id: whose it is.
+        answers: the side that was offered it.
+        answerer: that side's ticket.
         tickets: those not used yet.
         expires: monotonic second at which the tickets are void.
         legs: the legs that came.
+        hopeless: the side that was offered it has gone; a leg that still comes is closed.
     """
 
     pair_id: bytes
+    answers: Side
+    answerer: bytes = field(repr=False)
     tickets: list[bytes] = field(repr=False)
     expires: float
     legs: list[LegT] = field(default_factory=list)
+    hopeless: bool = False
 
 
 class TicketOffice(Generic[LegT]):
@@ -48,11 +56,11 @@ class TicketOffice(Generic[LegT]):
         """Links of a pair, waiting and joined."""
         return self._links.get(pair_id, 0)
 
-    def issue(self, pair_id: bytes, asker: bytes, answerer: bytes, now: float) -> bool:
-        """Open a link with its two tickets; False at the pair's limit."""
+    def issue(self, pair_id: bytes, answers: Side, asker: bytes, answerer: bytes, now: float) -> bool:
+        """Open a link to the side that answers, with its two tickets; False at the pair's limit."""
         if self.links(pair_id) >= self._links_per_pair:
             return False
-        link = WaitingLink[LegT](pair_id, [asker, answerer], now + self._seconds)
+        link = WaitingLink[LegT](pair_id, answers, answerer, [asker, answerer], now + self._seconds)
         self._by_ticket[asker] = link
         self._by_ticket[answerer] = link
         self._waiting[link] = None
@@ -64,11 +72,13 @@ class TicketOffice(Generic[LegT]):
 
         Returns:
             The link with `leg` added, None if the ticket is unknown, used or void. When both legs are there the
-            link no longer waits; it counts until ``release``.
+            link no longer waits; it counts until ``release``. To a hopeless link no leg is added.
         """
         link = self._by_ticket.get(ticket)
         if link is None or now >= link.expires:
             return None
+        if link.hopeless:
+            return link
         del self._by_ticket[ticket]
         link.tickets.remove(ticket)
         link.legs.append(leg)
@@ -94,12 +104,21 @@ class TicketOffice(Generic[LegT]):
             self._drop(link)
         return expired
 
-    def drop_pair(self, pair_id: bytes) -> list[WaitingLink[LegT]]:
-        """Void every waiting link of a pair."""
-        dropped = [link for link in self._waiting if link.pair_id == pair_id]
-        for link in dropped:
-            self._drop(link)
-        return dropped
+    def give_up(self, pair_id: bytes, answers: Side) -> list[LegT]:
+        """A side's answerer has gone: links that it was offered and has not come for are hopeless.
+
+        Their tickets stay until they expire, for an asker who comes with one of them has done nothing wrong.
+
+        Returns:
+            The legs that waited for it, the caller's to close.
+        """
+        legs: list[LegT] = []
+        for link in self._waiting:
+            if link.pair_id == pair_id and link.answers is answers and link.answerer in link.tickets:
+                link.hopeless = True
+                legs += link.legs
+                link.legs.clear()
+        return legs
 
     def _drop(self, link: WaitingLink[LegT]) -> None:
         del self._waiting[link]
