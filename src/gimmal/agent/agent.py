@@ -25,7 +25,7 @@ from gimmal.agent.plugged import (
     relay_urls_of,
     state_directory,
 )
-from gimmal.base.errors import GimmalError, PeerAbsent, ProtocolViolation, UnreachableError, VersionMismatch
+from gimmal.base.errors import GimmalError, PeerAbsent, ProtocolViolation, VersionMismatch
 from gimmal.base.primitives import random_bytes
 from gimmal.base.tasks import Tasks
 from gimmal.base.workers import Workers
@@ -123,7 +123,10 @@ class Agent:
         self._peer: Session | None = None
         """The session with the other side's agent."""
         self._opening: asyncio.Task[Session | GimmalError] | None = None
-        self._peer_seen = asyncio.Event()
+        self._adopted = asyncio.Event()
+        """Set while there is a session with the other agent."""
+        self._news = asyncio.Event()
+        """Set when a relay says that the other side has come."""
         self._stopping = False
         self._service: ShareService | None = None
         self._listener: Listener | None = None
@@ -273,18 +276,22 @@ class Agent:
 
     def _adopt(self, session: Session) -> None:
         """Make ``session`` the one with the other agent."""
-        if self._peer is not None and not self._peer.over:
-            self._peer.close(CloseReason.DUPLICATE)
+        before = self._peer if self._peer is not None and not self._peer.over else None
         self._peer = session
-        self._peer_seen.set()
-        path = session.links[0].path.value if session.links else "?"
-        self._say(f"connected: the other side, {path}")
+        self._adopted.set()
+        if before is not None:
+            self._commands.close(CloseReason.DUPLICATE)
+            before.close(CloseReason.DUPLICATE)
+        else:
+            path = session.links[0].path.value if session.links else "?"
+            self._say(f"connected: the other side, {path}")
         session.ended.add_done_callback(lambda _ended: self._on_peer_ended(session))
 
     def _on_peer_ended(self, session: Session) -> None:
         if self._peer is not session:
             return
         self._peer = None
+        self._adopted.clear()
         self._commands.close(session.closed_for or CloseReason.STOPPED)
         if self._stopping:
             return
@@ -320,6 +327,9 @@ class Agent:
                 raise PeerAbsent(
                     "the other side has not connected yet", "plug in the other half, or use --at HOST:PORT"
                 )
+            await self._leave_first_dial()
+            if self._peer is not None and not self._peer.over:
+                return self._peer
             session = await self._dialler.open_session(self._serving(), deadline)
             if self._peer is not None and not self._peer.over and self.half.side == "b":
                 session.close(CloseReason.DUPLICATE)
@@ -332,38 +342,40 @@ class Agent:
         finally:
             self._opening = None
 
+    async def _leave_first_dial(self) -> None:
+        """Side b waits a moment for side a, which dials as soon as a relay tells it of us."""
+        if self.half.side == "b" and any(keeper.status.peer_present for keeper in self._keepers):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SECOND_DIALLER_WAIT):
+                    await self._adopted.wait()
+
     async def _keep_peer(self) -> None:
         """Keep a session with the other agent whenever it is there."""
         wait = REDIAL_FIRST
+        told = False
         while True:
             if self._peer is not None and not self._peer.over:
                 await asyncio.wait([self._peer.ended])
                 wait = REDIAL_FIRST
-            if self.half.side == "b":
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(SECOND_DIALLER_WAIT):
-                        await self._peer_came()
-            if self._peer is None or self._peer.over:
-                if self.options.at is not None or any(keeper.status.peer_present for keeper in self._keepers):
-                    try:
-                        await self.peer_session(OPEN_SECONDS)
-                        continue
-                    except VersionMismatch as exc:
-                        self._say(f"error: {exc.message}")
-                    except (UnreachableError, GimmalError) as exc:
-                        logger.debug("the other side cannot be reached: %s", exc)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait):
-                        await self._peer_came()
-                wait = min(2 * wait, REDIAL_MOST)
-
-    async def _peer_came(self) -> None:
-        self._peer_seen.clear()
-        await self._peer_seen.wait()
+            self._news.clear()
+            if self.options.at is not None or any(keeper.status.peer_present for keeper in self._keepers):
+                try:
+                    await self.peer_session(OPEN_SECONDS)
+                    continue
+                except VersionMismatch as exc:
+                    if not told:
+                        self._say(f"error: {exc.message}; {exc.hint}")
+                    told = True
+                except GimmalError as exc:
+                    logger.debug("the other side cannot be reached: %s", exc)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._news.wait()
+            wait = min(2 * wait, REDIAL_MOST)
 
     def _on_relay(self, status: RelayStatus) -> None:
         if status.peer_present:
-            self._peer_seen.set()
+            self._news.set()
 
     # Commands on this computer ---------------------------------------------------------------------------------------
 

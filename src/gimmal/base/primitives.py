@@ -155,13 +155,9 @@ def equal(left: Buffer, right: Buffer) -> bool:
     return hmac.compare_digest(left, right)
 
 
-def argon2id(
-    password: bytes, salt: bytes, iterations: int, memory_kib: int, lanes: int, length: int
-) -> bytes:
+def argon2id(password: bytes, salt: bytes, iterations: int, memory_kib: int, lanes: int, length: int) -> bytes:
     """Return `length` bytes of Argon2id version 0x13; `memory_kib` is in KiB, limits are the caller's."""
-    derivation = Argon2id(
-        salt=salt, length=length, iterations=iterations, lanes=lanes, memory_cost=memory_kib
-    )
+    derivation = Argon2id(salt=salt, length=length, iterations=iterations, lanes=lanes, memory_cost=memory_kib)
     return derivation.derive(password)
 
 

@@ -353,7 +353,6 @@ class TreeCopier:
             raise
 
     def _skip(self, attributes: Attributes) -> None:
-        self._progress.bytes += attributes.size
         self._progress.skip(attributes.size)
 
     def _would(self, path: str, replace: Replace, *, folder: bool = False) -> None:

@@ -17,12 +17,12 @@ class Progress:
         files, bytes: done, verified and under their final names (bytes also while a large file is under way).
         total_files, total_bytes: known so far; final once ``walked``.
         resumed_bytes: bytes that were there already and verified, so not sent again.
-        skipped: files already there with the same size and time.
+        skipped, skipped_bytes: files already there with the same size and time.
         left_out: entries that are neither files nor folders, by displayable name.
         failures: displayable name and reason.
         failed: how many failed in all.
         current: displayable name of what was last begun.
-        earlier: files done before the copy was interrupted.
+        earlier, earlier_bytes: files done before the copy was interrupted.
         changed: called after each change, often; must be quick.
     """
 
@@ -33,6 +33,7 @@ class Progress:
     total_bytes: int = 0
     resumed_bytes: int = 0
     skipped: int = 0
+    skipped_bytes: int = 0
     walked: bool = False
     left_out: list[tuple[str, str]] = field(default_factory=list)
     mapped: list[str] = field(default_factory=list)
@@ -40,12 +41,16 @@ class Progress:
     failed: int = 0
     current: str = ""
     earlier: int = 0
+    earlier_bytes: int = 0
     changed: Callable[[Progress], None] | None = None
 
     def restart(self) -> None:
         """The copy begins again after an interruption; what it did before will be met as already there."""
         self.earlier += self.files
-        self.files = self.skipped = self.total_files = self.total_bytes = self.bytes = self.resumed_bytes = 0
+        self.earlier_bytes += self.bytes
+        self.files = self.skipped = self.skipped_bytes = self.total_files = self.total_bytes = self.bytes = (
+            self.resumed_bytes
+        ) = 0
         self.walked = False
         self.left_out.clear()
         self.mapped.clear()
@@ -57,7 +62,10 @@ class Progress:
         done = min(self.earlier, self.skipped)
         self.files += done
         self.skipped -= done
-        self.earlier = 0
+        done_bytes = min(self.earlier_bytes, self.skipped_bytes)
+        self.bytes += done_bytes
+        self.skipped_bytes -= done_bytes
+        self.earlier = self.earlier_bytes = 0
 
     def found(self, size: int) -> None:
         """A file to copy was met."""
@@ -78,6 +86,7 @@ class Progress:
     def skip(self, size: int) -> None:
         """A file is already there."""
         self.skipped += 1
+        self.skipped_bytes += size
         self.tell()
 
     def fail(self, name: str, reason: str) -> None:

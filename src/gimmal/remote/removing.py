@@ -33,6 +33,9 @@ async def remove(
             if attributes.kind is Kind.DIRECTORY:
                 if not recursive:
                     raise error_of_code(Code.IS_A_DIRECTORY, "")
+                if "/" not in path:
+                    # No share grants it; found out last, it would have cost all that the share holds.
+                    raise RemoteError("not_granted", "a share itself cannot be removed, only what is in it")
                 async for page in files.tree(path):
                     doomed += [f"{path}/{entry.name}" for entry in page.entries]
                     for name, code in page.failures:

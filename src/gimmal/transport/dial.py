@@ -33,7 +33,7 @@ from gimmal.transport.buffers import BufferPool
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.opening import Identity, PreparedLink, prepare
 from gimmal.transport.session import Session, SessionLost
-from gimmal.transport.tcp_connect import connect_tcp
+from gimmal.transport.tcp_connect import connect_tcp, reason_of
 
 logger = logging.getLogger("gimmal.transport")
 
@@ -212,7 +212,7 @@ class _Race:
         except TimeoutError:
             raise PeerAbsent(f"{host} port {port} does not answer", "see that gimmal runs there") from None
         except OSError as exc:
-            reason = (exc.strerror or str(exc)).lower()
+            reason = reason_of(exc)
             raise PeerAbsent(f"cannot connect to {host} port {port}: {reason}", "see that gimmal runs there") from exc
 
     async def _relayed(self, relay: RelaySource) -> socket.socket:

@@ -30,7 +30,7 @@ from gimmal.protocol.relay.messages import (
 from gimmal.protocol.relay.proof import RelayIdentity
 from gimmal.protocol.relay.url import RelayUrl
 from gimmal.transport.relay_tls import check_key, client_context, tls_failure
-from gimmal.transport.tcp_connect import connect_tcp
+from gimmal.transport.tcp_connect import connect_tcp, reason_of
 
 _log = logging.getLogger("gimmal.transport")
 
@@ -215,7 +215,7 @@ class RelayClient:
             sock = await connect_tcp(self.url.host, self.url.port)
         except OSError as exc:
             lost = RelayError(
-                f"the relay {self.url.address} cannot be reached: {exc.strerror or exc}",
+                f"the relay {self.url.address} cannot be reached: {reason_of(exc)}",
                 "check the network, the relay's URL, and that the relay runs",
             )
             self._lose(lost)
@@ -249,7 +249,7 @@ class RelayClient:
             ) from None
         except OSError as exc:
             raise RelayError(
-                f"the relay {self.url.address} took no data connection: {exc.strerror or exc}",
+                f"the relay {self.url.address} took no data connection: {reason_of(exc)}",
                 "try again in a moment",
             ) from exc
         finally:

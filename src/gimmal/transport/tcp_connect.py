@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import os
 import socket
 from typing import Any
 
@@ -27,6 +28,13 @@ async def connect_tcp(host: str, port: int) -> socket.socket:
     if len(addresses) == 1:
         return await _connect(*addresses[0])
     return await _first_of(addresses)
+
+
+def reason_of(error: OSError) -> str:
+    """Why a connection failed, in the system's words; asyncio puts words and an address of its own in their place."""
+    if isinstance(error, socket.gaierror) or not error.errno:
+        return (error.strerror or str(error)).lower()
+    return os.strerror(error.errno).lower()
 
 
 async def _resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:

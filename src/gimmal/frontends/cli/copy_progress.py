@@ -88,7 +88,7 @@ class ProgressView:
         name = progress.current.rpartition("/")[2]
         self._bar.update(
             self._task,
-            completed=progress.bytes,
+            completed=progress.bytes + progress.skipped_bytes,
             # Until the walk has ended the total is not known, and a bar that shrinks back would be a lie.
             total=progress.total_bytes if progress.walked else None,
             files=f"{done:,}/{progress.total_files:,}{more} files",

@@ -135,15 +135,15 @@ def _ends(command: CopyCommand) -> _Ends:
         shares.append(share)
     if len(command.sources) > 1:
         target = replace(target, into=True)
-    would = _say_would(as_json=command.as_json) if command.dry_run else None
+    would = _say_would(far=to_far, as_json=command.as_json) if command.dry_run else None
     options = CopyOptions(existing, command.dry_run, would)
     job = CopyJob(sources, target, command.recursive, options)
     return _Ends(shares, job, upload=to_far, far=to_far and any(from_far), missing=missing)
 
 
-def _say_would(*, as_json: bool) -> Callable[[str, str], None]:
+def _say_would(*, far: bool, as_json: bool) -> Callable[[str, str], None]:
     def would(path: str, what: str) -> None:
-        shown = path.removeprefix("here/")
+        shown = ":" + path if far else path.removeprefix("here/")
         if as_json:
             print_json({"would": what, "path": shown})
         else:
