@@ -292,7 +292,6 @@ class Agent:
             return
         self._peer = None
         self._adopted.clear()
-        self._commands.close(session.closed_for or CloseReason.STOPPED)
         if self._stopping:
             return
         if session.closed_for is CloseReason.UNPLUGGED:

@@ -78,6 +78,8 @@ class LocalCommands:
         session = local_session(connection, peer.pool, Forwarding(peer, self._tasks), opener=False)
         self._sessions.add(session)
         session.ended.add_done_callback(lambda _ended: self._sessions.discard(session))
+        # Also where the other side's session was over, or given up for another, while this one was being made.
+        peer.ended.add_done_callback(lambda _ended: session.close(peer.closed_for or CloseReason.STOPPED))
         # A command whose process has gone does not come back: its session need not be kept.
         session.links[0].ended.add_done_callback(lambda _ended: session.close(CloseReason.DONE))
 
@@ -113,6 +115,6 @@ class LocalCommands:
             connection.close()
 
     def close(self, reason: CloseReason) -> None:
-        """End the sessions of all commands: the session with the other side is over."""
+        """End the sessions of all commands: the agent stops."""
         for session in list(self._sessions):
             session.close(reason)

@@ -157,14 +157,20 @@ async def _copy(reach: Reach, command: CopyCommand, ends: _Ends, progress: Progr
     loop = asyncio.get_running_loop()
     view = ProgressView(progress, shown=not command.quiet and not command.as_json and sys.stderr.isatty())
     away_since: float | None = None
-    told = False
     pause = RETRY_FIRST
     attempts = 0
+    failure: GimmalError | None = None
+
+    def tell_waiting() -> None:
+        view.message("waiting for the other side" + (f": {failure.message}" if failure is not None else ""))
+
     with view:
+        telling = loop.call_later(TELL_WAITING_SECONDS, tell_waiting)
         while True:
             moved = progress.bytes
             try:
                 reached = await reach.open(OPEN_SECONDS)
+                telling.cancel()
                 if attempts:
                     progress.restart()
                 attempts += 1
@@ -173,17 +179,16 @@ async def _copy(reach: Reach, command: CopyCommand, ends: _Ends, progress: Progr
             except PeerSilent:
                 if not attempts:
                     raise
-                failure: GimmalError = Interrupted("the other side is not answering", "run the command again")
+                failure = Interrupted("the other side is not answering", "run the command again")
             except UnreachableError as exc:
                 failure = exc
             now = loop.time()
             if away_since is None or progress.bytes > moved:
                 away_since, pause = now, RETRY_FIRST
+            if telling.cancelled():
+                telling = loop.call_later(TELL_WAITING_SECONDS, tell_waiting)
             if now - away_since >= command.wait:
                 raise _gave_up(failure, started=attempts > 0)
-            if not told and now - away_since >= min(TELL_WAITING_SECONDS, command.wait):
-                told = True
-                view.message(f"waiting for the other side: {failure.message}")
             await asyncio.sleep(min(pause, max(0.0, command.wait - (now - away_since))))
             pause = min(2 * pause, RETRY_MOST)
 
