@@ -84,7 +84,7 @@ class FileCopier:
         request = OpenPart(job.target_path, size, fingerprint(job), job.replace, job.expected)
         opened = await self._target.open_part(request)
         digests = list(opened.blocks)
-        while len(opened.blocks) == PART_BLOCKS_MAX:
+        while len(opened.blocks) == PART_BLOCKS_MAX and len(digests) < block_count(size):
             opened = await self._target.open_part(msgspec.structs.replace(request, first=len(digests)))
             digests += opened.blocks
         missing = block_count(size) - len(digests)
@@ -99,10 +99,7 @@ class FileCopier:
         async def copy_block(index: int) -> None:
             nonlocal done
             length = block_length(job.attributes.size, index)
-            try:
-                digests[index] = await self._copy_block(job, part, index * BLOCK_SIZE, length)
-            finally:
-                self._blocks.release()
+            digests[index] = await self._copy_block(job, part, index * BLOCK_SIZE, length)
             done += length
             self._progress.did_bytes(length)
 
@@ -110,7 +107,8 @@ class FileCopier:
             async with asyncio.TaskGroup() as group:
                 for index in missing:
                     await self._blocks.acquire()
-                    group.create_task(copy_block(index))
+                    # Not in the task: one that is cancelled before it began would keep its place for ever.
+                    group.create_task(copy_block(index)).add_done_callback(lambda _task: self._blocks.release())
         except BaseExceptionGroup as exc:
             raise first_of(exc) from None
         return done

@@ -33,6 +33,12 @@ from gimmal.remote.progress import Progress
 SMALL_FILE = 256 * 1024
 """Files of at most this many bytes travel in bundles."""
 
+BUNDLE_ROOM = BUNDLE_CONTENT_MAX
+"""Bytes of headers and contents collected for one bundle; the rest of the record is for what grows meanwhile."""
+
+ITEM_HEADER_BYTES = 80
+"""Most bytes that a file's header takes in a bundle beside its name."""
+
 BUNDLES_AT_ONCE = 4
 FILES_AT_ONCE = 4
 """Large files under way at a time; their blocks share one bound."""
@@ -66,7 +72,7 @@ class CopyOptions:
 
 @dataclass
 class _Batch:
-    """Small files collected for one bundle."""
+    """Small files collected for one bundle; ``size`` counts their bytes in it, headers too."""
 
     replace: Replace
     entries: list[tuple[str, Attributes]] = field(default_factory=list)
@@ -223,11 +229,12 @@ class TreeCopier:
             self._would(f"{target_path}/{entry.name}", replace)
         elif attributes.size <= SMALL_FILE and not self._far:
             batch = batches[Replace.NEVER if there is None else Replace.ALWAYS]
-            if len(batch.entries) >= BUNDLE_ITEMS_MAX or batch.size + attributes.size > BUNDLE_CONTENT_MAX:
+            size = _bundle_bytes(entry.name, attributes.size)
+            if len(batch.entries) >= BUNDLE_ITEMS_MAX or batch.size + size > BUNDLE_ROOM:
                 await self._send_batch(group, batch, source_path, target_path)
                 batch = batches[batch.replace] = _Batch(batch.replace)
             batch.entries.append((entry.name, attributes))
-            batch.size += attributes.size
+            batch.size += size
         else:
             await self._send_file(group, _job(path, f"{target_path}/{entry.name}", attributes, replace, there))
 
@@ -258,22 +265,30 @@ class TreeCopier:
         names: list[str] = []
         files: list[BundleFile] = []
         contents: list[memoryview] = []
+        room = BUNDLE_ROOM
         try:
             for (name, listed), item, content in zip(batch.entries, bundle.items, bundle.contents, strict=True):
                 if item.code == Code.TOO_LARGE:
                     large.append((name, listed))
                 elif item.code:
                     self._fail(f"{source_path}/{name}", error_of_code(item.code, ""))
+                elif room < _bundle_bytes(name, item.size):
+                    large.append((name, listed))
                 else:
+                    room -= _bundle_bytes(name, item.size)
                     attributes = item.attributes or listed
                     mode = attributes.mode & 0o777
                     files.append(BundleFile(name, item.size, item.digest, attributes.mtime_ns, mode))
                     contents.append(content)
                     names.append(name)
-            request = WriteBundle(target_path, batch.replace, newer_only=self._options.existing is Existing.UPDATE)
+            newer_only = batch.replace is Replace.ALWAYS and self._options.existing is Existing.UPDATE
+            request = WriteBundle(target_path, batch.replace, newer_only=newer_only)
             codes = await self._target.write_bundle(request, files, contents) if files else []
-        finally:
+        except Exception:
             bundle.release()
+            raise
+        # Where this was cancelled a thread may still read from the bundle: its buffer is not given back then.
+        bundle.release()
         for name, file, code in zip(names, files, codes, strict=True):
             if code:
                 self._fail(f"{target_path}/{name}", error_of_code(code, ""))
@@ -378,6 +393,11 @@ def _job(
     if replace is not Replace.NEVER and there is not None and there.kind is Kind.FILE:
         replace, expected = Replace.EXPECTED, version_of(there)
     return FileJob(source_path, target_path, attributes, replace, expected)
+
+
+def _bundle_bytes(name: str, size: int) -> int:
+    """Bytes of one file in a bundle: contents, and at most what its header takes on either way."""
+    return size + len(name.encode()) + ITEM_HEADER_BYTES
 
 
 def _below(name: str, blocked: set[str]) -> bool:
