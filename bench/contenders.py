@@ -82,7 +82,7 @@ class Field:
         home: folder whose files the answering side shares, all rights.
         away: folder of the asking side.
         contenders: ssh's first, where there are any.
-        missing: what could not be compared, and why.
+        missing: what could not be compared as wished, and why.
     """
 
     home: Path
@@ -179,11 +179,11 @@ def _ssh_contenders(
     if sftp:
         get, put = sftp_line("get", 262_144), sftp_line("put", _SFTP_PUT_BUFFER)
         found.append(Contender("sftp -B 262144 -R 256, same cipher", get, put, environment, ssh.id))
-        missing.append(f"sftp put with -B 262144, which ends with 'message too long': it has -B {_SFTP_PUT_BUFFER}")
+        missing.append(f"sftp uploads with -B {_SFTP_PUT_BUFFER}: with 262144 it ends with 'message too long'")
     if tar:
         found.append(Contender("tar over ssh, same cipher", tar_download, tar_upload, environment, ssh.id))
         if shutil.which("rsync"):
             found.append(Contender("rsync -a, same cipher", rsync_download, rsync_upload, environment, ssh.id))
         else:
-            missing.append("rsync is not installed")
+            missing.append("rsync is not installed and not compared")
     return found

@@ -96,7 +96,7 @@ def _report(field: Field, found: Runs, small: Runs, size: int) -> Report:
         "Peak is resident memory in MiB."
     )
     if field.missing:
-        note += " Not compared: " + "; ".join(field.missing) + "."
+        note += " Remarks: " + "; ".join(field.missing) + "."
     rows = []
     scp = next((contender.name for contender in field.contenders if not contender.ours), None)
     for direction in DIRECTIONS:

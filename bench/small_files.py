@@ -73,7 +73,7 @@ def _report(field: Field, found: Runs, count: int, folder: Path) -> Report:
         "seconds per 10,000 files."
     )
     if field.missing:
-        note += " Not compared: " + "; ".join(field.missing) + "."
+        note += " Remarks: " + "; ".join(field.missing) + "."
     scp = next((contender.name for contender in field.contenders if not contender.ours), None)
     rows = []
     for direction in DIRECTIONS:
