@@ -18,6 +18,7 @@ from gimmal.protocol.messages import (
     Answer,
     Attributes,
     BundleFile,
+    FolderTimes,
     Kind,
     OpenPart,
     PartOpened,
@@ -32,6 +33,7 @@ from gimmal.remote.copy_tree import CopyOptions, Existing, TreeCopier
 from gimmal.remote.files import Block, Bundle
 from gimmal.remote.local_files import LocalFiles
 from gimmal.remote.progress import Progress
+from gimmal.remote.removing import remove
 from gimmal.share.service import ShareService
 from gimmal.share.shares import Rights, Share, ShareTable
 from gimmal.transport.buffers import BufferPool
@@ -243,3 +245,34 @@ def test_a_target_that_names_more_blocks_than_a_file_has_is_refused(rig: Rig) ->
             await copier.copy(FileJob("from/x", "to/x", attributes, Replace.NEVER))
 
     rig.run(main())
+
+
+class Wire(LocalFiles):
+    """A tree whose requests must fit a record."""
+
+    largest = 0
+
+    async def ask(self, request: Request, deadline: float | None = None) -> Answer:
+        Wire.largest = max(Wire.largest, len(encode(request)))
+        return await super().ask(request, deadline)
+
+
+def test_requests_about_many_long_paths_fit_into_a_record(rig: Rig) -> None:
+    """Folders are made, given their times and removed 1,024 at a time, fewer where their paths are long."""
+    folder = "/".join(("to", *(letter * 250 for letter in "abcdefghijkl")))
+    paths = [f"{folder}/{number:0200d}" for number in range(1100)]
+    files = rig.files(Wire)
+
+    async def main() -> None:
+        Wire.largest = 0
+        assert set(await files.make_directories([paths[0]], parents=True)) == {0}
+        assert set(await files.make_directories(paths[1:])) == {0}
+        items = [FolderTimes(path, 1_000_000_000 * number, 0o700) for number, path in enumerate(paths)]
+        assert set(await files.set_attributes(items)) == {0}
+        assert (await files.stat(paths[-1])).mtime_ns == 1_099_000_000_000
+        assert set(await files.remove_many(paths[1:])) == {0}
+        removed, failures = await remove(files, ["to/" + "a" * 250], recursive=True, missing_ok=False)
+        assert (removed, failures) == (13, [])
+
+    rig.run(main())
+    assert BODY_MAX // 2 < Wire.largest <= BODY_MAX

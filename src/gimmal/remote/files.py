@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from gimmal.base.display import displayable
 from gimmal.base.errors import ProtocolViolation
 from gimmal.protocol.codes import error_of_code
-from gimmal.protocol.limits import CALL_SECONDS
+from gimmal.protocol.limits import BODY_MAX, CALL_SECONDS, REMOVE_MANY_MAX
 from gimmal.protocol.messages import (
     Answer,
     Attributes,
@@ -46,6 +46,11 @@ from gimmal.protocol.messages import (
 from gimmal.transport.exchange import Piece
 
 AnswerT = TypeVar("AnswerT")
+ItemT = TypeVar("ItemT")
+
+_REQUEST_ROOM = BODY_MAX - 64
+_ITEM_BYTES = 32
+"""Most bytes that an item of a request takes beside its path."""
 
 
 @dataclass(slots=True)
@@ -142,16 +147,25 @@ class Files(ABC):
         self, paths: list[str], *, parents: bool = False, exist_ok: bool = False, mode: int | None = None
     ) -> list[int]:
         """Make folders in order; a code for each."""
-        request = MakeDirectories(paths, parents, exist_ok, mode)
-        return _codes(expect(await self.ask(request), Results, "").codes, len(paths))
+        codes: list[int] = []
+        for some in _in_requests(paths, str):
+            request = MakeDirectories(some, parents, exist_ok, mode)
+            codes += _codes(expect(await self.ask(request), Results, "").codes, len(some))
+        return codes
 
     async def remove_many(self, paths: list[str]) -> list[int]:
         """Remove files and empty folders in order; a code for each."""
-        return _codes(expect(await self.ask(RemoveMany(paths)), Results, "").codes, len(paths))
+        codes: list[int] = []
+        for some in _in_requests(paths, str):
+            codes += _codes(expect(await self.ask(RemoveMany(some)), Results, "").codes, len(some))
+        return codes
 
     async def set_attributes(self, items: list[FolderTimes]) -> list[int]:
         """Set times and modes in order; a code for each."""
-        return _codes(expect(await self.ask(SetAttributes(items)), Results, "").codes, len(items))
+        codes: list[int] = []
+        for some in _in_requests(items, lambda item: item.path):
+            codes += _codes(expect(await self.ask(SetAttributes(some)), Results, "").codes, len(some))
+        return codes
 
     async def rename(self, source: str, target: str, replace: Replace) -> None:
         """Move within one share."""
@@ -191,6 +205,21 @@ def expect(answer: Answer, kind: type[AnswerT], path: str) -> AnswerT:
 def shown(path: str) -> str:
     """A wire path as a person reads it: with the colon of the other side, escaped."""
     return displayable(":" + path)
+
+
+def _in_requests(items: list[ItemT], path_of: Callable[[ItemT], str]) -> Iterator[list[ItemT]]:
+    """Items in portions that one request may hold."""
+    some: list[ItemT] = []
+    room = _REQUEST_ROOM
+    for item in items:
+        size = len(path_of(item).encode()) + _ITEM_BYTES
+        if some and (len(some) >= REMOVE_MANY_MAX or size > room):
+            yield some
+            some, room = [], _REQUEST_ROOM
+        some.append(item)
+        room -= size
+    if some:
+        yield some
 
 
 def _codes(codes: list[int], count: int) -> list[int]:
