@@ -9,11 +9,19 @@ import re
 import stat
 import time
 
+from gimmal.share.places import PART_PREFIX
+
 STALE_SECONDS = 30 * 24 * 3600
 """Age after which a part file that nobody holds open is removed when it is met."""
 
+TEMPORARY_SECONDS = 10 * 60
+"""The same for a temporary file of a bundle or copy, which nobody can go on with: its program was killed."""
+
+TEMPORARY_MARK = b"t"
+"""Stands between the prefix and the random part of a temporary file's name."""
+
 # The letter behind some: what `collisions` tries a disk with, in either form.
-_OURS = re.compile(rb"\.gimmal-part-[0-9a-f]{24}(?:\xc3\xa9|e\xcc\x81)?")
+_OURS = re.compile(rb"\.gimmal-part-t?[0-9a-f]{24}(?:\xc3\xa9|e\xcc\x81)?")
 
 
 def is_our_part(name: bytes) -> bool:
@@ -22,8 +30,9 @@ def is_our_part(name: bytes) -> bool:
 
 
 def remove_if_stale(name: bytes, folder: int) -> bool:
-    """Remove a part file older than STALE_SECONDS that nobody holds open; whether it is gone."""
-    return _remove(name, folder, STALE_SECONDS)
+    """Remove a part or temporary file that is too old and that nobody holds open; whether it is gone."""
+    temporary = name[len(PART_PREFIX) :].startswith(TEMPORARY_MARK)
+    return _remove(name, folder, TEMPORARY_SECONDS if temporary else STALE_SECONDS)
 
 
 def remove_if_unheld(name: bytes, folder: int) -> bool:

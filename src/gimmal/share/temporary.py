@@ -8,6 +8,7 @@ import os
 
 from gimmal.base.primitives import random_bytes
 from gimmal.share.places import PART_PREFIX
+from gimmal.share.stale_parts import TEMPORARY_MARK
 
 _CREATING = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -19,7 +20,7 @@ def create_temporary(folder: int, *, held: bool = False) -> tuple[bytes, int]:
         folder: descriptor of the folder.
         held: lock it, for it will be open for long.
     """
-    name = PART_PREFIX + random_bytes(12).hex().encode()
+    name = PART_PREFIX + TEMPORARY_MARK + random_bytes(12).hex().encode()
     descriptor = os.open(name, _CREATING, 0o600, dir_fd=folder)
     if held:
         with contextlib.suppress(OSError):
