@@ -83,8 +83,12 @@ def gimmal() -> None:
 
 def run(arguments: list[str] | None = None) -> None:
     """Run one command and exit with its documented code."""
-    from gimmal.frontends.cli.output import finish, report_error
+    from gimmal.frontends.cli.output import finish, open_missing_streams, report_error, want_json
 
+    open_missing_streams()
+    words = sys.argv[1:] if arguments is None else arguments
+    # Until the command has read its options; the relay's --json is for its log.
+    want_json("--json" in words and words[0] != "relay")
     try:
         result = gimmal.main(args=arguments, prog_name="gimmal", standalone_mode=False)
     except Exception as exc:  # noqa: BLE001 - the one border where every failure becomes an exit code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from typing import Any, NoReturn
@@ -12,6 +13,14 @@ import click
 from gimmal.base.errors import ExitCode, GimmalError, PartlyDone
 
 _json_wanted = False
+
+# Files and sockets of ours have borders that translate; what comes through without a name is stdout's.
+_OUTPUT_FAULTS = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EFBIG))
+
+# Older versions of click print the help by themselves.
+_NoArguments: tuple[type[BaseException], ...] = (
+    (click.exceptions.NoArgsIsHelpError,) if hasattr(click.exceptions, "NoArgsIsHelpError") else ()
+)
 
 
 def want_json(wanted: bool) -> None:
@@ -37,6 +46,10 @@ def report_error(error: BaseException) -> int:
     """Print an error and return the exit code it documents."""
     if isinstance(error, GimmalError):
         return _report(error)
+    if isinstance(error, _NoArguments):
+        # Nothing was asked for yet: the help is the answer, not an error's message.
+        say(str(error))
+        return int(ExitCode.USAGE)
     if isinstance(error, click.UsageError):
         message = error.format_message()
         path = error.ctx.command_path if error.ctx is not None else "gimmal"
@@ -50,6 +63,8 @@ def report_error(error: BaseException) -> int:
         with contextlib.suppress(OSError):
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives as long as the process
         return int(ExitCode.OK)
+    if isinstance(error, OSError) and error.errno in _OUTPUT_FAULTS and error.filename is None:
+        return _output_lost(error)
     import traceback
 
     traceback.print_exception(error, file=sys.stderr)
@@ -71,7 +86,7 @@ def _print(message: str, hint: str, code: ExitCode, failures: tuple[tuple[str, s
         value: dict[str, Any] = {"error": message, "hint": hint, "exit_code": int(code)}
         if failures:
             value["failures"] = [{"name": name, "reason": reason} for name, reason in failures]
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):
             print_json(value)
     say(f"error: {message}")
     if hint:
@@ -79,10 +94,43 @@ def _print(message: str, hint: str, code: ExitCode, failures: tuple[tuple[str, s
     return int(code)
 
 
+def _output_written() -> bool:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _output_lost(error: OSError | None) -> int:
+    reason = (error.strerror if error is not None else None) or "the disk or device refused it"
+    return _print(
+        f"cannot write the output: {reason.lower()}",
+        "look at what the output goes to, then run the command again",
+        ExitCode.LOCAL,
+    )
+
+
+def open_missing_streams() -> None:
+    """Give a process that was started with closed standard streams others in their place.
+
+    Without them the next file or connection would take their numbers. What is read ends at once; what is printed
+    to a closed stdout fails, as on a full disk: a disable code must not vanish unseen.
+    """
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115 - lives as long as the process
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - lives as long as the process
+
+
 def finish(code: int) -> NoReturn:
     """End the process now, without waiting for threads that a disk may block."""
-    with contextlib.suppress(BrokenPipeError, ValueError, OSError):
-        sys.stdout.flush()
+    if not _output_written() and code == ExitCode.OK:
+        code = _output_lost(None)
     with contextlib.suppress(BrokenPipeError, ValueError, OSError):
         sys.stderr.flush()
     os._exit(code)
