@@ -17,22 +17,32 @@ if TYPE_CHECKING:
 @reach_options
 def command(paths: tuple[str, ...], way: Way, as_json: bool) -> None:
     """Write the bytes of each :PATH on the other side to stdout, verified block by block."""
-    from gimmal.frontends.cli.reaching import remote_path
+    from gimmal.frontends.cli.reaching import raise_failures, remote_path
+    from gimmal.protocol.codes import Code
 
     del as_json  # the bytes are the output; only an error is printed as JSON
     wanted = [remote_path(path) for path in paths]
-    run_reaching(way, lambda files: _print(files, wanted))
+    failures = run_reaching(way, lambda files: _print(files, wanted))
+    hints = {Code.IS_A_DIRECTORY: "`gimmal ls` lists a folder, `gimmal cp -r` copies it"}
+    raise_failures(failures, len(wanted) - len(failures), "printed", hints)
 
 
-async def _print(files: Files, paths: list[str]) -> None:
+async def _print(files: Files, paths: list[str]) -> list[tuple[str, str]]:
     import sys
 
+    from gimmal.base.errors import RemoteError
+    from gimmal.frontends.cli.reaching import failure_of
     from gimmal.remote.reading import read_blocks
 
     out = sys.stdout.buffer
+    failures: list[tuple[str, str]] = []
     for path in paths:
-        async for block in read_blocks(files, path):
-            for piece in block.pieces:
-                out.write(piece.body)
-            files.release(block)
+        try:
+            async for block in read_blocks(files, path):
+                for piece in block.pieces:
+                    out.write(piece.body)
+                files.release(block)
+        except RemoteError as exc:
+            failures.append(failure_of(path, exc))
     out.flush()
+    return failures

@@ -28,6 +28,7 @@ async def _show(files: Files, paths: list[str], *, as_json: bool) -> tuple[int, 
     from gimmal.base.display import displayable
     from gimmal.base.errors import RemoteError
     from gimmal.frontends.cli.output import human_size, print_json
+    from gimmal.frontends.cli.reaching import failure_of
 
     if not paths:
         paths = [entry.name async for page in files.entries("") for entry in page]
@@ -38,7 +39,7 @@ async def _show(files: Files, paths: list[str], *, as_json: bool) -> tuple[int, 
         try:
             room = await files.room(path)
         except RemoteError as exc:
-            failures.append(("", exc.message))
+            failures.append(failure_of(path, exc))
             continue
         if as_json:
             print_json({"path": ":" + path, "total": room.total, "free": room.free, "available": room.available})

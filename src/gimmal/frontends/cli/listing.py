@@ -17,19 +17,26 @@ _MARKS = {Kind.DIRECTORY: "/", Kind.LINK: "@", Kind.OTHER: "?", Kind.FILE: ""}
 _LETTERS = {Kind.DIRECTORY: "d", Kind.LINK: "l", Kind.OTHER: "?", Kind.FILE: "-"}
 
 
-async def list_paths(files: Files, paths: list[str], *, long: bool, as_json: bool) -> None:
-    """Print the entries of each folder and the names of each file."""
+async def list_paths(files: Files, paths: list[str], *, long: bool, as_json: bool) -> list[tuple[str, str]]:
+    """Print the entries of each folder and the names of each file; returns what could not be listed."""
+    from gimmal.frontends.cli.reaching import failure_of
+
+    failures: list[tuple[str, str]] = []
     for index, path in enumerate(paths):
-        attributes = await files.stat(path) if path else None
-        if len(paths) > 1 and not as_json:
-            sys.stdout.write(("\n" if index else "") + displayable(":" + path) + "\n")
-        if attributes is not None and attributes.kind is not Kind.DIRECTORY:
-            _print_entry(path.rpartition("/")[2], attributes, long=long, as_json=as_json)
-            continue
-        async for entries in files.entries(path):
-            for entry in entries:
-                _print_entry(entry.name, entry.attributes, long=long, as_json=as_json, mapped=entry.mapped)
+        try:
+            attributes = await files.stat(path) if path else None
+            if len(paths) > 1 and not as_json:
+                sys.stdout.write(("\n" if index else "") + displayable(":" + path) + "\n")
+            if attributes is not None and attributes.kind is not Kind.DIRECTORY:
+                _print_entry(path.rpartition("/")[2], attributes, long=long, as_json=as_json)
+                continue
+            async for entries in files.entries(path):
+                for entry in entries:
+                    _print_entry(entry.name, entry.attributes, long=long, as_json=as_json, mapped=entry.mapped)
+        except RemoteError as exc:
+            failures.append(failure_of(path, exc))
     sys.stdout.flush()
+    return failures
 
 
 async def print_tree(files: Files, path: str, *, long: bool, as_json: bool) -> list[tuple[str, str]]:

@@ -14,7 +14,8 @@ from gimmal.frontends.cli.reaching import Way, reach_options, run_reaching
 def command(paths: tuple[str, ...], long: bool, way: Way, as_json: bool) -> None:
     """List what lies at :PATH on the other side; `:` alone lists the shares."""
     from gimmal.frontends.cli.listing import list_paths
-    from gimmal.frontends.cli.reaching import remote_path
+    from gimmal.frontends.cli.reaching import raise_failures, remote_path
 
     wanted = [remote_path(path) for path in paths or (":",)]
-    run_reaching(way, lambda files: list_paths(files, wanted, long=long, as_json=as_json))
+    failures = run_reaching(way, lambda files: list_paths(files, wanted, long=long, as_json=as_json))
+    raise_failures(failures, len(wanted) - len(failures), "listed")

@@ -16,7 +16,7 @@ def command(paths: tuple[str, ...], parents: bool, way: Way, as_json: bool) -> N
     from gimmal.base.display import displayable
     from gimmal.frontends.cli.output import print_json
     from gimmal.frontends.cli.reaching import raise_failures, remote_path
-    from gimmal.protocol.codes import error_of_code
+    from gimmal.protocol.codes import Code, error_of_code
 
     wanted = [remote_path(path) for path in paths]
     codes = run_reaching(way, lambda files: files.make_directories(wanted, parents=parents, exist_ok=parents))
@@ -25,6 +25,12 @@ def command(paths: tuple[str, ...], parents: bool, way: Way, as_json: bool) -> N
         for path, code in zip(wanted, codes, strict=True)
         if code
     ]
-    if as_json and not failures:
-        print_json({"made": [":" + path for path in wanted]})
-    raise_failures(failures, len(wanted) - len(failures), "made")
+    made = [":" + path for path, code in zip(wanted, codes, strict=True) if not code]
+    if as_json and (made or not failures):
+        print_json({"made": made})
+    hints = {
+        Code.EXISTS: "-p takes a folder that is there already",
+        Code.NOT_FOUND: "make it in a share (`gimmal ls` shows them)"
+        + ("" if parents else "; -p makes missing parents"),
+    }
+    raise_failures(failures, len(made), "made", hints)

@@ -21,6 +21,7 @@ def command(paths: tuple[str, ...], overwrite: bool, way: Way, as_json: bool) ->
     from gimmal.base.errors import UsageError
     from gimmal.frontends.cli.output import print_json
     from gimmal.frontends.cli.reaching import raise_failures, remote_path
+    from gimmal.protocol.codes import Code
 
     if len(paths) < 2:
         raise UsageError("mv needs a source and a target", "gimmal mv :share/old :share/new")
@@ -29,9 +30,10 @@ def command(paths: tuple[str, ...], overwrite: bool, way: Way, as_json: bool) ->
     moved, failures = run_reaching(
         way, lambda files: _move(files, sources, target, into=paths[-1].endswith("/"), overwrite=overwrite)
     )
-    if as_json and not failures:
+    if as_json and (moved or not failures):
         print_json({"moved": moved})
-    raise_failures(failures, moved, "moved")
+    hints = {Code.EXISTS: "use --overwrite to replace a file, or another name"}
+    raise_failures(failures, moved, "moved", hints)
 
 
 async def _move(
@@ -53,5 +55,7 @@ async def _move(
             await files.rename(source, final, Replace.ALWAYS if overwrite else Replace.NEVER)
             moved += 1
         except RemoteError as exc:
-            failures.append((displayable(":" + source), exc.message))
+            # The answer names one of the two, and cannot tell which is the cause.
+            shown = f"{displayable(':' + source)} to {displayable(':' + final)}"
+            failures.append((shown, exc.message.removeprefix(f"{displayable(':' + final)}: ")))
     return moved, failures

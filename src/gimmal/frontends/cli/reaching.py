@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +15,7 @@ from gimmal.frontends.cli.passwords import half_password, password_options
 
 if TYPE_CHECKING:
     from gimmal.agent.reach import Reach, ReachOptions
+    from gimmal.protocol.codes import Code
     from gimmal.remote.remote_files import RemoteFiles
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -149,8 +150,21 @@ def run_async(main: Coroutine[Any, Any, ResultT]) -> ResultT:
         return runner.run(main)
 
 
-def raise_failures(failures: list[tuple[str, str]], done: int, what: str) -> None:
+def failure_of(path: str, error: GimmalError) -> tuple[str, str]:
+    """Displayable name and reason of a wire path that a command failed on."""
+    from gimmal.base.display import displayable
+
+    shown = displayable(":" + path)
+    return shown, error.message.removeprefix(f"{shown}: ")
+
+
+def raise_failures(
+    failures: list[tuple[str, str]], done: int, what: str, hints: Mapping[Code, str] | None = None
+) -> None:
     """End a command over several items that did not do all of them.
+
+    Args:
+        hints: by protocol code, where this command knows better than the table what to do.
 
     Raises:
         PartlyDone: some were done; where none was, its exit code is REFUSED.
@@ -161,7 +175,7 @@ def raise_failures(failures: list[tuple[str, str]], done: int, what: str) -> Non
     count = len(failures)
     if done == 0 and count == 1:
         name, reason = failures[0]
-        error = GimmalError(f"{name}: {reason}" if name else reason, hint_of(reason))
+        error = GimmalError(f"{name}: {reason}" if name else reason, hint_of(reason, hints))
         error.exit_code = ExitCode.REFUSED
         raise error
     partly = PartlyDone(f"{count} of {count + done} could not be {what}", "the lines above say why", tuple(failures))
@@ -170,11 +184,12 @@ def raise_failures(failures: list[tuple[str, str]], done: int, what: str) -> Non
     raise partly
 
 
-def hint_of(reason: str) -> str:
-    """What to do about the reason of a failed item, from the table of the protocol's codes; may be empty."""
+def hint_of(reason: str, hints: Mapping[Code, str] | None = None) -> str:
+    """What to do about the reason of a failed item: ``hints``, else the table of the protocol's codes; may be empty."""
     from gimmal.protocol.codes import Code, error_of_code
 
-    errors = (error_of_code(code, "") for code in Code)
-    return next(
-        (error.hint for error in errors if reason == error.message or reason.endswith(f": {error.message}")), ""
-    )
+    for code in Code:
+        error = error_of_code(code, "")
+        if reason == error.message or reason.endswith(f": {error.message}"):
+            return (hints or {}).get(code, error.hint)
+    return ""

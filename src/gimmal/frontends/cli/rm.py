@@ -30,6 +30,6 @@ def command(paths: tuple[str, ...], recursive: bool, force: bool, way: Way, as_j
         return await remove(files, wanted, recursive=recursive, missing_ok=force)
 
     removed, failures = run_reaching(way, work)
-    if as_json and not failures:
+    if as_json and (removed or not failures):
         print_json({"removed": removed})
     raise_failures(failures, removed, "removed")

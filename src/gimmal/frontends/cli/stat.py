@@ -31,13 +31,14 @@ async def _show(files: Files, paths: list[str], *, as_json: bool) -> list[tuple[
     from gimmal.base.errors import RemoteError
     from gimmal.frontends.cli.listing import entry_json
     from gimmal.frontends.cli.output import print_json
+    from gimmal.frontends.cli.reaching import failure_of
 
     failures: list[tuple[str, str]] = []
     for path in paths:
         try:
             found = await files.stat(path)
         except RemoteError as exc:
-            failures.append(("", exc.message))
+            failures.append(failure_of(path, exc))
             continue
         if as_json:
             print_json(entry_json(":" + path, found))

@@ -1,0 +1,57 @@
+"""Commands over several items: what can be done is done, what cannot is named, and the hint is the command's own."""
+
+from __future__ import annotations
+
+from tests.endtoend.conftest import Desk
+
+
+def test_ls_goes_on_past_what_is_not_there(desk: Desk) -> None:
+    (desk.far / "here").mkdir()
+    (desk.far / "here" / "file").write_bytes(b"x")
+    result = desk.run("ls", desk.at("missing"), desk.at("here"), code=3)
+    assert result.lines[-1] == "file"
+    assert f"failed: {desk.at('missing')}: no such file or folder" in result.err
+    *entries, error = desk.run("ls", "--json", desk.at("missing"), desk.at("here"), code=3).objects
+    assert [entry["name"] for entry in entries] == ["file"]
+    assert error["failures"] == [{"name": desk.at("missing"), "reason": "no such file or folder"}]
+
+
+def test_cat_goes_on_past_what_is_not_there(desk: Desk) -> None:
+    (desk.far / "file").write_bytes(b"bytes")
+    result = desk.run("cat", desk.at("missing"), desk.at(), desk.at("file"), code=3)
+    assert result.out_bytes == b"bytes"
+    assert f"failed: {desk.at()}: it is a folder" in result.err
+
+
+def test_a_failure_in_json_has_its_name(desk: Desk) -> None:
+    for verb in ("stat", "df"):
+        *_, error = desk.run(verb, "--json", desk.at("missing"), desk.at(), code=3).objects
+        assert error["failures"] == [{"name": desk.at("missing"), "reason": "no such file or folder"}]
+
+
+def test_json_says_what_was_done_beside_what_failed(desk: Desk) -> None:
+    (desk.far / "there").mkdir()
+    done, error = desk.run("mkdir", "--json", desk.at("there"), desk.at("new"), code=3).objects
+    assert done == {"made": [desk.at("new")]}
+    assert error["exit_code"] == 3
+    done, error = desk.run("rm", "--json", "-r", desk.at("missing"), desk.at("new"), code=3).objects
+    assert done == {"removed": 1}
+
+
+def test_a_share_itself_is_not_removed_nor_emptied(desk: Desk) -> None:
+    (desk.far / "kept").write_bytes(b"x")
+    result = desk.run("rm", "-r", ":shared", code=4)
+    assert "a share itself cannot be removed" in result.error
+    assert (desk.far / "kept").read_bytes() == b"x"
+
+
+def test_hints_are_the_commands_own(desk: Desk) -> None:
+    (desk.far / "folder").mkdir()
+    (desk.far / "one").write_bytes(b"1")
+    (desk.far / "two").write_bytes(b"2")
+    assert "hint: -p takes a folder" in desk.run("mkdir", desk.at("folder"), code=4).err
+    assert "-p makes missing parents" in desk.run("mkdir", desk.at("deep/er"), code=4).err
+    assert "gimmal ls" in desk.run("cat", desk.at("folder"), code=4).err
+    moved = desk.run("mv", desk.at("one"), desk.at("two"), code=4)
+    assert moved.error == f"{desk.at('one')} to {desk.at('two')}: it is already there"
+    assert "--update" not in moved.err
