@@ -213,6 +213,8 @@ class RelayClient:
         assert self._stream is None, "a client connects once"
         try:
             sock = await connect_tcp(self.url.host, self.url.port)
+            # Legs go to the very address that answered: behind one name there may be several relays.
+            self._address = address_of(sock)
         except OSError as exc:
             lost = RelayError(
                 f"the relay {self.url.address} cannot be reached: {reason_of(exc)}",
@@ -220,8 +222,6 @@ class RelayClient:
             )
             self._lose(lost)
             raise lost from exc
-        # Legs go to the very address that answered: behind one name there may be several relays.
-        self._address = sock.getpeername()[:2]
         name = self.url.host if self.url.pin is None else ""
         self._stream = TlsStream(sock, client_context(self.url), self, server_hostname=name)
         self._stream.start()
@@ -377,6 +377,16 @@ _HINTS: dict[str, str] = {
     Code.ANSWERER_PRESENT: "stop the other program that serves this half, or wait until it has ended",
     Code.TOO_MANY_ASKERS: "let some of the running commands end first",
 }
+
+
+def address_of(sock: socket.socket) -> tuple[str, int]:
+    """The address a socket is connected to; OSError, with the socket closed, where the far end reset it already."""
+    try:
+        host, port = sock.getpeername()[:2]
+    except OSError:
+        sock.close()
+        raise
+    return host, port
 
 
 def peer_absent(last_seen: int) -> PeerAbsent:
