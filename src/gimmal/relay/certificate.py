@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from gimmal.base.display import displayable
 from gimmal.base.errors import LocalError
 from gimmal.base.persistence import exists, read_limited, write_atomic
 from gimmal.protocol.relay.spki import pin_of_certificate
@@ -32,7 +33,7 @@ def load_or_make_certificate(state: Path) -> tuple[Path, Path]:
         LocalError: they cannot be read or written.
     """
     key_file, certificate_file = state / "relay-key.pem", state / "relay-certificate.pem"
-    # One file holds key and certificate first; the key alone decides the pin, so it is never made twice.
+    # The key alone decides the pin: it is made first and never twice, the certificate follows from it.
     if not exists(key_file):
         key = ec.generate_private_key(ec.SECP256R1())
         write_atomic(key_file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -55,8 +56,9 @@ def server_context(certificate_file: Path, key_file: Path) -> tuple[ssl.SSLConte
         certificate = x509.load_pem_x509_certificate(read_limited(certificate_file, _FILE_MAX))
     except (ssl.SSLError, OSError, ValueError) as exc:
         raise LocalError(
-            f"the relay's certificate or key cannot be used: {certificate_file}",
-            "restore both files from a copy; without them the pin changes and every pair needs the new URL",
+            f"the relay's certificate or key cannot be used: {displayable(str(certificate_file))}",
+            "see that both files are there, in PEM, and belong together; the relay's own are restored from a copy, "
+            "for another key has another pin and every pair needs the new URL",
         ) from exc
     return context, pin_of_certificate(certificate.public_bytes(Encoding.DER))
 

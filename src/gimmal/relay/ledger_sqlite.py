@@ -52,6 +52,7 @@ class SqliteLedger:
             # isolation_level None: transactions are written out below, none begins by itself.
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._database.execute("PRAGMA journal_mode=WAL")
+            # A new pair is remembered without a sync: a stranger can make pairs at will, and a lost one comes back.
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute("PRAGMA busy_timeout=5000")
             self._make_tables()
@@ -118,13 +119,17 @@ class SqliteLedger:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
+        # NORMAL would leave the last commits to the next checkpoint, and a power cut would take them.
+        self._database.execute("PRAGMA synchronous=FULL")
         try:
+            self._database.execute("BEGIN IMMEDIATE")
             yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
+            self._database.execute("COMMIT")
+        finally:
+            # Also a commit can fail, and would leave the transaction open for ever.
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            self._database.execute("PRAGMA synchronous=NORMAL")
 
 
 @contextlib.contextmanager

@@ -49,7 +49,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
         for listener in sockets:
             listener.close()
         raise LocalError(
-            f"cannot listen on {host}:{port}: {exc.strerror or exc}",
+            f"cannot listen on {host}:{port}: {(exc.strerror or str(exc)).lower()}",
             "choose a free port and an address of this computer with --listen",
         ) from exc
     return sockets

@@ -10,7 +10,8 @@ import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gimmal.base.errors import UsageError
+from gimmal.base.display import displayable
+from gimmal.base.errors import LocalError, UsageError
 from gimmal.protocol.relay.url import RelayUrl
 from gimmal.relay.certificate import load_or_make_certificate, server_context
 from gimmal.relay.journal import start_log
@@ -22,6 +23,9 @@ from gimmal.relay.server import RelayServer
 from gimmal.relay.state import relay_state
 
 _log = logging.getLogger("gimmal.relay")
+
+_DESCRIPTORS_LEAST = 256
+"""The server keeps half of them aside for pipes and files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,8 @@ def run_relay(options: RelayOptions) -> None:
         files = options.certificate or load_or_make_certificate(state)
         context, pin = server_context(*files)
         ledger = SqliteLedger(state / "ledger.sqlite", options.limits.pairs)
-        listeners = listen(host, port)
         _raise_descriptor_limit()
+        listeners = listen(host, port)
         url = _url(
             options.name or told_host(host),
             listeners[0].getsockname()[1],
@@ -92,11 +96,24 @@ def run_relay(options: RelayOptions) -> None:
 
 
 def _url(host: str, port: int, pin: bytes | None) -> RelayUrl:
-    return RelayUrl.parse(str(RelayUrl(host.strip("[]"), port, pin)))
+    try:
+        return RelayUrl.parse(str(RelayUrl(host.strip("[]"), port, pin)))
+    except UsageError:
+        raise UsageError(
+            f"{displayable(host)} cannot stand in a relay's URL",
+            "give --name HOST with the DNS name or address that the halves shall dial",
+        ) from None
 
 
 def _raise_descriptor_limit() -> None:
+    """Take all descriptors that the system grants; LocalError where a relay could do nothing with them."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    if soft != resource.RLIM_INFINITY and soft < _DESCRIPTORS_LEAST:
+        raise LocalError(
+            f"the system lets this relay open only {soft} files and connections",
+            f"raise the limit to {_DESCRIPTORS_LEAST} or more, for instance with ulimit -n",
+        )

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from gimmal.base.display import displayable
 from gimmal.base.errors import LocalError
 from gimmal.base.persistence import local_errors
 
@@ -27,7 +28,7 @@ def relay_state(directory: Path) -> Iterator[Path]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LocalError(
-                f"another relay runs with the state folder {directory}",
+                f"another relay runs with the state folder {displayable(str(directory))}",
                 "stop it, or give this one a folder of its own with --state",
             ) from None
         yield directory
