@@ -68,15 +68,16 @@ class HalfLock:
             self._descriptor = os.open(path, flags, 0o600)
         try:
             _take(self._descriptor)
-            # Only a help for the person; the lock does not depend on it.
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
         except OSError as error:
             holder = _holder(self._descriptor)
             self.release()
             if error.errno in _BUSY:
                 raise HalfInUse(f"another program{holder} uses this half on this computer", _HINT) from error
             raise LocalError(f"cannot lock {displayable(str(path))}", "check that folder") from error
+        with contextlib.suppress(OSError):
+            # Only a help for the person; the lock does not depend on it, nor on room on that disk.
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
 
     def release(self) -> None:
         """Give it up; a second call does nothing."""
