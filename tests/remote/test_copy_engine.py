@@ -260,7 +260,7 @@ class Wire(LocalFiles):
 def test_requests_about_many_long_paths_fit_into_a_record(rig: Rig) -> None:
     """Folders are made, given their times and removed 1,024 at a time, fewer where their paths are long."""
     folder = "/".join(("to", *(letter * 250 for letter in "abcdefghijkl")))
-    paths = [f"{folder}/{number:0200d}" for number in range(1100)]
+    paths = [f"{folder}/{number:0200d}" for number in range(450)]
     files = rig.files(Wire)
 
     async def main() -> None:
@@ -269,7 +269,7 @@ def test_requests_about_many_long_paths_fit_into_a_record(rig: Rig) -> None:
         assert set(await files.make_directories(paths[1:])) == {0}
         items = [FolderTimes(path, 1_000_000_000 * number, 0o700) for number, path in enumerate(paths)]
         assert set(await files.set_attributes(items)) == {0}
-        assert (await files.stat(paths[-1])).mtime_ns == 1_099_000_000_000
+        assert (await files.stat(paths[-1])).mtime_ns == 449_000_000_000
         assert set(await files.remove_many(paths[1:])) == {0}
         removed, failures = await remove(files, ["to/" + "a" * 250], recursive=True, missing_ok=False)
         assert (removed, failures) == (13, [])

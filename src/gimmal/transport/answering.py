@@ -13,7 +13,7 @@ from gimmal.protocol import limits
 from gimmal.protocol.codec import decode_request, encode
 from gimmal.protocol.codes import Code
 from gimmal.protocol.kinds import RecordKind
-from gimmal.protocol.messages import CHANGING, STREAMED, Answer, Failed, Request
+from gimmal.protocol.messages import CHANGING, STREAMED, Answer, Failed, List, Request, Tree
 from gimmal.protocol.session import Answering, Arrival
 from gimmal.transport.asking import SMALL
 from gimmal.transport.buffers import BufferPool, RecordBuffer
@@ -27,6 +27,9 @@ HELD_BUFFERS_MAX = 24
 
 ANSWERS_BYTES_MAX = 8 << 20
 """Bytes of answers that wait for their links above which no further question is worked on."""
+
+LISTINGS = (List, Tree)
+"""Questions whose answers may be as long as a record; room is kept for each while it is worked on."""
 
 
 class Handler(Protocol):
@@ -78,6 +81,7 @@ class AnsweringSide:
         self._held_max = held_max
         self._incoming: dict[int, Incoming] = {}
         self._answers_waiting = 0
+        self._listings = 0
         self._answers_left = asyncio.Event()
 
     @property
@@ -169,9 +173,11 @@ class AnsweringSide:
     async def _handle(self, incoming: Incoming) -> Answer | None:
         if self.handler is None:
             return Failed(Code.NOT_GRANTED)
-        while self._answers_waiting >= ANSWERS_BYTES_MAX and not isinstance(incoming.request, STREAMED):
+        listing = isinstance(incoming.request, LISTINGS)
+        while not isinstance(incoming.request, STREAMED) and self._no_room(listing=listing):
             self._answers_left.clear()
             await self._answers_left.wait()
+        self._listings += listing
         try:
             return await self.handler.handle(incoming)
         except (LinkLost, ProtocolViolation):
@@ -182,6 +188,14 @@ class AnsweringSide:
             # Whatever it is, the other side must not wait for ever.
             logger.exception("a request failed: %s", type(incoming.request).__name__)
             return Failed(Code.FAILED)
+        finally:
+            self._listings -= listing
+            self._answers_left.set()
+
+    def _no_room(self, *, listing: bool) -> bool:
+        """Whether the answers that wait, and those still to come of listings, are as many bytes as may be."""
+        to_come = (self._listings + listing) * limits.BODY_MAX if listing else 0
+        return self._answers_waiting + max(to_come, 1) > ANSWERS_BYTES_MAX
 
     async def _answer(self, incoming: Incoming, answer: Answer | None) -> None:
         if answer is None:
