@@ -29,7 +29,16 @@ from gimmal.agent.plugged import (
     relay_urls_of,
     state_directory,
 )
-from gimmal.base.errors import DeadlinePassed, ExitCode, GimmalError, HalfGone, HalfMissing, Interrupted, UsageError
+from gimmal.base.errors import (
+    DeadlinePassed,
+    ExitCode,
+    GimmalError,
+    HalfGone,
+    HalfMissing,
+    Interrupted,
+    UnreachableError,
+    UsageError,
+)
 from gimmal.base.primitives import random_bytes
 from gimmal.base.tasks import Tasks
 from gimmal.base.workers import Workers
@@ -51,6 +60,9 @@ from gimmal.transport.session import Session
 PRESENCE_SECONDS = 0.25
 PRESENCE_HANGS_SECONDS = 5.0
 OPEN_SECONDS = 10.0
+
+QUEUE_SECONDS = 0.05
+"""How long to wait where very many commands come to the agent at once."""
 
 
 @dataclass(frozen=True)
@@ -153,16 +165,20 @@ class Reach:
                 connection.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
             async with asyncio.timeout(deadline + 2.0):
                 try:
-                    await asyncio.get_running_loop().sock_connect(connection, str(path))
+                    await _connect(connection, path)
                 except (ConnectionRefusedError, FileNotFoundError):
                     # Left over by an agent that was killed.
                     connection.close()
                     return None
                 await send_message(connection, Question(CONTROL_VERSION, verb, deadline))
                 reply = decode_struct(Reply, await receive_message(connection))
-        except TimeoutError:
+        except OSError as exc:
             connection.close()
-            raise DeadlinePassed("the agent on this computer did not answer", "restart `gimmal up`") from None
+            if isinstance(exc, TimeoutError):
+                raise DeadlinePassed("the agent on this computer did not answer", "restart `gimmal up`") from None
+            raise UnreachableError(
+                "the agent on this computer closed the connection", "it may be busy: run the command again"
+            ) from exc
         except BaseException:
             connection.close()
             raise
@@ -221,6 +237,17 @@ class Reach:
 
 def _gone() -> HalfGone:
     return HalfGone("the half was pulled out", "plug it in again")
+
+
+async def _connect(connection: socket.socket, path: Path) -> None:
+    # Not the loop's way: to it a queue that is full looks like a connection that was made.
+    while True:
+        try:
+            connection.connect(str(path))
+        except BlockingIOError:
+            await asyncio.sleep(QUEUE_SECONDS)
+        else:
+            return
 
 
 async def still_present(presence: Presence, workers: Workers) -> bool:
