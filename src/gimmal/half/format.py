@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from gimmal.base.errors import AuthenticationFailed, HalfDamaged, HalfUnsupported, WrongPassword
+from gimmal.base.errors import AuthenticationFailed, HalfDamaged, HalfUnsupported, UsageError, WrongPassword
 from gimmal.base.primitives import equal, hkdf_sha256, open_at_rest, seal_at_rest
 from gimmal.base.side import Side
 from gimmal.half.canonical import DAMAGED_HINT, Hex16, Hex32, decode, encode
@@ -182,7 +182,11 @@ def sealing_key_of(protection: Protection, password: str | None) -> bytes:
         return hkdf_sha256(b"", bytes.fromhex(protection.salt), _PLAIN_LABEL, 32)
     if password is None:
         raise WrongPassword("this half needs its password", "give it on the terminal or with --password-file")
-    keys = password_keys(password, bytes.fromhex(protection.salt), protection.cost)
+    try:
+        keys = password_keys(password, bytes.fromhex(protection.salt), protection.cost)
+    except UsageError as error:
+        # Empty or far too long: no half has such a password.
+        raise WrongPassword("the password does not open this half", error.message) from None
     if not equal(keys.check, bytes.fromhex(protection.check)):
         raise WrongPassword("the password does not open this half", "try again with the password of this half")
     return keys.sealing_key

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gimmal.base.disk import disk
 from gimmal.base.errors import GimmalError, JoinAgain, LocalError, PairRefused
 from gimmal.base.persistence import is_directory, make_directory
 from gimmal.base.side import Side
@@ -73,11 +75,19 @@ def pair(
             held.enter_context(HalfLock(pair_id, side))
         if plan.question is not None and not confirm(plan.question):
             raise PairRefused("nothing was joined", "answer yes, or give --yes, to join them anew")
-        for side in Side:
-            if not was_there[side]:
-                make_directory(places[side])
-                held.enter_context(held_folder(places[side]))
-        return perform(plan, announce, was_there)
+        try:
+            for side in Side:
+                if not was_there[side]:
+                    make_directory(places[side])
+                    held.enter_context(held_folder(places[side]))
+            return perform(plan, announce, was_there)
+        except Exception:
+            for side in Side:
+                if not was_there[side]:
+                    # Only where nothing lies in it: what failed before it began leaves no trace.
+                    with contextlib.suppress(OSError):
+                        disk().rmdir(os.fspath(places[side]))
+            raise
 
 
 def perform(plan: PairPlan, announce: Callable[[Joined], None], was_there: dict[Side, bool]) -> Joined:

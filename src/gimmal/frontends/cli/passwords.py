@@ -91,13 +91,19 @@ def new_password(password_file: str | None, password_fd: int | None, pair_name: 
 
 
 def present_passwords(tries: tuple[str | None, ...]) -> Callable[[HalfHeader], Iterator[str]]:
-    """What a joining tries on halves that have a password: those given, then what the person types, three times."""
+    """What a joining tries on halves that have a password: those given, then what the person types.
+
+    Three times at most; who types nothing does not know it, which may be what ``--replace`` is for.
+    """
 
     def passwords(header: HalfHeader) -> Iterator[str]:
         yield from dict.fromkeys(one for one in tries if one is not None)
         if is_terminal():
             for _ in range(_TRIES):
-                yield ask(_present_prompt(header))
+                typed = ask(f"{_present_prompt(header)} (empty: not known)")
+                if not typed:
+                    return
+                yield typed
 
     return passwords
 
