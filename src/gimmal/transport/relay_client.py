@@ -105,6 +105,9 @@ class RelayClient:
             async with asyncio.timeout(deadline):
                 await self._open()
                 return await asyncio.shield(self._welcome)
+        except asyncio.CancelledError:
+            self._give_up()
+            raise
         except TimeoutError:
             failure = RelayError(
                 f"the relay {self.url.address} did not answer within {deadline:g} s",
@@ -148,6 +151,9 @@ class RelayClient:
         try:
             async with asyncio.timeout(deadline):
                 await self._open()
+        except asyncio.CancelledError:
+            self._give_up()
+            raise
         except TimeoutError:
             failure = RelayError(
                 f"the relay {self.url.address} did not answer within {deadline:g} s",
@@ -226,6 +232,11 @@ class RelayClient:
         self._stream = TlsStream(sock, client_context(self.url), self, server_hostname=name)
         self._stream.start()
 
+    def _give_up(self) -> None:
+        """Nobody waits any more: a connection whose welcome has not come by now must not be waited for again."""
+        if not self._welcome.done():
+            self._lose(RelayError("the connection to the relay was given up"))
+
     def _ask(self) -> tuple[int, asyncio.Future[bytes]]:
         number = self._next_number
         self._next_number += 1
@@ -243,7 +254,11 @@ class RelayClient:
         try:
             async with asyncio.timeout(deadline):
                 return await self._leg(await waiting)
+        except asyncio.CancelledError:
+            self._give_up()
+            raise
         except TimeoutError:
+            self._give_up()
             raise DeadlinePassed(
                 f"the relay {self.url.address} gave no link in time", "check the network; try again"
             ) from None
