@@ -11,7 +11,8 @@ import pytest
 from gimmal.base.disk import Disk, replaced_disk
 from gimmal.base.errors import LocalError, WrongPassword
 from gimmal.base.side import Side
-from gimmal.half.reading import open_half
+from gimmal.half.format import WithPassword
+from gimmal.half.reading import open_half, read_half_file
 from tests.half.helpers import folders, join
 
 
@@ -51,3 +52,15 @@ def test_a_password_no_half_can_have_is_a_wrong_password(tmp_path: Path, typed: 
     join(a, b, "home", passwords={Side.B: "tram violet kettle orbit"})
     with pytest.raises(WrongPassword):
         open_half(b, lambda: typed)
+
+
+def test_a_decoded_half_file_shows_nothing_that_opens_it(tmp_path: Path) -> None:
+    a, b = folders(tmp_path, "a", "b")
+    join(a, b, "home", passwords={Side.B: "tram violet kettle orbit"})
+    for folder in (a, b):
+        half = read_half_file(folder / "GIMMAL")
+        shown = repr(half) + repr([half])
+        assert half.payload[:32] not in shown
+        assert half.header.protection.salt not in shown
+    assert isinstance(half.header.protection, WithPassword)
+    assert half.header.protection.check not in shown + repr(half.header)

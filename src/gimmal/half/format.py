@@ -36,9 +36,7 @@ class NoPassword(msgspec.Struct, tag_field="kind", tag="none", frozen=True, forb
     salt: Hex16
 
 
-class WithPassword(
-    msgspec.Struct, tag_field="kind", tag="password", frozen=True, forbid_unknown_fields=True, repr_omit_defaults=True
-):
+class WithPassword(msgspec.Struct, tag_field="kind", tag="password", frozen=True, forbid_unknown_fields=True):
     """The payload's key follows from a password at the cost stated."""
 
     check: Hex16
@@ -46,6 +44,9 @@ class WithPassword(
     lanes: int
     memory_kib: int
     salt: Hex16
+
+    def __repr__(self) -> str:
+        return "WithPassword(...)"
 
     @property
     def cost(self) -> PasswordCost:
@@ -73,6 +74,10 @@ class HalfFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     header: Header
     payload: Annotated[str, msgspec.Meta(pattern=r"^(?:[0-9a-f]{2})+\Z")]
+
+    def __repr__(self) -> str:
+        # Without a password header and payload together are the keys; with one the check value is its hash.
+        return f"HalfFile(side={self.header.side.value!r}, generation={self.header.generation})"
 
 
 class RelayEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
