@@ -113,6 +113,8 @@ class Reach:
         self._relays: list[AskingRelay] = []
         self._dialler: Dialler | None = None
         self._reached: Reached | None = None
+        self._is_gone = False
+        self._opening: asyncio.Timeout | None = None
         self.journal_key = b""
         self.journal_directory = Path()
 
@@ -134,11 +136,23 @@ class Reach:
             deadline: seconds.
 
         Raises:
+            HalfGone: the half was pulled out, now or earlier.
             GimmalError: why there is none.
         """
         if self._reached is not None and not self._reached.session.over:
             return self._reached
-        reached = await self._through_agent(deadline) or await self._by_itself(deadline)
+        if self._is_gone:
+            raise _gone()
+        try:
+            async with asyncio.timeout(None) as self._opening:
+                reached = await self._through_agent(deadline) or await self._by_itself(deadline)
+        except TimeoutError:
+            # Its keys are in memory still: nothing else would keep this process from opening sessions.
+            if self._is_gone:
+                raise _gone() from None
+            raise
+        finally:
+            self._opening = None
         self._reached = reached
         return reached
 
@@ -228,9 +242,12 @@ class Reach:
         return Dialler(identity_of(half, agent=False), ways, self.pool)
 
     async def _watch(self) -> None:
-        """End the session when the half is pulled out."""
+        """End the session when the half is pulled out, and open no other."""
         while await still_present(self._presence, self.workers):  # noqa: ASYNC110 - no event tells of a pulled stick
             await asyncio.sleep(PRESENCE_SECONDS)
+        self._is_gone = True
+        if self._opening is not None:
+            self._opening.reschedule(asyncio.get_running_loop().time())
         if self._reached is not None:
             self._reached.session.fail(_gone())
 
