@@ -143,6 +143,10 @@ def test_both_disks_are_named_apart(plugged: Plugged) -> None:
     world = plugged.world
     write_file(plugged.shared / "large", 8 * MIB)
     with small_disk(world.b.disk / "small", 2 * MIB) as small:
-        result = world.run(world.b, "cp", ":shared/large", small, code=None)
-    assert result.code in (4, 9)
-    assert "other side's disk" not in result.err, str(result)
+        result = world.run(world.b, "cp", ":shared/large", small, code=9)
+        assert result.error == f"{small}/large: this computer's disk is full"
+        assert "hint: make room" in result.err
+    with small_disk(plugged.shared / "small", 2 * MIB):
+        local = write_file(plugged.mine / "large", 8 * MIB)
+        result = world.run(world.b, "cp", local, ":shared/small/", code=None)
+        assert result.code in (4, 9), str(result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from enum import IntEnum
 
-from gimmal.base.errors import RemoteError
+from gimmal.base.errors import ExitCode, RemoteError
 
 
 class Code(IntEnum):
@@ -69,6 +69,23 @@ _SENTENCES: dict[Code, tuple[str, str]] = {
     Code.NAME_TOO_LONG: ("the name is too long for the disk there", "rename it shorter"),
 }
 
+_HERE: dict[Code, tuple[str, str]] = {
+    Code.FAILED: ("this computer could not do it", ""),
+    Code.NOT_FOUND: ("no such file or folder", "check the name"),
+    Code.DENIED: ("this computer's system denied it", "look at the permissions"),
+    Code.NO_SPACE: ("this computer's disk is full", "make room and run the command again"),
+    Code.TOO_LARGE: ("too large for this computer's disk", ""),
+    Code.LIMIT: ("a limit of this computer was reached", "wait a moment, then run it again"),
+    Code.INPUT_OUTPUT: ("this computer's disk reported an error", "check that disk"),
+    Code.READ_ONLY: ("this computer's disk is read-only", ""),
+    Code.COLLISION: (
+        "a name differing only in case or form is already there",
+        "this computer's disk holds one of the two: rename one",
+    ),
+    Code.NAME_TOO_LONG: ("the name is too long for this computer's disk", "rename it shorter"),
+}
+"""Sentences that differ where the files concerned lie on this computer."""
+
 _FROM_ERRNO = {
     errno.ENOENT: Code.NOT_FOUND,
     errno.EEXIST: Code.EXISTS,
@@ -106,3 +123,14 @@ def error_of_code(number: int, subject: str) -> RemoteError:
     code = Code(number) if number in Code._value2member_map_ else Code.FAILED
     sentence, hint = _SENTENCES[code]
     return RemoteError(code.name.lower(), f"{subject}: {sentence}" if subject else sentence, hint)
+
+
+def error_here(number: int, subject: str) -> RemoteError:
+    """As `error_of_code`, for files of this computer that are behind the same questions."""
+    code = Code(number) if number in Code._value2member_map_ else Code.FAILED
+    if code not in _HERE:
+        return error_of_code(code, subject)
+    sentence, hint = _HERE[code]
+    error = RemoteError(code.name.lower(), f"{subject}: {sentence}" if subject else sentence, hint)
+    error.exit_code = ExitCode.LOCAL
+    return error

@@ -124,7 +124,7 @@ class TreeCopier:
         existing: dict[str, Attributes] = {}
         if there is not None:
             if there.kind is not Kind.DIRECTORY:
-                raise error_of_code(Code.NOT_A_DIRECTORY, displayable(target_path))
+                raise self._target.error(Code.NOT_A_DIRECTORY, target_path)
             async for page in self._target.tree(target_path):
                 existing.update((entry.name, entry.attributes) for entry in page.entries)
         elif self._options.dry_run:
@@ -132,7 +132,7 @@ class TreeCopier:
         else:
             code = (await self._target.make_directories([target_path], mode=attributes.mode | 0o700))[0]
             if code:
-                raise error_of_code(code, displayable(target_path))
+                raise self._target.error(code, target_path)
         times = [] if there is not None else [FolderTimes(target_path, attributes.mtime_ns, attributes.mode)]
         try:
             async with asyncio.TaskGroup() as group:
@@ -163,7 +163,7 @@ class TreeCopier:
                 if entry.attributes.kind is not Kind.DIRECTORY and not _below(entry.name, blocked):
                     await self._meet(group, entry, source_path, target_path, existing, batches)
             for name, code in page.failures:
-                self._fail(f"{source_path}/{name}", error_of_code(code, ""))
+                self._fail(self._source, f"{source_path}/{name}", self._source.error(code))
         for batch in batches.values():
             await self._send_batch(group, batch, source_path, target_path)
         self._progress.walked = True
@@ -181,7 +181,7 @@ class TreeCopier:
                     missing.append(entry)
                 elif there.kind is not Kind.DIRECTORY:
                     blocked.add(entry.name)
-                    self._fail(f"{target_path}/{entry.name}", error_of_code(Code.NOT_A_DIRECTORY, ""))
+                    self._fail(self._target, f"{target_path}/{entry.name}", error_of_code(Code.NOT_A_DIRECTORY, ""))
         for start in range(0, len(missing), REMOVE_MANY_MAX):
             some = missing[start : start + REMOVE_MANY_MAX]
             paths = [f"{target_path}/{entry.name}" for entry in some]
@@ -193,7 +193,7 @@ class TreeCopier:
             for entry, path, code in zip(some, paths, codes, strict=True):
                 if code:
                     blocked.add(entry.name)
-                    self._fail(path, error_of_code(code, ""))
+                    self._fail(self._target, path, self._target.error(code))
                 else:
                     self._progress.folders += 1
                     times.append(FolderTimes(path, entry.attributes.mtime_ns, entry.attributes.mode))
@@ -211,17 +211,17 @@ class TreeCopier:
         attributes = entry.attributes
         path = f"{source_path}/{entry.name}"
         if entry.mapped:
-            self._progress.mapped.append(displayable(path))
+            self._progress.mapped.append(self._source.shown(path))
         if attributes.kind is not Kind.FILE:
             reason = "symbolic link" if attributes.kind is Kind.LINK else "neither a file nor a folder"
-            self._progress.leave_out(displayable(path), reason)
+            self._progress.leave_out(self._source.shown(path), reason)
             return
         self._progress.found(attributes.size)
         there = existing.get(entry.name)
         try:
             replace = self._decide(attributes, there)
         except RemoteError as exc:
-            self._fail(f"{target_path}/{entry.name}", exc)
+            self._fail(self._target, f"{target_path}/{entry.name}", exc)
             return
         if replace is None:
             self._skip(attributes)
@@ -252,7 +252,7 @@ class TreeCopier:
                 large = await self._copy_bundle(batch, source_path, target_path)
         except RemoteError as exc:
             for name, _attributes in batch.entries:
-                self._fail(f"{source_path}/{name}", exc)
+                self._fail(self._source, f"{source_path}/{name}", exc)
         finally:
             self._bundles_free.release()
         for name, _attributes in large:
@@ -271,7 +271,7 @@ class TreeCopier:
                 if item.code == Code.TOO_LARGE:
                     large.append((name, listed))
                 elif item.code:
-                    self._fail(f"{source_path}/{name}", error_of_code(item.code, ""))
+                    self._fail(self._source, f"{source_path}/{name}", self._source.error(item.code))
                 elif room < _bundle_bytes(name, item.size):
                     large.append((name, listed))
                 else:
@@ -291,7 +291,7 @@ class TreeCopier:
         bundle.release()
         for name, file, code in zip(names, files, codes, strict=True):
             if code:
-                self._fail(f"{target_path}/{name}", error_of_code(code, ""))
+                self._fail(self._target, f"{target_path}/{name}", self._target.error(code))
             else:
                 self._progress.bytes += file.size
                 self._progress.did_file()
@@ -302,7 +302,7 @@ class TreeCopier:
             attributes = await self._source.stat(source_path)
             there = await self._stat_or_none(target_path) if replace is not Replace.NEVER else None
         except RemoteError as exc:
-            self._fail(source_path, exc)
+            self._fail(self._source, source_path, exc)
             return
         await self._send_file(group, _job(source_path, target_path, attributes, replace, there))
 
@@ -316,7 +316,7 @@ class TreeCopier:
                 self._progress.current = displayable(job.source_path)
                 await self._place(job)
         except RemoteError as exc:
-            self._fail(job.source_path, exc)
+            self._fail(self._source, job.source_path, exc)
         finally:
             self._files_free.release()
 
@@ -337,7 +337,7 @@ class TreeCopier:
             codes = await self._target.set_attributes(some)
             for item, code in zip(some, codes, strict=True):
                 if code and code != Code.NOT_GRANTED:
-                    self._fail(item.path, error_of_code(code, ""))
+                    self._fail(self._target, item.path, self._target.error(code))
 
     # Deciding --------------------------------------------------------------------------------------------------------
 
@@ -373,10 +373,11 @@ class TreeCopier:
     def _would(self, path: str, replace: Replace, *, folder: bool = False) -> None:
         if self._options.would is not None:
             what = "make folder" if folder else "copy" if replace is Replace.NEVER else "replace"
-            self._options.would(displayable(path), what)
+            self._options.would(self._target.shown(path), what)
 
-    def _fail(self, path: str, error: GimmalError) -> None:
-        self._progress.fail(displayable(path), error.message)
+    def _fail(self, side: Files, path: str, error: GimmalError) -> None:
+        shown = side.shown(path)
+        self._progress.fail(shown, error.message.removeprefix(f"{shown}: "))
         if isinstance(error, RemoteError) and error.code in _FATAL and self._fatal is None:
             self._fatal = error
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from gimmal.base.display import displayable
-from gimmal.base.errors import ProtocolViolation
+from gimmal.base.errors import ProtocolViolation, RemoteError
 from gimmal.protocol.codes import error_of_code
 from gimmal.protocol.limits import BODY_MAX, CALL_SECONDS, REMOVE_MANY_MAX
 from gimmal.protocol.messages import (
@@ -117,13 +117,13 @@ class Files(ABC):
 
     async def stat(self, path: str) -> Attributes:
         """Attributes of one path."""
-        return expect(await self.ask(Stat(path)), Found, path).attributes
+        return self.expect(await self.ask(Stat(path)), Found, path).attributes
 
     async def entries(self, path: str) -> AsyncIterator[list[Entry]]:
         """Entries of a folder, page by page."""
         cursor = 0
         while True:
-            page = expect(await self.ask(List(path, cursor)), Page, path)
+            page = self.expect(await self.ask(List(path, cursor)), Page, path)
             yield page.entries
             cursor = page.cursor
             if not cursor:
@@ -133,7 +133,7 @@ class Files(ABC):
         """Everything below a folder, page by page, folders before what they hold."""
         cursor = 0
         while True:
-            page = expect(await self.ask(Tree(path, cursor)), Page, path)
+            page = self.expect(await self.ask(Tree(path, cursor)), Page, path)
             yield page
             cursor = page.cursor
             if not cursor:
@@ -141,7 +141,7 @@ class Files(ABC):
 
     async def room(self, path: str) -> Room:
         """Room on the disk that holds a path."""
-        return expect(await self.ask(StatFileSystem(path)), Room, path)
+        return self.expect(await self.ask(StatFileSystem(path)), Room, path)
 
     async def make_directories(
         self, paths: list[str], *, parents: bool = False, exist_ok: bool = False, mode: int | None = None
@@ -150,56 +150,63 @@ class Files(ABC):
         codes: list[int] = []
         for some in _in_requests(paths, str):
             request = MakeDirectories(some, parents, exist_ok, mode)
-            codes += _codes(expect(await self.ask(request), Results, "").codes, len(some))
+            codes += _codes(self.expect(await self.ask(request), Results, "").codes, len(some))
         return codes
 
     async def remove_many(self, paths: list[str]) -> list[int]:
         """Remove files and empty folders in order; a code for each."""
         codes: list[int] = []
         for some in _in_requests(paths, str):
-            codes += _codes(expect(await self.ask(RemoveMany(some)), Results, "").codes, len(some))
+            codes += _codes(self.expect(await self.ask(RemoveMany(some)), Results, "").codes, len(some))
         return codes
 
     async def set_attributes(self, items: list[FolderTimes]) -> list[int]:
         """Set times and modes in order; a code for each."""
         codes: list[int] = []
         for some in _in_requests(items, lambda item: item.path):
-            codes += _codes(expect(await self.ask(SetAttributes(some)), Results, "").codes, len(some))
+            codes += _codes(self.expect(await self.ask(SetAttributes(some)), Results, "").codes, len(some))
         return codes
 
     async def rename(self, source: str, target: str, replace: Replace) -> None:
         """Move within one share."""
-        expect(await self.ask(Rename(source, target, replace)), Done, target)
+        self.expect(await self.ask(Rename(source, target, replace)), Done, target)
 
     async def copy(self, source: str, target: str, replace: Replace) -> Attributes:
         """Copy one file without moving its bytes to the other side."""
-        return expect(await self.ask(Copy(source, target, replace), None), Found, target).attributes
+        return self.expect(await self.ask(Copy(source, target, replace), None), Found, target).attributes
 
     async def open_part(self, request: OpenPart) -> PartOpened:
         """Begin or continue a part file; re-checking what is there may take as long as reading it."""
-        return expect(await self.ask(request, None), PartOpened, request.path)
+        return self.expect(await self.ask(request, None), PartOpened, request.path)
 
     async def commit(self, request: Commit, path: str) -> Attributes:
         """Give a complete part file its final name; the disk may take its time to make it durable."""
-        return expect(await self.ask(request, None), Found, path).attributes
+        return self.expect(await self.ask(request, None), Found, path).attributes
 
     async def discard(self, part: int, *, remove: bool) -> None:
         """Give up a part file."""
-        expect(await self.ask(Discard(part, remove)), Done, "")
+        self.expect(await self.ask(Discard(part, remove)), Done, "")
 
+    def shown(self, path: str) -> str:
+        """A wire path of this tree as a person reads it."""
+        return shown(path)
 
-def expect(answer: Answer, kind: type[AnswerT], path: str) -> AnswerT:
-    """The answer as the type that was due.
+    def error(self, code: int, path: str = "") -> RemoteError:
+        """The error for a code that this tree answered with about ``path``."""
+        return error_of_code(code, self.shown(path) if path else "")
 
-    Raises:
-        RemoteError: the answer is Failed.
-        ProtocolViolation: it is something else.
-    """
-    if isinstance(answer, kind):
-        return answer
-    if isinstance(answer, Failed):
-        raise error_of_code(answer.code, shown(path))
-    raise ProtocolViolation("the other side gave an answer to another question", "update gimmal on both sides")
+    def expect(self, answer: Answer, kind: type[AnswerT], path: str) -> AnswerT:
+        """The answer as the type that was due.
+
+        Raises:
+            RemoteError: the answer is Failed.
+            ProtocolViolation: it is something else.
+        """
+        if isinstance(answer, kind):
+            return answer
+        if isinstance(answer, Failed):
+            raise self.error(answer.code, path)
+        raise ProtocolViolation("the other side gave an answer to another question", "update gimmal on both sides")
 
 
 def shown(path: str) -> str:
@@ -228,4 +235,4 @@ def _codes(codes: list[int], count: int) -> list[int]:
     return codes
 
 
-__all__ = ["Block", "Bundle", "BundleWritten", "Files", "expect", "shown", "version_of"]
+__all__ = ["Block", "Bundle", "BundleWritten", "Files", "shown", "version_of"]

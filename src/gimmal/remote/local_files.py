@@ -6,12 +6,16 @@ as what the other side writes (docs/decisions/0041-one-engine-two-ends.md).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 
+from gimmal.base.display import displayable
+from gimmal.base.errors import RemoteError
 from gimmal.base.primitives import new_blake3
 from gimmal.base.workers import Workers
 from gimmal.protocol.codec import decode_bundle_items
-from gimmal.protocol.codes import Code, error_of_code
+from gimmal.protocol.codes import Code, error_here
 from gimmal.protocol.limits import BODY_MAX, CALL_SECONDS
 from gimmal.protocol.messages import (
     Answer,
@@ -25,7 +29,7 @@ from gimmal.protocol.messages import (
     Write,
     WriteBundle,
 )
-from gimmal.remote.files import Block, Bundle, Files, expect
+from gimmal.remote.files import Block, Bundle, Files
 from gimmal.share.service import ShareSession
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.exchange import Piece
@@ -38,12 +42,26 @@ class LocalFiles(Files):
         share: the share room's session over the folders concerned.
         pool: record buffers, shared with the session the bytes go to or come from.
         workers: threads.
+        roots: where the folders concerned lie, by the first part of their wire paths.
     """
 
-    def __init__(self, share: ShareSession, pool: BufferPool, workers: Workers) -> None:
+    def __init__(
+        self, share: ShareSession, pool: BufferPool, workers: Workers, roots: Mapping[str, Path] | None = None
+    ) -> None:
+        self._roots = roots or {}
         self._share = share
         self._pool = pool
         self._workers = workers
+
+    def shown(self, path: str) -> str:
+        """See Files: as a path of this computer."""
+        name, _slash, below = path.partition("/")
+        root = self._roots.get(name)
+        return displayable(os.path.join(root, below) if root is not None and below else path)
+
+    def error(self, code: int, path: str = "") -> RemoteError:
+        """See Files: in words about this computer."""
+        return error_here(code, self.shown(path) if path else "")
 
     async def ask(self, request: Request, deadline: float | None = CALL_SECONDS) -> Answer:
         """See Files; a disk of this computer has no deadline."""
@@ -53,7 +71,7 @@ class LocalFiles(Files):
         """See Files."""
         loaded = await self._workers.bulk(self._load, Read(path, offset, length, version))
         if isinstance(loaded, Failed):
-            raise error_of_code(loaded.code, "")
+            raise self.error(loaded.code, path)
         return loaded
 
     def _load(self, request: Read) -> Block | Failed:
@@ -93,7 +111,7 @@ class LocalFiles(Files):
         # Where this is cancelled a thread may still read from the buffers: they are not given back then.
         answer = await self._workers.bulk(self._write, Write(part, offset, length), block)
         self.release(block)
-        expect(answer, Done, "")
+        self.expect(answer, Done, "")
         return block.digest
 
     def _write(self, request: Write, block: Block) -> Answer:
@@ -125,7 +143,7 @@ class LocalFiles(Files):
         """See Files."""
         written = await self._workers.bulk(self._share.write_bundle, request, files, list(contents))
         if isinstance(written, Failed):
-            raise error_of_code(written.code, "")
+            raise self.error(written.code, request.folder)
         return written.codes
 
     def release(self, block: Block) -> None:

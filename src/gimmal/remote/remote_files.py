@@ -22,7 +22,7 @@ from gimmal.protocol.messages import (
     Write,
     WriteBundle,
 )
-from gimmal.remote.files import Block, Bundle, Files, expect
+from gimmal.remote.files import Block, Bundle, Files
 from gimmal.transport.exchange import AnswerSink, BundleSink, RangeSink
 from gimmal.transport.link import Link
 from gimmal.transport.session import Session
@@ -52,7 +52,7 @@ class RemoteFiles(Files):
         sink = await self.session.exchange(Read(path, offset, length, version), make_sink, bulk=True)
         if sink.answer is not None:
             sink.give_back()
-            expect(sink.answer, Block, path)
+            self.expect(sink.answer, Block, path)
         return Block(sink.pieces, sink.received, sink.digest)
 
     async def write_block(self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]]) -> bytes:
@@ -80,14 +80,14 @@ class RemoteFiles(Files):
 
         sink = await self.session.exchange(Write(part, offset, length), AnswerSink, send_more=send, bulk=True)
         assert sink.answer is not None
-        expect(sink.answer, Done, "")
+        self.expect(sink.answer, Done, "")
         return digest
 
     async def read_bundle(self, folder: str, names: list[str]) -> Bundle:
         """See Files."""
         sink = await self.session.exchange(ReadBundle(folder, names), BundleSink, bulk=True)
         if sink.answer is not None:
-            expect(sink.answer, Bundle, folder)
+            self.expect(sink.answer, Bundle, folder)
         piece = sink.piece
         assert piece is not None
         items, contents = split_bundle_items(piece.body, sink.header_length)
@@ -118,7 +118,7 @@ class RemoteFiles(Files):
 
         sink = await self.session.exchange(request, AnswerSink, send_more=send, bulk=True)
         assert sink.answer is not None
-        codes = expect(sink.answer, BundleWritten, request.folder).codes
+        codes = self.expect(sink.answer, BundleWritten, request.folder).codes
         if len(codes) != len(files):
             raise ProtocolViolation("the other side answered for another number of files than sent")
         return codes

@@ -22,7 +22,7 @@ from gimmal.base.errors import (
 from gimmal.base.tasks import Tasks
 from gimmal.frontends.cli.copy_progress import ProgressView
 from gimmal.frontends.cli.output import human_size, print_json, say
-from gimmal.frontends.cli.reaching import Way, hint_of, run_with_reach
+from gimmal.frontends.cli.reaching import Way, hint_of, is_here, run_with_reach
 from gimmal.remote.copy import CopyJob, copy_once
 from gimmal.remote.copy_plan import Named, local_source, local_target, remote_named
 from gimmal.remote.copy_tree import CopyOptions, Existing
@@ -85,7 +85,7 @@ def run_copy(command: CopyCommand, way: Way) -> None:
         if progress.files + progress.skipped == 0 and count == 1 and failed:
             name, reason = failed[0]
             error = GimmalError(f"{name}: {reason}", hint_of(reason))
-            error.exit_code = ExitCode.REFUSED
+            error.exit_code = ExitCode.LOCAL if is_here(reason) else ExitCode.REFUSED
             raise error
         nothing = not (progress.files + progress.skipped + progress.folders or progress.left_out)
         partly = PartlyDone(
@@ -209,7 +209,7 @@ async def _copy_over(reach: Reach, reached: Reached, ends: _Ends, progress: Prog
         ShareService, ShareTable(ends.shares), reach.journal_directory / "local", reach.journal_key
     )
     share = service.open_session()
-    local = LocalFiles(share, reach.pool, reach.workers)
+    local = LocalFiles(share, reach.pool, reach.workers, {share.name: share.path for share in ends.shares})
     source, target = (local, reached.files) if ends.upload else (reached.files, local)
     if ends.far:
         source = target = reached.files

@@ -186,10 +186,22 @@ def raise_failures(
 
 def hint_of(reason: str, hints: Mapping[Code, str] | None = None) -> str:
     """What to do about the reason of a failed item: ``hints``, else the table of the protocol's codes; may be empty."""
-    from gimmal.protocol.codes import Code, error_of_code
+    from gimmal.protocol.codes import Code, error_here, error_of_code
 
     for code in Code:
-        error = error_of_code(code, "")
-        if reason == error.message or reason.endswith(f": {error.message}"):
-            return (hints or {}).get(code, error.hint)
+        for error in (error_of_code(code, ""), error_here(code, "")):
+            if reason == error.message or reason.endswith(f": {error.message}"):
+                return (hints or {}).get(code, error.hint)
     return ""
+
+
+def is_here(reason: str) -> bool:
+    """Whether the reason of a failed item is this computer's."""
+    from gimmal.protocol.codes import Code, error_here
+
+    errors = [error_here(code, "") for code in Code]
+    return any(
+        reason.endswith(error.message)
+        for error in errors
+        if error.exit_code is ExitCode.LOCAL and "computer" in error.message
+    )
