@@ -199,3 +199,23 @@ def test_interrupting_a_copy_by_hand_says_how_to_go_on(plugged: Plugged) -> None
     assert "run the command again" in result.err
     assert not (plugged.mine / "large").exists()
     assert written(plugged.mine)
+
+
+def test_two_agents_find_each_other_again_when_the_relay_was_away(world: World) -> None:
+    """Nothing runs over any other way; while the relay is away commands say so, afterwards they work."""
+    relay = world.start_relay()
+    world.pair()
+    agents = [
+        world.up(world.a, world.a.folder("of-a"), listen=None),
+        world.up(world.b, world.b.folder("of-b"), listen=None),
+    ]
+    for agent in agents:
+        agent.wait_connected()
+    assert world.run(world.b, "ls", "--path", "relayed").lines == ["of-a/"]
+    relay.kill()
+    away = world.run(world.b, "ls", "--path", "relayed", code=7)
+    assert str(relay.port) in away.error
+    world.restart_relay()
+    until(lambda: world.run(world.b, "ls", code=None).lines == ["of-a/"], "b reaches a", 60)
+    until(lambda: world.run(world.a, "ls", code=None).lines == ["of-b/"], "a reaches b", 60)
+    assert all(agent.running for agent in agents)

@@ -145,7 +145,7 @@ def human_size(size: int) -> str:
     if size < 1000:
         return f"{size} B"
     value = float(size)
-    for unit in ("kB", "MB", "GB", "TB", "PB"):
+    for unit in ("kB", "MB", "GB", "TB", "PB", "EB"):
         value /= 1000
         if value < 999.5:
             return f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
