@@ -17,7 +17,18 @@ from gimmal.protocol.codec import decode_struct, encode, split_bundle_files
 from gimmal.protocol.codes import Code
 from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.limits import BODY_MAX
-from gimmal.protocol.messages import Answer, Failed, Read, ReadBundle, StreamEnd, Write, WriteBundle
+from gimmal.protocol.messages import (
+    Answer,
+    Commit,
+    Copy,
+    Failed,
+    OpenPart,
+    Read,
+    ReadBundle,
+    StreamEnd,
+    Write,
+    WriteBundle,
+)
 from gimmal.share.service import ShareSession
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.exchange import Incoming, Piece
@@ -29,6 +40,12 @@ READS_AT_ONCE = 4
 
 CALLS_AT_ONCE = 8
 """Other requests of one session that are in threads at a time."""
+
+WHOLE_FILE = (OpenPart, Commit, Copy)
+"""Requests that may take as long as reading or writing a whole file; calls must not wait behind them."""
+
+WHOLE_FILES_AT_ONCE = 4
+"""Of those, how many of one session are in threads at a time."""
 
 
 class Serving:
@@ -46,6 +63,7 @@ class Serving:
         self._workers = workers
         self._reads = asyncio.Semaphore(READS_AT_ONCE)
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._whole_files = asyncio.Semaphore(WHOLE_FILES_AT_ONCE)
 
     async def handle(self, incoming: Incoming) -> Answer | None:
         """See transport.answering.Handler."""
@@ -60,6 +78,9 @@ class Serving:
             return await self._write(incoming, request)
         if isinstance(request, WriteBundle):
             return await self._write_bundle(incoming, request)
+        if isinstance(request, WHOLE_FILE):
+            async with self._whole_files:
+                return await self._workers.long(self._share.answer, request)
         async with self._calls:
             return await self._workers.call(self._share.answer, request)
 
