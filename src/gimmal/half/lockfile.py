@@ -29,9 +29,12 @@ def runtime_directory() -> Path:
     Raises:
         LocalError: it belongs to someone else or others may enter it.
     """
-    given = os.environ.get("XDG_RUNTIME_DIR", "")
-    if given and Path(given).is_dir():
-        folder = Path(given) / "gimmal"
+    # Programs of one user must meet in one folder, also where one of them (cron, ssh) was not told of it; a folder
+    # of another user (left in the environment by sudo) is not ours to write into.
+    for base in (os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.getuid()}"):
+        if base and _is_ours(Path(base)):
+            folder = Path(base) / "gimmal"
+            break
     else:
         folder = Path(tempfile.gettempdir()) / f"gimmal-{os.getuid()}"
     with local_errors("make the folder", folder):
@@ -43,6 +46,14 @@ def runtime_directory() -> Path:
             f"{displayable(str(folder))} is not this user's alone", "remove it, then run the command again"
         )
     return folder
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        status = folder.stat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
 
 
 class HalfLock:
