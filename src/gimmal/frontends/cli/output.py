@@ -30,10 +30,11 @@ def want_json(wanted: bool) -> None:
 
 
 def print_json(value: object) -> None:
-    """One JSON value on a line of stdout."""
-    import msgspec
+    """One JSON value on a line of stdout, in ASCII: a foreign name neither moves the cursor nor reverses a line."""
+    import json
 
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    # JSON itself leaves one control character as it is.
+    sys.stdout.write(json.dumps(value, separators=(",", ":")).replace("\x7f", "\\u007f") + "\n")
     sys.stdout.flush()
 
 
