@@ -46,7 +46,10 @@ async def _resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, tup
     else:
         family = socket.AF_INET if version == 4 else socket.AF_INET6
         return [(family, (host, port) if version == 4 else (host, port, 0, 0))]
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as exc:  # an empty label, or one too long
+        raise socket.gaierror(socket.EAI_NONAME, "name or service not known") from exc
     by_family: dict[socket.AddressFamily, list[tuple[socket.AddressFamily, tuple[Any, ...]]]] = {}
     for family, _, _, _, address in dict.fromkeys(found):
         by_family.setdefault(family, []).append((family, address))
