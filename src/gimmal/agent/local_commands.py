@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gimmal.agent.control import CONTROL_VERSION, Question, Refusal, Reply, send_message
@@ -91,7 +93,7 @@ class LocalCommands:
             "peer_program": status.peer_program,
             "sessions": status.sessions,
             "shares": [
-                {"name": share.name, "path": str(share.path), "rights": share.rights.value}
+                {"name": share.name, "path": _text_of(share.path), "rights": share.rights.value}
                 for share in self._agent.options.shares
             ],
             "relays": [
@@ -118,3 +120,8 @@ class LocalCommands:
         """End the sessions of all commands: the agent stops."""
         for session in list(self._sessions):
             session.close(reason)
+
+
+def _text_of(path: Path) -> str:
+    """A path as text that can travel; bytes that are no UTF-8 are written as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
