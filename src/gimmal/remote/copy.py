@@ -36,7 +36,10 @@ async def copy_once(source: Files, target: Files, job: CopyJob, progress: Progre
     Raises:
         RemoteError: the job as a whole cannot be done: the target is no folder, a disk is full.
         UnreachableError: cut; running it again continues.
+        UsageError: the list of shares was named as a source, or a folder would be copied into itself.
     """
+    if not all(named.path for named in job.sources):
+        raise UsageError("the list of shares cannot be copied", "name a share: gimmal cp -r :SHARE .")
     placed = await place(target, job.target, job.sources)
     if source is target:
         _refuse_into_itself(job.sources, placed)
@@ -48,7 +51,9 @@ async def copy_once(source: Files, target: Files, job: CopyJob, progress: Progre
         except RemoteError as exc:
             if exc.code in ("no_space", "read_only"):
                 raise
-            progress.fail(named.as_typed, reason_of(exc))
+            # The side that said no names its own path: it may be the target that is missing.
+            name, _colon, reason = exc.message.rpartition(": ")
+            progress.fail(name or named.as_typed, reason)
     progress.walked = True
     progress.finish()
 

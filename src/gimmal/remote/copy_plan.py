@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gimmal.base.display import displayable
-from gimmal.base.errors import LocalError, RemoteError, UsageError
+from gimmal.base.errors import BadName, LocalError, RemoteError, UsageError
 from gimmal.base.paths import is_mapped, local_name_to_wire, parse_shared_path
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.messages import Kind
@@ -40,14 +40,30 @@ def remote_named(text: str) -> Named:
         text: as typed, with its colon.
 
     Raises:
-        BadName: a component that cannot travel.
+        UsageError: it is none that can travel.
     """
     contents = text.endswith("/.")
-    path = text[1:].removesuffix("/.").rstrip("/")
-    if path:
-        parse_shared_path(path)
+    path = typed_path(text.removesuffix("/."))
     name = "" if contents else path.rpartition("/")[2]
     return Named(path, name, displayable(text), text.endswith("/"))
+
+
+def typed_path(text: str) -> str:
+    """The wire path of ``:path`` as typed.
+
+    Raises:
+        UsageError: it is none that can travel.
+    """
+    path = text[1:].rstrip("/")
+    if path or text != ":":
+        try:
+            parse_shared_path(path)
+        except BadName as exc:
+            raise UsageError(
+                f"{displayable(text)} is no path of the other side",
+                "write :SHARE/FOLDER/FILE; `gimmal ls` shows the shares",
+            ) from exc
+    return path
 
 
 def local_source(text: str, index: int) -> tuple[Share, Named]:

@@ -7,12 +7,14 @@ the next page is on its way. Small files travel many to a record; large ones in 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
 from gimmal.base.display import displayable
-from gimmal.base.errors import GimmalError, RemoteError
+from gimmal.base.errors import BadName, GimmalError, RemoteError
+from gimmal.base.paths import wire_name_to_local
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.limits import BUNDLE_CONTENT_MAX, BUNDLE_ITEMS_MAX, REMOVE_MANY_MAX
 from gimmal.protocol.messages import (
@@ -126,7 +128,8 @@ class TreeCopier:
             if there.kind is not Kind.DIRECTORY:
                 raise self._target.error(Code.NOT_A_DIRECTORY, target_path)
             async for page in self._target.tree(target_path):
-                existing.update((entry.name, entry.attributes) for entry in page.entries)
+                for entry in page.entries:
+                    existing.update((name, entry.attributes) for name in _names_of(entry))
         elif self._options.dry_run:
             self._would(target_path, Replace.NEVER, folder=True)
         else:
@@ -385,6 +388,19 @@ class TreeCopier:
 def same_content(source: Attributes, there: Attributes) -> bool:
     """Whether a file already there counts as the source's copy: same size and same time of change."""
     return source.size == there.size and source.mtime_ns == there.mtime_ns
+
+
+def _names_of(entry: Entry) -> list[str]:
+    """The names under which a target's entry may be met in the source.
+
+    A mapped name that was received stands in the target letter for letter, and is mapped once more when listed.
+    """
+    if not entry.mapped:
+        return [entry.name]
+    with contextlib.suppress(UnicodeDecodeError, BadName):
+        parts = [wire_name_to_local(component).decode() for component in entry.name.split("/")]
+        return [entry.name, "/".join(parts)]
+    return [entry.name]
 
 
 def _job(

@@ -89,7 +89,7 @@ def run_copy(command: CopyCommand, way: Way) -> None:
             raise error
         nothing = not (progress.files + progress.skipped + progress.folders or progress.left_out)
         partly = PartlyDone(
-            f"{count} of {max(count, progress.total_files + len(progress.left_out))} could not be copied",
+            f"{count} of {count + progress.files + progress.skipped} could not be copied",
             "the lines above say why" + ("" if nothing else "; the rest is copied and verified"),
             tuple(failed),
         )

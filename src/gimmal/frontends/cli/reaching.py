@@ -106,17 +106,14 @@ def remote_path(text: str) -> str:
         UsageError: no colon, or a name that cannot travel.
     """
     from gimmal.base.display import displayable
-    from gimmal.base.paths import parse_shared_path
+    from gimmal.remote.copy_plan import typed_path
 
     if not text.startswith(":"):
         raise UsageError(
             f"{displayable(text)} names this computer, not the other side",
             f"write :{displayable(text)} for the other side",
         )
-    path = text[1:].rstrip("/")
-    if path:
-        parse_shared_path(path)
-    return path
+    return typed_path(text)
 
 
 def run_reaching(way: Way, work: Callable[[RemoteFiles], Awaitable[ResultT]]) -> ResultT:
