@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gimmal import __version__
 from gimmal.base.display import displayable
 from gimmal.base.errors import LocalError
 from gimmal.base.persistence import write_new_durably
@@ -94,6 +95,9 @@ When a half is lost, type this on any computer that has gimmal. Both halves are
 dead afterwards; the one you still have can be joined with a new stick.
 
   {disable_command(joined)}
+
+(gimmal {__version__}, which made this page, has no `disable` command yet; a later
+release has, and the code stays good. Until then: join the half you have anew.)
 
 Keep this page apart from both halves. Whoever has it can disable the pair, and
 nothing else: it opens no half and no file. It is void once the two are joined
