@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gimmal.frontends.cli.reaching import Way, reach_options, run_reaching
+from gimmal.frontends.cli.reaching import Way, reach_options, run_with_reach
 
 if TYPE_CHECKING:
-    from gimmal.remote.files import Files
+    from typing import BinaryIO
+
+    from gimmal.agent.reach import Reach
+    from gimmal.remote.files import Block
 
 
 @click.command("cat")
@@ -22,27 +25,32 @@ def command(paths: tuple[str, ...], way: Way, as_json: bool) -> None:
 
     del as_json  # the bytes are the output; only an error is printed as JSON
     wanted = [remote_path(path) for path in paths]
-    failures = run_reaching(way, lambda files: _print(files, wanted))
+    failures = run_with_reach(way, lambda reach: _print(reach, wanted))
     hints = {Code.IS_A_DIRECTORY: "`gimmal ls` lists a folder, `gimmal cp -r` copies it"}
     raise_failures(failures, len(wanted) - len(failures), "printed", hints)
 
 
-async def _print(files: Files, paths: list[str]) -> list[tuple[str, str]]:
+async def _print(reach: Reach, paths: list[str]) -> list[tuple[str, str]]:
     import sys
 
     from gimmal.base.errors import RemoteError
     from gimmal.frontends.cli.reaching import failure_of
     from gimmal.remote.reading import read_blocks
 
+    files = (await reach.open()).files
     out = sys.stdout.buffer
     failures: list[tuple[str, str]] = []
     for path in paths:
         try:
             async for block in read_blocks(files, path):
-                for piece in block.pieces:
-                    out.write(piece.body)
+                # In a thread: whoever reads our output may take hours, and the connection lives meanwhile.
+                await reach.workers.bulk(_write, out, block)
                 files.release(block)
         except RemoteError as exc:
             failures.append(failure_of(path, exc))
-    out.flush()
+    await reach.workers.bulk(out.flush)
     return failures
+
+
+def _write(out: BinaryIO, block: Block) -> None:
+    out.writelines(piece.body for piece in block.pieces)
