@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 # The Python to build with: the one named by PYTHON, else the first of these that is new enough.
-new_enough='import sys; sys.exit(sys.version_info < (3, 11))'
+new_enough='import sys; sys.version_info < (3, 11) and sys.exit(1)'
 python=
 for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
   if "$candidate" -c "$new_enough" 2>/dev/null; then
@@ -35,10 +35,9 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
   DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$package"
 fi
 
-# A .venv that is there and does not run, or is too old, is made anew.
-.venv/bin/python -c "$new_enough" 2>/dev/null || "$python" -m venv --clear .venv
+# A .venv that is there and does not run, is too old, or can install nothing (another tool made it), is made anew.
+.venv/bin/python -c "$new_enough; import pip" 2>/dev/null || "$python" -m venv --clear .venv
 if ! .venv/bin/uv --version >/dev/null 2>&1; then
-  .venv/bin/python -m ensurepip -q >/dev/null 2>&1 || true
   .venv/bin/python -m pip install -q --disable-pip-version-check 'uv>=0.9'
 fi
 VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv sync -q --locked --active --inexact
