@@ -14,7 +14,8 @@ ResultT = TypeVar("ResultT")
 class Tasks:
     """The tasks of one owner.
 
-    A task that fails with nobody awaiting it is written to the log; its owner goes on.
+    A task that fails is written to the log, also where it is awaited; its owner goes on. One whose failures are
+    ordinary returns them.
     """
 
     __slots__ = ("_closed", "_tasks")

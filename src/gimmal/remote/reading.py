@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 
 from gimmal.base.display import displayable
-from gimmal.base.errors import RemoteError
+from gimmal.base.errors import GimmalError, RemoteError
 from gimmal.base.primitives import new_blake3
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.codes import Code, error_of_code
@@ -31,7 +31,7 @@ async def read_blocks(files: Files, path: str) -> AsyncIterator[Block]:
         raise error_of_code(code, displayable(":" + path))
     version = version_of(attributes)
     tasks = Tasks()
-    waiting: deque[asyncio.Task[Block]] = deque()
+    waiting: deque[asyncio.Task[Block | GimmalError]] = deque()
     offset = 0
     try:
         while waiting or offset < attributes.size:
@@ -39,13 +39,23 @@ async def read_blocks(files: Files, path: str) -> AsyncIterator[Block]:
                 length = min(BLOCK_SIZE, attributes.size - offset)
                 waiting.append(tasks.start(_read(files, path, offset, length, version), "read ahead"))
                 offset += length
-            yield await waiting.popleft()
+            block = await waiting.popleft()
+            if isinstance(block, GimmalError):
+                raise block
+            yield block
     finally:
         tasks.cancel()
 
 
-async def _read(files: Files, path: str, offset: int, length: int, version: Version) -> Block:
+async def _read(files: Files, path: str, offset: int, length: int, version: Version) -> Block | GimmalError:
+    """A block, or why there is none: of those read ahead only the first failure is told."""
+    try:
+        return await _verified(files, path, offset, length, version)
+    except GimmalError as exc:
+        return exc
 
+
+async def _verified(files: Files, path: str, offset: int, length: int, version: Version) -> Block:
     block = await files.read_block(path, offset, length, version)
     if block.length != length:
         files.release(block)
