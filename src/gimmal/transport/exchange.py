@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 DATA_RECORD_MIN = 64 * 1024
 """Every DATA record of a stream but its last carries at least this many bytes."""
 
+KEPT_MIN = 512 * 1024
+"""Bytes of an answer's record below which they are copied: a buffer kept for few would cost many times their memory."""
+
 
 class LinkLost(Interrupted):
     """The link a request travelled on is over; the session may repeat the request on another."""
@@ -100,8 +103,11 @@ class RangeSink:
             raise ProtocolViolation("the other side sent more bytes of a stream than were asked for")
         self._short = len(body) < DATA_RECORD_MIN
         self.received += len(body)
-        self.pieces.append(Piece(body if owner is not None else memoryview(bytes(body)), owner))
-        return owner is not None
+        if owner is None or len(body) < KEPT_MIN:
+            self.pieces.append(Piece(memoryview(bytes(body)), None))
+            return False
+        self.pieces.append(Piece(body, owner))
+        return True
 
     def reset(self) -> None:
         """See Sink."""
