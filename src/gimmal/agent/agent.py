@@ -50,6 +50,9 @@ logger = logging.getLogger("gimmal.agent")
 
 SESSIONS_MAX = 64
 RECENT_HELLOS = 4096
+RELAYED_WAITING_MAX = 256
+"""Links offered by relays that may be in their opening at a time: a hostile relay can offer any number."""
+
 SECOND_DIALLER_WAIT = 1.0
 """What side b leaves to side a before it dials the other agent itself."""
 
@@ -128,6 +131,7 @@ class Agent:
         self._news = asyncio.Event()
         """Set when a relay says that the other side has come."""
         self._stopping = False
+        self._greeting_relayed = 0
         self._service: ShareService | None = None
         self._listener: Listener | None = None
         self._keepers: list[RelayKeeper] = []
@@ -215,9 +219,10 @@ class Agent:
         await self._greet(connection, PathKind.DIRECT)
 
     def _take_relayed(self, connection: socket.socket, _instance: bytes) -> None:
-        if self._stopping:
+        if self._stopping or self._greeting_relayed >= RELAYED_WAITING_MAX:
             connection.close()
         else:
+            self._greeting_relayed += 1
             self._tasks.start(self._greet_relayed(connection), "greeting by relay")
 
     async def _greet_relayed(self, connection: socket.socket) -> None:
@@ -225,6 +230,8 @@ class Agent:
             await self._greet(connection, PathKind.RELAYED)
         except GimmalError as exc:
             logger.debug("a relayed caller was turned away: %s", exc)
+        finally:
+            self._greeting_relayed -= 1
 
     async def _greet(self, connection: socket.socket, path: PathKind) -> None:
         accepted = await accept(connection, self._identity, self, self._recent, path=path, pool=self._pool)

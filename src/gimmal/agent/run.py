@@ -25,7 +25,8 @@ async def serve(location: Path, half: OpenedHalf, options: AgentOptions, say: Ca
         location: folder of the half.
         half: opened.
         options: how.
-        say: told each line for the person; the line that begins with ``ready:`` is the contract.
+        say: told each line for the person; the line that begins with ``ready:`` is the contract. Once that is out,
+            nobody need be left to read.
 
     Raises:
         HalfInUse: another agent on this computer serves it.
@@ -33,7 +34,7 @@ async def serve(location: Path, half: OpenedHalf, options: AgentOptions, say: Ca
     """
     presence = Presence(location)
     with HalfLock(half.pair_id, half.side):
-        agent = Agent(half, options, say)
+        agent = Agent(half, options, _unfailing(say))
         watchers = Workers()
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -53,6 +54,16 @@ async def serve(location: Path, half: OpenedHalf, options: AgentOptions, say: Ca
             say("unplugged: the half is gone, every connection is closed")
         else:
             say("stopped: every connection is closed")
+
+
+def _unfailing(say: Callable[[str], None]) -> Callable[[str], None]:
+    """``say`` for what happens meanwhile: that nobody reads it any more must not end a session."""
+
+    def tell(line: str) -> None:
+        with contextlib.suppress(OSError):
+            say(line)
+
+    return tell
 
 
 async def _until_gone(presence: Presence, workers: Workers, stop: asyncio.Event) -> bool:

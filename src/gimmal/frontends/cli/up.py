@@ -60,8 +60,6 @@ def command(
     dial_at = parse_address(at) if at is not None else None
     location = choose_half(half)
     opened = open_half(location, half_password(password_file, password_fd))
-    if no_relay and listen is None and dial_at is None:
-        address = ("", 0)
 
     def say(line: str) -> None:
         if as_json:
