@@ -14,9 +14,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gimmal.agent.control import CONTROL_VERSION, MESSAGE_MAX, Question, Reply
-from gimmal.protocol.codec import decode_struct
-from tests.endtoend.world import Agent, World, new_world, until
+from gimmal.agent.control import CONTROL_VERSION, MESSAGE_MAX, Question
+from tests.endtoend.world import Agent, World, ask_agent, new_world, until
 
 LENGTH = struct.Struct(">I")
 
@@ -53,25 +52,9 @@ def connect(world: World) -> socket.socket:
     return connection
 
 
-def ask(connection: socket.socket, question: Question) -> Reply:
-    body = msgspec.msgpack.encode(question)
-    connection.sendall(LENGTH.pack(len(body)) + body)
-    size = LENGTH.unpack(exactly(connection, LENGTH.size))[0]
-    return decode_struct(Reply, exactly(connection, size))
-
-
-def exactly(connection: socket.socket, size: int) -> bytes:
-    received = b""
-    while len(received) < size:
-        more = connection.recv(size - len(received))
-        assert more
-        received += more
-    return received
-
-
 def test_status_is_answered(world: World, agent: Agent) -> None:
     with connect(world) as connection:
-        reply = ask(connection, Question(CONTROL_VERSION, "status"))
+        reply = ask_agent(connection, Question(CONTROL_VERSION, "status"))
         assert connection.recv(1) == b""
     assert reply.refusal is None
     assert reply.status["connected"] is False
@@ -90,7 +73,7 @@ def test_status_is_answered(world: World, agent: Agent) -> None:
 )
 def test_what_cannot_be_done_is_refused_with_words(world: World, agent: Agent, question: Question, says: str) -> None:
     with connect(world) as connection:
-        reply = ask(connection, question)
+        reply = ask_agent(connection, question)
         assert reply.refusal is not None
         assert says in reply.refusal.message
         assert reply.refusal.hint
@@ -116,7 +99,7 @@ def test_rubbish_ends_its_own_connection_only(world: World, agent: Agent, junk: 
         with suppress(ConnectionResetError):
             assert connection.recv(100) == b""
     with connect(world) as connection:
-        assert ask(connection, Question(CONTROL_VERSION, "status")).refusal is None
+        assert ask_agent(connection, Question(CONTROL_VERSION, "status")).refusal is None
     assert agent.running
     assert agent.err == ""
 

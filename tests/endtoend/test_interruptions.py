@@ -70,7 +70,7 @@ def test_the_relay_is_restarted_mid_copy(plugged: Plugged, number: int, way: str
 def test_the_agent_is_killed_and_restarted_mid_copy(plugged: Plugged, way: str) -> None:
     world = plugged.world
     source, target = (plugged.shared, plugged.mine) if way == "down" else (plugged.mine, plugged.shared)
-    size = 400 * MIB
+    size = 300 * MIB
     write_file(source / "large", size)
     words = [":shared/large", plugged.mine] if way == "down" else [source / "large", ":shared"]
     copy = world.start(world.b, "cp", "--json", *words)
@@ -93,7 +93,7 @@ def test_a_command_beside_its_agent_goes_on_when_the_agent_dies(plugged: Plugged
     world = plugged.world
     own = world.up(world.b)
     own.wait_connected()
-    write_file(plugged.shared / "large", 400 * MIB)
+    write_file(plugged.shared / "large", 300 * MIB)
     copy = world.start(world.b, "cp", "--json", ":shared/large", plugged.mine)
     assert reaches(plugged.mine, 60 * MIB, copy)
     own.kill()
@@ -108,7 +108,7 @@ def test_a_command_beside_its_agent_goes_on_when_the_agent_dies(plugged: Plugged
 def test_a_transfer_cut_at_random_points_is_gone_on_with(plugged: Plugged, way: str) -> None:
     """The command is killed at random points of one transfer and run again each time."""
     world = plugged.world
-    cuts_each, size = (100, 1600 * MIB) if FULL else (10, 240 * MIB)
+    cuts_each, size = (100, 1300 * MIB) if FULL else (10, 240 * MIB)
     source, target = (plugged.shared, plugged.mine) if way == "down" else (plugged.mine, plugged.shared)
     write_file(source / "large", size)
     words = [":shared/large", plugged.mine] if way == "down" else [source / "large", ":shared"]
@@ -190,7 +190,7 @@ def test_a_tree_cut_in_its_midst_is_gone_on_with(world: World) -> None:
 
 def test_interrupting_a_copy_by_hand_says_how_to_go_on(plugged: Plugged) -> None:
     world = plugged.world
-    write_file(plugged.shared / "large", 600 * MIB)
+    write_file(plugged.shared / "large", 300 * MIB)
     copy = world.start(world.b, "cp", ":shared/large", plugged.mine)
     assert reaches(plugged.mine, 20 * MIB, copy)
     copy.signal(signal.SIGINT)

@@ -151,7 +151,7 @@ def test_nothing_is_shared_that_was_not_named(work: Plugged) -> None:
     ):
         for verb in ("stat", "cat"):
             result = world.run(world.b, verb, path, code=None)
-            assert result.code == 4, str(result)
+            assert result.code == (2 if ".." in path or "/etc" in path else 4), str(result)
             assert not result.out
     for words in (["rm", "-r", ":rw/out/folder"], ["cp", "local", ":rw/out/"], ["mv", ":rw/file", ":rw/out/file2"]):
         assert go(work, words, "rw")[0] == 4

@@ -174,9 +174,9 @@ def test_the_relay_is_absent(world: World) -> None:
     # An agent stays up without its relay, and is found when the relay comes back.
     agent = world.up(world.a, world.a.folder("shared"))
     assert world.run(world.b, "ls", "--at", agent.address).lines == ["shared/"]
-    status = world.run(world.a, "status", "--json", code=None).objects[0]
-    assert status["agent"]["relays"][0]["connected"] is False
-    assert status["agent"]["relays"][0]["failure"]
+    (known,) = world.agent_status(world.a)["relays"]
+    assert known["connected"] is False
+    assert known["failure"]
     world.restart_relay()
     until(lambda: world.run(world.b, "ls", code=None).lines == ["shared/"], "the relay is found again", 60)
 
@@ -193,7 +193,7 @@ def test_the_relay_has_another_key_than_the_url_pins(world: World) -> None:
     agent = world.up(world.a, world.a.folder("shared"))
 
     def told() -> bool:
-        return "key" in str(world.status(world.a)["agent"]["relays"][0]["failure"])
+        return "key" in str(world.agent_status(world.a)["relays"][0]["failure"])
 
     until(told, "the agent names it too")
     assert agent.running

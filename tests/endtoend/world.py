@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
+
+from gimmal.agent.control import CONTROL_VERSION, Question, Reply
+from gimmal.protocol.codec import decode_struct
 
 DEADLINE = 20.0
 """Seconds for anything that is expected to come at once; long, for a busy machine."""
@@ -415,11 +421,22 @@ class World:
 
     def relay_sees(self, agent: Agent, computer: Computer) -> None:
         """Wait until an agent is connected to its relay."""
-        until(lambda: any(one["connected"] for one in self.status(computer)["agent"]["relays"]), "connected relay")
+        until(lambda: any(one["connected"] for one in self.agent_status(computer)["relays"]), "connected relay")
         assert agent.running
 
     def status(self, computer: Computer) -> dict[str, Any]:
+        """``gimmal status --json``, whether or not the other side answers."""
         return self.run(computer, "status", "--json", code=None).objects[0]
+
+    def agent_status(self, computer: Computer) -> dict[str, Any]:
+        """What the agent of a computer says of itself, without asking the other side."""
+        (path,) = [file for file in computer.runtime.iterdir() if file.suffix == ".sock"]
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(DEADLINE)
+            connection.connect(str(path))
+            reply = ask_agent(connection, Question(CONTROL_VERSION, "status"))
+        assert reply.refusal is None
+        return reply.status
 
     def close(self) -> None:
         """Stop everything; fails where something was wrong with it."""
@@ -427,6 +444,23 @@ class World:
         self.processes.clear()
         shutil.rmtree(self.base, ignore_errors=True)
         assert not wrong, "\n".join(wrong)
+
+
+def ask_agent(connection: socket.socket, question: Question) -> Reply:
+    """Put one question to an agent's control socket."""
+    body = msgspec.msgpack.encode(question)
+    connection.sendall(len(body).to_bytes(4, "big") + body)
+    size = int.from_bytes(_exactly(connection, 4), "big")
+    return decode_struct(Reply, _exactly(connection, size))
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    received = b""
+    while len(received) < size:
+        more = connection.recv(size - len(received))
+        assert more, "the agent closed the connection"
+        received += more
+    return received
 
 
 @contextmanager
