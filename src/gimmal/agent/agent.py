@@ -25,7 +25,7 @@ from gimmal.agent.plugged import (
     relay_urls_of,
     state_directory,
 )
-from gimmal.base.errors import GimmalError, PeerAbsent, ProtocolViolation, VersionMismatch
+from gimmal.base.errors import GimmalError, Interrupted, PeerAbsent, ProtocolViolation, VersionMismatch
 from gimmal.base.primitives import random_bytes
 from gimmal.base.tasks import Tasks
 from gimmal.base.workers import Workers
@@ -258,7 +258,7 @@ class Agent:
         session.attach(accepted.link)
         if self._stopping:
             session.close(CloseReason.STOPPED)
-        elif len(self._sessions) >= SESSIONS_MAX:
+        elif len(self._sessions) >= SESSIONS_MAX and not self._make_room():
             session.close(CloseReason.LIMIT)
         elif not accepted.greeting.agent:
             self._register(session)
@@ -269,6 +269,17 @@ class Agent:
             if self._dialler is not None and (self._keepers or self.options.at is not None):
                 self._dialler.let_dial(session)
             self._adopt(session)
+
+    def _make_room(self) -> bool:
+        """Give up the session that has been without links for longest: most likely its command was killed."""
+        away = [
+            (since, index, session)
+            for index, session in enumerate(self._sessions.values())
+            if (since := session.without_links_since) is not None and session is not self._peer and not session.over
+        ]
+        if away:
+            min(away)[2].fail(Interrupted("it gave way to another session"))
+        return bool(away)
 
     def _serving(self) -> Serving:
         assert self._service is not None

@@ -108,6 +108,11 @@ class Session:
         """Whether the session has ended."""
         return self.ended.done()
 
+    @property
+    def without_links_since(self) -> float | None:
+        """Since when, on the event loop's clock, it has had no link; None while it has one."""
+        return None if self.links else self._without_links_since
+
     def next_link_number(self) -> int:
         """A number for a further link dialled by this side; the first link of a session has number 0."""
         self._links_dialled += 1
