@@ -214,7 +214,7 @@ class TreeCopier:
         attributes = entry.attributes
         path = f"{source_path}/{entry.name}"
         if entry.mapped:
-            self._progress.mapped.append(self._source.shown(path))
+            self._progress.map_name(self._source.shown(path))
         if attributes.kind is not Kind.FILE:
             reason = "symbolic link" if attributes.kind is Kind.LINK else "neither a file nor a folder"
             self._progress.leave_out(self._source.shown(path), reason)

@@ -101,6 +101,11 @@ class Progress:
         if len(self.left_out) < FAILURES_MAX:
             self.left_out.append((name, reason))
 
+    def map_name(self, name: str) -> None:
+        """An entry's name cannot travel as it is."""
+        if len(self.mapped) < FAILURES_MAX:
+            self.mapped.append(name)
+
     def tell(self) -> None:
         """Let the watcher know."""
         if self.changed is not None:
