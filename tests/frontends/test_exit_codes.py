@@ -140,3 +140,19 @@ def test_a_disabled_half(plugged: Plugged) -> None:
         path.unlink()
     (kept / "GIMMAL" / "disabled.json").write_text(json.dumps(note, sort_keys=True, separators=(",", ":")))
     assert world.run(world.b, "ls", "--half", kept, code=11).error
+
+
+def test_a_broken_connection_inside_is_never_taken_for_a_reader_that_left(plugged: Plugged) -> None:
+    world = plugged.world
+    driver = (
+        "import gimmal.agent.reach as reach\n"
+        "async def broken(self, deadline=0): raise BrokenPipeError(32, 'Broken pipe')\n"
+        "reach.Reach.open = broken\n" + RUN
+    )
+    process = world.start(world.b, "ls", driver=driver)
+    result = process.wait()
+    world.processes.remove(process)
+    for stream in (process.popen.stdout, process.popen.stderr):
+        stream.close()
+    assert result.code == 1
+    assert result.error

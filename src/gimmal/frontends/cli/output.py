@@ -59,7 +59,7 @@ def report_error(error: BaseException) -> int:
         return _print(_lower(error.format_message()), "", ExitCode.USAGE)
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return _print("interrupted", "run the command again to continue", ExitCode.INTERRUPTED)
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError) and _reader_has_left():
         # Whoever read our output has gone; that is no failure of ours, and nothing can be said to them.
         with contextlib.suppress(OSError):
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives as long as the process
@@ -93,6 +93,17 @@ def _print(message: str, hint: str, code: ExitCode, failures: tuple[tuple[str, s
     if hint:
         say(f"hint: {hint}")
     return int(code)
+
+
+def _reader_has_left() -> bool:
+    """Whether nobody reads stdout or stderr any more; a broken pipe elsewhere is a failure like any other."""
+    import select
+
+    left = select.POLLERR | select.POLLHUP
+    poll = select.poll()
+    for descriptor in (1, 2):
+        poll.register(descriptor, 0)
+    return any(events & left for _descriptor, events in poll.poll(0))
 
 
 def _output_written() -> bool:
