@@ -255,7 +255,11 @@ class Agent:
             pool=self._pool,
             handler=self._serving(),
         )
-        session.attach(accepted.link)
+        try:
+            session.attach(accepted.link)
+        except GimmalError as exc:
+            session.fail(exc)
+            return
         if self._stopping:
             session.close(CloseReason.STOPPED)
         elif len(self._sessions) >= SESSIONS_MAX and not self._make_room():

@@ -140,7 +140,15 @@ class UnreachableError(GimmalError):
 
 
 class RelayError(UnreachableError):
-    """A relay is absent, refuses, or shows another key than the URL pins."""
+    """A relay is absent, refuses, or shows another key than the URL pins.
+
+    Args:
+        hopeless: asking again changes nothing until a person does something.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, hopeless: bool = False) -> None:
+        super().__init__(message, hint)
+        self.hopeless = hopeless
 
 
 class PeerAbsent(UnreachableError):

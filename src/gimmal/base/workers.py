@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
+
+logger = logging.getLogger("gimmal")
 
 CALL_THREADS = 16
 BULK_THREADS = 4
@@ -56,8 +59,20 @@ class Workers:
         assert not named
         return await asyncio.get_running_loop().run_in_executor(self._long, function, *arguments)
 
+    def start(self, function: Callable[[], None]) -> None:
+        """Run a short blocking function in a thread for calls; nobody waits for it, a failure goes to the log."""
+        try:
+            self._calls.submit(function).add_done_callback(_log_failure)
+        except RuntimeError:
+            logger.debug("not started any more: %s", function)
+
     def close(self) -> None:
         """Start nothing more; what runs is not waited for."""
         self._calls.shutdown(wait=False, cancel_futures=True)
         self._bulk.shutdown(wait=False, cancel_futures=True)
         self._long.shutdown(wait=False, cancel_futures=True)
+
+
+def _log_failure(done: Future[None]) -> None:
+    if not done.cancelled() and (failure := done.exception()) is not None:
+        logger.error("work in a thread failed", exc_info=failure)

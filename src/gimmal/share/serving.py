@@ -90,8 +90,7 @@ class Serving:
 
     def session_ended(self) -> None:
         """See transport.answering.Handler."""
-        task = asyncio.get_running_loop().run_in_executor(None, self._share.close)
-        task.add_done_callback(_log_failure)
+        self._workers.start(self._share.close)
 
     async def _read(self, incoming: Incoming, request: Read) -> Answer | None:
         loaded = await self._workers.bulk(self._load, request)
@@ -216,8 +215,3 @@ def _fill(read_into: _ReadInto, view: memoryview, at: int) -> int:
             break
         done += count
     return done
-
-
-def _log_failure(task: asyncio.Future[None]) -> None:
-    if not task.cancelled() and (failure := task.exception()) is not None:
-        logger.error("closing a session's files failed", exc_info=failure)

@@ -181,6 +181,9 @@ class _Race:
 
     def failure(self) -> GimmalError | None:
         """The most telling of the failures so far."""
+        strangers = [failure for failure in self._failures if isinstance(failure, _NotOurPeer)]
+        if strangers and len(strangers) == len(self._failures):
+            return strangers[0].told
         return min(self._failures, key=_tells, default=None)
 
     async def close(self) -> None:
@@ -195,12 +198,18 @@ class _Race:
         self._left += 1
         self._tasks.start(attempt, name)
 
-    async def _attempt(self, connect: Callable[[], Awaitable[socket.socket]], path: PathKind) -> None:
+    async def _attempt(
+        self, connect: Callable[[], Awaitable[socket.socket]], path: PathKind, *, sure: bool = True
+    ) -> None:
+        """One attempt; ``sure`` where it is the other side that answers, or nobody."""
         try:
             connection = await connect()
             prepared = await prepare(connection, self._identity, self._keys, path=path, pool=self._pool)
         except GimmalError as exc:
             logger.debug("%s attempt failed: %s", path.value, exc)
+            if not sure and isinstance(exc, PeerSilent | PeerError) and not isinstance(exc, VersionMismatch):
+                # Another computer may have that address by now, or in this network.
+                exc = _NotOurPeer(exc)
             self._results.put_nowait(exc)
         else:
             self._results.put_nowait(prepared)
@@ -226,7 +235,8 @@ class _Race:
             if sealed:
                 candidates = self._open(sealed)
                 for host, port in candidates.addresses:
-                    self._begin(self._attempt(partial(self._connect, host, port), PathKind.DIRECT), "dial")
+                    connect = partial(self._connect, host, port)
+                    self._begin(self._attempt(connect, PathKind.DIRECT, sure=False), "dial")
         except GimmalError as exc:
             logger.debug("no addresses: %s", exc)
             # What the relay says about itself is told by the relayed attempt; here only a mismatch counts.
@@ -239,6 +249,14 @@ class _Race:
         if candidates.version != self._identity.version:
             raise VersionMismatch(self._identity.version, candidates.version)
         return candidates
+
+
+class _NotOurPeer(PeerAbsent):
+    """What answered at an address the other side once left did not prove to be it."""
+
+    def __init__(self, told: GimmalError) -> None:
+        super().__init__("another computer answers at the other side's address", "see that gimmal runs there")
+        self.told = told
 
 
 _TELLING = (VersionMismatch, PeerSilent, PeerError, PeerAbsent, RelayError)

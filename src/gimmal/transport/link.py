@@ -195,6 +195,9 @@ class Link:
                 self._take_records()
             except GimmalError as exc:
                 self.fail(exc)
+            except BaseException:
+                self.fail(InternalError("a record could not be worked on", "report this"))
+                raise
 
     def _on_readable(self) -> None:
         taken = 0

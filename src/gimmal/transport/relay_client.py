@@ -379,10 +379,12 @@ class RelayRefusedError(RelayError):
     """
 
     def __init__(self, url: RelayUrl, code: str, message: str) -> None:
-        super().__init__(message, _HINTS.get(code, "try again in a moment"))
+        super().__init__(message, _HINTS.get(code, "try again in a moment"), hopeless=code in _HOPELESS)
         self.url = url
         self.code = code
 
+
+_HOPELESS = frozenset((Code.DISABLED, Code.NOT_ADMITTED, Code.PROOF, Code.VERSION))
 
 _HINTS: dict[str, str] = {
     Code.VERSION: "update gimmal on the older side",

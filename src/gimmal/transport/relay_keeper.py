@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from gimmal.base.errors import GimmalError, RelayError
 from gimmal.base.tasks import Tasks
-from gimmal.protocol.relay.messages import Code, Role
+from gimmal.protocol.relay.messages import Role
 from gimmal.protocol.relay.proof import RelayIdentity
 from gimmal.protocol.relay.url import RelayUrl
-from gimmal.transport.relay_client import OfferTaken, RelayClient, RelayRefusedError
+from gimmal.transport.relay_client import OfferTaken, RelayClient
 
 _log = logging.getLogger("gimmal.transport")
 
@@ -23,7 +23,6 @@ _FIRST_WAIT = 0.25
 _LAST_WAIT = 30.0
 _HOPELESS_WAIT = 60.0
 _LASTED_SECONDS = 10.0
-_HOPELESS = {Code.DISABLED, Code.NOT_ADMITTED, Code.PROOF, Code.VERSION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +165,7 @@ class RelayKeeper:
                 self._connected.clear()
             await client.close()
             self._report()
-            hopeless = isinstance(self._failure, RelayRefusedError) and self._failure.code in _HOPELESS
+            hopeless = isinstance(self._failure, RelayError) and self._failure.hopeless
             if loop.time() - since > _LASTED_SECONDS:
                 wait = _FIRST_WAIT
             _log.debug("relay %s: %s", self.url.address, self._failure)

@@ -43,6 +43,7 @@ def check_key(url: RelayUrl, certificate: bytes) -> bytes:
         raise RelayError(
             f"the relay {url.address} shows another key than its URL names",
             "someone may stand between you and the relay, or it was set up anew: ask its operator for the URL",
+            hopeless=True,
         )
     return pin
 
@@ -53,10 +54,13 @@ def tls_failure(url: RelayUrl, failure: Exception | None) -> RelayError:
         return RelayError(
             f"the certificate of the relay {url.address} is not valid: {displayable(failure.verify_message)}",
             "use a relay URL with a pin (#...), or ask the relay's operator to renew the certificate",
+            hopeless=True,
         )
     if isinstance(failure, ssl.SSLError):
         return RelayError(
-            f"what answers at {url.address} is no gimmal relay", "check the host and port of the relay's URL"
+            f"what answers at {url.address} is no gimmal relay",
+            "check the host and port of the relay's URL",
+            hopeless=True,
         )
     return RelayError(
         f"the relay {url.address} closed the connection",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gimmal.base.display import displayable
@@ -16,6 +18,7 @@ from gimmal.base.errors import (
     LocalError,
     PartlyDone,
     PeerSilent,
+    RelayError,
     UnreachableError,
     UsageError,
 )
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
 TELL_WAITING_SECONDS = 3.0
 RETRY_FIRST, RETRY_MOST = 0.3, 5.0
 OPEN_SECONDS = 10.0
+LOOK_SECONDS = 1.0
+"""How often a running copy looks whether its session has a link."""
 
 
 @dataclass(frozen=True)
@@ -174,13 +179,15 @@ async def _copy(reach: Reach, command: CopyCommand, ends: _Ends, progress: Progr
                 if attempts:
                     progress.restart()
                 attempts += 1
-                await _copy_over(reach, reached, ends, progress, command.wait)
+                await _copy_over(reach, reached, ends, progress, partial(_watch_links, wait=command.wait, view=view))
                 return _path_of(reached)
             except PeerSilent:
                 if not attempts:
                     raise
                 failure = Interrupted("the other side is not answering", "run the command again")
             except UnreachableError as exc:
+                if isinstance(exc, RelayError) and exc.hopeless and not attempts:
+                    raise
                 failure = exc
             now = loop.time()
             if away_since is None or progress.bytes > moved:
@@ -203,8 +210,14 @@ def _gave_up(failure: GimmalError, *, started: bool) -> GimmalError:
     return interrupted
 
 
-async def _copy_over(reach: Reach, reached: Reached, ends: _Ends, progress: Progress, wait: float) -> None:
-    """One run over one session; the session fails where it stays without a link for too long."""
+async def _copy_over(
+    reach: Reach,
+    reached: Reached,
+    ends: _Ends,
+    progress: Progress,
+    watch: Callable[[Reach, Reached], Coroutine[None, None, None]],
+) -> None:
+    """One run over one session, with ``watch`` beside it."""
     service = await reach.workers.call(
         ShareService, ShareTable(ends.shares), reach.journal_directory / "local", reach.journal_key
     )
@@ -214,7 +227,7 @@ async def _copy_over(reach: Reach, reached: Reached, ends: _Ends, progress: Prog
     if ends.far:
         source = target = reached.files
     tasks = Tasks()
-    tasks.start(_watch_links(reached, wait), "links of the copy")
+    tasks.start(watch(reach, reached), "links of the copy")
     try:
         await copy_once(source, target, ends.job, progress)
     finally:
@@ -223,15 +236,36 @@ async def _copy_over(reach: Reach, reached: Reached, ends: _Ends, progress: Prog
         await reach.workers.call(service.close)
 
 
-async def _watch_links(reached: Reached, wait: float) -> None:
-    away = 0.0
-    step = 0.5
+async def _watch_links(reach: Reach, reached: Reached, *, wait: float, view: ProgressView) -> None:
+    """Say so when the session has been without a link for a while, and end it after ``wait`` seconds."""
+    loop = asyncio.get_running_loop()
+    linked_at = loop.time()
+    told = False
     while True:
-        await asyncio.sleep(step)
-        away = 0.0 if reached.session.links else away + step
-        if away >= max(wait, step):
+        await asyncio.sleep(LOOK_SECONDS)
+        if await _is_linked(reach, reached):
+            linked_at, told = loop.time(), False
+            continue
+        away = loop.time() - linked_at
+        if away >= max(wait, LOOK_SECONDS):
             reached.session.fail(Interrupted("the other side did not come back", "run the command again"))
             return
+        if away >= TELL_WAITING_SECONDS and not told:
+            told = True
+            view.message("waiting for the other side: the connection was cut")
+
+
+async def _is_linked(reach: Reach, reached: Reached) -> bool:
+    if not reached.through_agent:
+        return bool(reached.session.links)
+    # The link to the agent is always there; the agent knows how it stands with the other side.
+    with contextlib.suppress(GimmalError):
+        answered = await reach.ask_agent("status", LOOK_SECONDS)
+        if answered is not None:
+            reply, connection = answered
+            connection.close()
+            return bool(reply.status.get("connected"))
+    return False
 
 
 def _path_of(reached: Reached) -> str:
