@@ -304,7 +304,7 @@ class Computer:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONDONTWRITEBYTECODE") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
         return kept | {
             "HOME": str(self.base / "home"),
             "XDG_RUNTIME_DIR": str(self.base / "run"),
