@@ -113,7 +113,7 @@ class Reach:
         self._relays: list[AskingRelay] = []
         self._dialler: Dialler | None = None
         self._reached: Reached | None = None
-        self._is_gone = False
+        self._gone = asyncio.Event()
         self._opening: asyncio.Timeout | None = None
         self.journal_key = b""
         self.journal_directory = Path()
@@ -141,20 +141,32 @@ class Reach:
         """
         if self._reached is not None and not self._reached.session.over:
             return self._reached
-        if self._is_gone:
+        if self._gone.is_set():
             raise _gone()
         try:
             async with asyncio.timeout(None) as self._opening:
                 reached = await self._through_agent(deadline) or await self._by_itself(deadline)
         except TimeoutError:
             # Its keys are in memory still: nothing else would keep this process from opening sessions.
-            if self._is_gone:
+            if self._gone.is_set():
                 raise _gone() from None
             raise
         finally:
             self._opening = None
         self._reached = reached
         return reached
+
+    async def rest(self, seconds: float) -> None:
+        """Wait between two tries, but no longer than the half is there.
+
+        Raises:
+            HalfGone: it was pulled out.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._gone.wait()
+        if self._gone.is_set():
+            raise _gone()
 
     async def drop(self, reason: CloseReason) -> None:
         """Close the session at hand and wait until its last record is out."""
@@ -245,7 +257,7 @@ class Reach:
         """End the session when the half is pulled out, and open no other."""
         while await still_present(self._presence, self.workers):  # noqa: ASYNC110 - no event tells of a pulled stick
             await asyncio.sleep(PRESENCE_SECONDS)
-        self._is_gone = True
+        self._gone.set()
         if self._opening is not None:
             self._opening.reschedule(asyncio.get_running_loop().time())
         if self._reached is not None:

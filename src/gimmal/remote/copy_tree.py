@@ -29,7 +29,7 @@ from gimmal.protocol.messages import (
     WriteBundle,
 )
 from gimmal.remote.copy_file import FileCopier, FileJob, first_of
-from gimmal.remote.files import Files, version_of
+from gimmal.remote.files import ENTRIES_MAX, Files, too_many_entries, version_of
 from gimmal.remote.progress import Progress
 
 SMALL_FILE = 256 * 1024
@@ -130,6 +130,8 @@ class TreeCopier:
             async for page in self._target.tree(target_path):
                 for entry in page.entries:
                     existing.update((name, entry.attributes) for name in _names_of(entry))
+                if len(existing) > ENTRIES_MAX:
+                    raise too_many_entries(self._target.shown(target_path))
         elif self._options.dry_run:
             self._would(target_path, Replace.NEVER, folder=True)
         else:

@@ -53,6 +53,10 @@ _ITEM_BYTES = 32
 """Most bytes that an item of a request takes beside its path."""
 
 
+ENTRIES_MAX = 2_000_000
+"""Entries of one tree that a command keeps in memory; beyond it says so instead of growing with what it is told."""
+
+
 @dataclass(slots=True)
 class Block:
     """Bytes of a file in memory, in the buffers they arrived in, and the BLAKE3 digest their reader computed."""
@@ -69,6 +73,11 @@ class Bundle:
     items: list[BundleItem]
     contents: list[memoryview]
     release: Callable[[], None]
+
+
+def too_many_entries(shown: str) -> RemoteError:
+    """The error for a tree of more than ENTRIES_MAX entries."""
+    return RemoteError("limit", f"{shown}: more than {ENTRIES_MAX:,} entries", "name the folders in it one by one")
 
 
 def version_of(attributes: Attributes) -> Version:

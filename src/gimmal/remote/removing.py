@@ -7,7 +7,7 @@ from gimmal.base.errors import RemoteError
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.limits import REMOVE_MANY_MAX
 from gimmal.protocol.messages import Kind
-from gimmal.remote.files import Files
+from gimmal.remote.files import ENTRIES_MAX, Files, too_many_entries
 
 
 async def remove(
@@ -38,6 +38,8 @@ async def remove(
                     raise RemoteError("not_granted", "a share itself cannot be removed, only what is in it")
                 async for page in files.tree(path):
                     doomed += [f"{path}/{entry.name}" for entry in page.entries]
+                    if len(doomed) > ENTRIES_MAX:
+                        raise too_many_entries(displayable(":" + path))
                     for name, code in page.failures:
                         failures.append((displayable(f":{path}/{name}"), error_of_code(code, "").message))
         except RemoteError as exc:

@@ -196,7 +196,7 @@ async def _copy(reach: Reach, command: CopyCommand, ends: _Ends, progress: Progr
                 telling = loop.call_later(TELL_WAITING_SECONDS, tell_waiting)
             if now - away_since >= command.wait:
                 raise _gave_up(failure, started=attempts > 0)
-            await asyncio.sleep(min(pause, max(0.0, command.wait - (now - away_since))))
+            await reach.rest(min(pause, max(0.0, command.wait - (now - away_since))))
             pause = min(2 * pause, RETRY_MOST)
 
 
