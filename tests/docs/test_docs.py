@@ -40,8 +40,13 @@ OPTIONS_OF_OTHERS = {"--strict"}
 """Options of other programs named in backticks by themselves; ``mypy --strict`` and such are no matter of ours."""
 
 
+def context_of(command: click.Command) -> click.Context:
+    """A context with the command's own settings: without them click would keep a help option of another form."""
+    return click.Context(command, info_name=command.name, **command.context_settings)
+
+
 def root_context() -> click.Context:
-    return click.Context(gimmal, info_name="gimmal")
+    return context_of(gimmal)
 
 
 def parse(words: list[str]) -> None:
@@ -86,7 +91,7 @@ def all_commands() -> tuple[click.Command, ...]:
 
 
 def options_of(command: click.Command) -> set[str]:
-    context = click.Context(command)
+    context = context_of(command)
     return {text for parameter in command.get_params(context) for text in (*parameter.opts, *parameter.secondary_opts)}
 
 
