@@ -400,7 +400,7 @@ class Link:
         Args:
             version, pair_id, side: of this link and this half.
             keys: of the session root.
-            material: the half's keys for one renewal; raises HalfGone where the half is not there.
+            material: the half's keys for one renewal; it does not look for the half, whose watch ends the session.
         """
         assert isinstance(self._cipher, LinkCipher)
         self._material = material
