@@ -15,7 +15,8 @@ from gimmal.share.service import ShareSession
 from gimmal.share.serving import Serving
 from gimmal.transport.buffers import BufferPool
 from tests.share.rig import MTIME, SOURCE, Rig
-from tests.transport.helpers import Pair, run
+from tests.transport.helpers import run
+from tests.transport.sessions import Pair
 
 
 @pytest.fixture

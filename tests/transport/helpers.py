@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import itertools
 import os
 import socket
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -19,14 +18,9 @@ from gimmal.noise.channel import ChannelSecrets, RecentHellos
 from gimmal.noise.keys import RootKeys
 from gimmal.noise.link_cipher import LinkCipher
 from gimmal.protocol.kinds import RecordKind
-from gimmal.protocol.messages import Answer, Done, Hello
-from gimmal.protocol.messages import Request as AnyRequest
-from gimmal.transport.answering import Handler
 from gimmal.transport.buffers import BufferPool, RecordBuffer
-from gimmal.transport.exchange import Incoming
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.opening import AcceptedLink, Identity, accept, prepare
-from gimmal.transport.session import Session, SessionLost
 
 ResultT = TypeVar("ResultT")
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
@@ -231,92 +225,6 @@ async def opened(
     )
     (link, keys), accepted = await asyncio.gather(dial(), accepting)
     return link, keys, accepted
-
-
-# Sessions ------------------------------------------------------------------------------------------------------------
-
-HELLO = Hello(1, "test 0", 0, b"", bytes(16), False)
-
-
-@dataclass
-class Notes:
-    """A handler that does what a table says and notes what it did."""
-
-    todo: dict[type, Callable[[Incoming], Awaitable[Answer | None]]] = field(default_factory=dict)
-    done: list[AnyRequest] = field(default_factory=list)
-    ended: int = 0
-    links: list[bool] = field(default_factory=list)
-
-    async def handle(self, incoming: Incoming) -> Answer | None:
-        work = self.todo.get(type(incoming.request))
-        if work is None:
-            self.done.append(incoming.request)
-            return Done()
-        return await work(incoming)
-
-    def attached(self, attached: bool) -> None:
-        self.links.append(attached)
-
-    def session_ended(self) -> None:
-        self.ended += 1
-
-
-class Pair:
-    """Two sessions that know each other, with as many links as a test adds.
-
-    Args:
-        wires: makes the connected sockets of a link; tests put a hostile middle here.
-        redial: whether the opener may dial when all links are lost.
-    """
-
-    def __init__(
-        self,
-        opener: Handler | None = None,
-        other: Handler | None = None,
-        *,
-        wires: Callable[[], tuple[socket.socket, socket.socket]] = socket_pair,
-        redial: bool = False,
-    ) -> None:
-        self._wires = wires
-        self._numbers = itertools.count()
-        self.pools = BufferPool(), BufferPool()
-        keys = RootKeys.from_root(fixed("session"))
-        self.may_dial = True
-        self.a = Session(
-            keys, opener=True, peer=HELLO, pool=self.pools[0], handler=opener, dial=self._dial if redial else None
-        )
-        self.b = Session(keys, opener=False, peer=HELLO, pool=self.pools[1], handler=other)
-
-    def link(self, *, bulk: bool = False) -> tuple[Link, Link]:
-        left, right = self.unattached(bulk=bulk)
-        self.a.attach(left)
-        return left, right
-
-    def unattached(self, *, bulk: bool = False) -> tuple[Link, Link]:
-        """A link that only the other side has attached yet."""
-        number = next(self._numbers)
-        one, two = ciphers(f"link {number}")
-        ends = self._wires()
-        left = link_over(ends[0], one, dialler=True, pool=self.pools[0])
-        right = link_over(ends[1], two, dialler=False, pool=self.pools[1])
-        left.number = right.number = number
-        left.bulk = right.bulk = bulk
-        self.b.attach(right)
-        return left, right
-
-    async def _dial(self, bulk: bool) -> Link:
-        if not self.may_dial:
-            raise SessionLost("the other side was started anew", "run the command again")
-        return self.unattached(bulk=bulk)[0]
-
-    async def close(self) -> None:
-        """End both sessions and wait for what they own."""
-        for session in (self.a, self.b):
-            links = list(session.links)
-            session.fail(GimmalError("the test is over"))
-            for link in links:
-                await link.ended
-            await session._tasks.close()
 
 
 class Raw:

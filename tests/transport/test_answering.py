@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 
 from gimmal.base.errors import GimmalError
+from gimmal.noise.keys import RootKeys
 from gimmal.protocol import limits
 from gimmal.protocol.codec import encode
 from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.messages import Answer, Attributes, Entry, Kind, List, Page
 from gimmal.transport.answering import ANSWERS_BYTES_MAX
+from gimmal.transport.buffers import BufferPool
 from gimmal.transport.exchange import Incoming
 from gimmal.transport.outbox import QUEUE_HIGH
 from gimmal.transport.session import Session
-from tests.transport.helpers import HELLO, BufferPool, Notes, RootKeys, ciphers, fixed, link_over, run, tcp_pair, until
+from tests.transport.helpers import ciphers, fixed, link_over, run, tcp_pair, until
+from tests.transport.sessions import HELLO, Notes
 
 ASKED = 60
 

@@ -18,9 +18,9 @@ from gimmal.transport import link as link_room
 from gimmal.transport.exchange import Incoming
 from gimmal.transport.link import Link
 from tests.figures import figure
-from tests.transport.helpers import FULL, Notes, Pair, Recorder, link_pair, run, socket_pair, until
+from tests.transport.helpers import FULL, Recorder, link_pair, run, socket_pair, until
 from tests.transport.hostile import DAMAGES, Middle
-from tests.transport.test_session import CONTENT, collect, read, serve_read, write
+from tests.transport.sessions import CONTENT, Notes, Pair, collect, read, serve_read, write
 
 TRIES = 2_000 if FULL else 200
 SESSIONS = 200 if FULL else 30

@@ -43,7 +43,6 @@ from tests.figures import figure
 from tests.transport.helpers import (
     FULL,
     Keys,
-    Notes,
     Raw,
     but,
     fixed,
@@ -54,6 +53,7 @@ from tests.transport.helpers import (
     socket_pair,
     tcp_pair,
 )
+from tests.transport.sessions import Notes
 
 A, B = identities("opening")
 ENDED = GimmalError("the test is over")
