@@ -15,7 +15,8 @@ import msgspec
 import pytest
 
 from gimmal.agent.control import CONTROL_VERSION, MESSAGE_MAX, Question
-from tests.endtoend.world import Agent, World, ask_agent, new_world, until
+from tests.endtoend.processes import Agent
+from tests.endtoend.world import World, ask_agent, new_world, until
 
 LENGTH = struct.Struct(">I")
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.endtoend.world import Plugged, Process, Result, World, new_world, plug_in
+from tests.endtoend.processes import Process, Result
+from tests.endtoend.world import Plugged, World, new_world, plug_in
 
 _numbers = itertools.count()
 

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from tests.endtoend.world import FULL, RUN, Plugged, Process, World, digest, write_file
+from tests.endtoend.processes import Process
+from tests.endtoend.world import FULL, RUN, Plugged, World, digest, write_file
 from tests.figures import figure
 
 MIB = 1 << 20

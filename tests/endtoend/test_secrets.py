@@ -6,8 +6,9 @@ import base64
 from pathlib import Path
 
 from gimmal.half.reading import open_half
+from tests.endtoend.processes import Process
 from tests.endtoend.test_relay_recorder import secrets_of
-from tests.endtoend.world import PASSWORD, RUN, Process, World, write_file
+from tests.endtoend.world import PASSWORD, RUN, World, write_file
 from tests.figures import figure
 
 MIB = 1 << 20
