@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from gimmal.base.primitives import blake3_digest
 from gimmal.protocol.digest import block_count, file_digest, small_file_digest
 from gimmal.protocol.limits import BLOCK_SIZE
 from gimmal.protocol.messages import (
     Answer,
     BundleFile,
+    BundleItem,
     Commit,
     Entry,
     Failed,
@@ -19,7 +22,9 @@ from gimmal.protocol.messages import (
     OpenPart,
     PartOpened,
     Read,
+    ReadBundle,
     Replace,
+    Results,
     Tree,
     Version,
     Write,
@@ -97,6 +102,22 @@ class Rig:
         """Codes of a bundle written, or the one code."""
         answer = self.session.write_bundle(WriteBundle(folder, replace, newer_only=newer_only), *bundle_of(files))
         return answer.code if isinstance(answer, Failed) else answer.codes
+
+    def bundled(self, folder: str, name: str) -> int:
+        """Code of one file in a bundle read."""
+        header, _contents = self.session.read_bundle(ReadBundle(folder, [name]))
+        return msgspec.msgpack.decode(header, type=list[BundleItem])[0].code
+
+
+def code_of(answer: object) -> int:
+    """The (first) code of an answer, or of what the rig made of one; 0 where it was done."""
+    if isinstance(answer, Failed):
+        return answer.code
+    if isinstance(answer, Results):
+        return answer.codes[0]
+    if isinstance(answer, list):
+        return int(answer[0])
+    return answer if isinstance(answer, int) else 0
 
 
 def upload(

@@ -12,14 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from gimmal.protocol.codec import decode_request
 from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import (
     BundleFile,
-    BundleItem,
     Copy,
     Done,
     Failed,
@@ -30,7 +28,6 @@ from gimmal.protocol.messages import (
     OpenPart,
     Page,
     Read,
-    ReadBundle,
     RemoveMany,
     Rename,
     Replace,
@@ -42,52 +39,31 @@ from gimmal.protocol.messages import (
     WriteBundle,
 )
 from tests.figures import figure
-from tests.share.rig import SOURCE, Rig, bundle_of, entries, tree_of
+from tests.share.rig import SOURCE, Rig, bundle_of, code_of, entries, tree_of
 from tests.vector_files import load
 
 VECTORS = load("hostile_names.json")["names"]
 
 
-def _of_results(answer: object) -> int:
-    assert isinstance(answer, Results | Failed)
-    return answer.code if isinstance(answer, Failed) else answer.codes[0]
-
-
-def _of(answer: object) -> int:
-    return answer.code if isinstance(answer, Failed) else 0
-
-
 OPERATIONS: dict[str, Callable[[Rig, str], int]] = {
-    "stat": lambda rig, path: _of(rig.session.answer(Stat(f"rw/{path}"))),
-    "list": lambda rig, path: _of(rig.session.answer(List(f"rw/{path}"))),
-    "tree": lambda rig, path: _of(rig.session.answer(Tree(f"rw/{path}"))),
-    "statfs": lambda rig, path: _of(rig.session.answer(StatFileSystem(f"rw/{path}"))),
-    "read": lambda rig, path: result if isinstance(result := rig.read(f"rw/{path}"), int) else 0,
-    "read bundle": lambda rig, path: _first(rig, "rw", path),
-    "read bundle folder": lambda rig, path: _first(rig, f"rw/{path}", "x"),
-    "open part": lambda rig, path: _of(rig.session.answer(OpenPart(f"rw/{path}", 5, SOURCE))),
-    "write bundle": lambda rig, path: _bundle(rig, "rw", path),
-    "write bundle folder": lambda rig, path: _bundle(rig, f"rw/{path}", "x"),
-    "make": lambda rig, path: _of_results(rig.session.answer(MakeDirectories([f"rw/{path}"], parents=True))),
-    "remove": lambda rig, path: _of_results(rig.session.answer(RemoveMany([f"rw/{path}"]))),
-    "rename from": lambda rig, path: _of(rig.session.answer(Rename(f"rw/{path}", "rw/target"))),
-    "rename to": lambda rig, path: _of(rig.session.answer(Rename("rw/there", f"rw/{path}"))),
-    "copy from": lambda rig, path: _of(rig.session.answer(Copy(f"rw/{path}", "rw/target"))),
-    "copy to": lambda rig, path: _of(rig.session.answer(Copy("rw/there", f"rw/{path}"))),
-    "attributes": lambda rig, path: _of_results(
-        rig.session.answer(SetAttributes([FolderTimes(f"rw/{path}", 1, 0o777)]))
-    ),
+    "stat": lambda rig, path: code_of(rig.session.answer(Stat(f"rw/{path}"))),
+    "list": lambda rig, path: code_of(rig.session.answer(List(f"rw/{path}"))),
+    "tree": lambda rig, path: code_of(rig.session.answer(Tree(f"rw/{path}"))),
+    "statfs": lambda rig, path: code_of(rig.session.answer(StatFileSystem(f"rw/{path}"))),
+    "read": lambda rig, path: code_of(rig.read(f"rw/{path}")),
+    "read bundle": lambda rig, path: rig.bundled("rw", path),
+    "read bundle folder": lambda rig, path: rig.bundled(f"rw/{path}", "x"),
+    "open part": lambda rig, path: code_of(rig.session.answer(OpenPart(f"rw/{path}", 5, SOURCE))),
+    "write bundle": lambda rig, path: code_of(rig.bundle("rw", {path: b"x"})),
+    "write bundle folder": lambda rig, path: code_of(rig.bundle(f"rw/{path}", {"x": b"x"})),
+    "make": lambda rig, path: code_of(rig.session.answer(MakeDirectories([f"rw/{path}"], parents=True))),
+    "remove": lambda rig, path: code_of(rig.session.answer(RemoveMany([f"rw/{path}"]))),
+    "rename from": lambda rig, path: code_of(rig.session.answer(Rename(f"rw/{path}", "rw/target"))),
+    "rename to": lambda rig, path: code_of(rig.session.answer(Rename("rw/there", f"rw/{path}"))),
+    "copy from": lambda rig, path: code_of(rig.session.answer(Copy(f"rw/{path}", "rw/target"))),
+    "copy to": lambda rig, path: code_of(rig.session.answer(Copy("rw/there", f"rw/{path}"))),
+    "attributes": lambda rig, path: code_of(rig.session.answer(SetAttributes([FolderTimes(f"rw/{path}", 1, 0o777)]))),
 }
-
-
-def _first(rig: Rig, folder: str, name: str) -> int:
-    header, _ = rig.session.read_bundle(ReadBundle(folder, [name]))
-    return msgspec.msgpack.decode(header, type=list[BundleItem])[0].code
-
-
-def _bundle(rig: Rig, folder: str, name: str) -> int:
-    result = rig.bundle(folder, {name: b"x"})
-    return result if isinstance(result, int) else result[0]
 
 
 @pytest.fixture
@@ -136,7 +112,7 @@ def _refused_by_the_codec(path: bytes) -> bool:
 def _created_as_it_is(rig: Rig, path: str) -> bool:
     folder, _, name = path.rpartition("/")
     if folder:
-        assert _of_results(rig.session.answer(MakeDirectories([f"rw/{folder}"], parents=True))) == 0, path
+        assert code_of(rig.session.answer(MakeDirectories([f"rw/{folder}"], parents=True))) == 0, path
     assert isinstance(rig.upload(f"rw/{path}", b"content"), Found), path
     assert (rig.rw / path).read_bytes() == b"content"
     assert name in rig.names(f"rw/{folder}" if folder else "rw")
@@ -196,7 +172,7 @@ def test_devices_pipes_and_sockets_are_refused_without_waiting(rig: Rig) -> None
     begun = time.monotonic()
     for name in names:
         assert rig.read(f"rw/{name}") == Code.SPECIAL_FILE
-        assert _first(rig, "rw", name) == Code.SPECIAL_FILE
+        assert rig.bundled("rw", name) == Code.SPECIAL_FILE
         assert rig.code(Copy(f"rw/{name}", "rw/copy")) == Code.SPECIAL_FILE
         assert rig.session.answer(SetAttributes([FolderTimes(f"rw/{name}", 1)])) == Results([Code.SPECIAL_FILE])
         assert rig.code(OpenPart(f"rw/{name}", 5, SOURCE, Replace.ALWAYS)) == Code.SPECIAL_FILE

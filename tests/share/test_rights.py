@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
 import pytest
 
 from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import (
-    BundleItem,
     Copy,
     Discard,
     Done,
@@ -21,7 +19,6 @@ from gimmal.protocol.messages import (
     OpenPart,
     Page,
     PartOpened,
-    ReadBundle,
     RemoveMany,
     Rename,
     Replace,
@@ -32,29 +29,14 @@ from gimmal.protocol.messages import (
     Tree,
     Version,
 )
-from tests.share.rig import SOURCE, Rig, tree_of
+from tests.share.rig import SOURCE, Rig, code_of, tree_of
 
 NO = Code.NOT_GRANTED
-
-
-def _code(answer: object) -> int:
-    if isinstance(answer, Failed):
-        return answer.code
-    if isinstance(answer, Results):
-        return answer.codes[0]
-    if isinstance(answer, list):
-        return int(answer[0])
-    return answer if isinstance(answer, int) else 0
 
 
 def _expected(rig: Rig, share: str) -> Version:
     state = (rig.base / share / "file").stat()
     return Version(state.st_ino, state.st_size, state.st_mtime_ns)
-
-
-def _bundle_item(rig: Rig, share: str) -> int:
-    header, _ = rig.session.read_bundle(ReadBundle(share, ["file"]))
-    return msgspec.msgpack.decode(header, type=list[BundleItem])[0].code
 
 
 def _open_discard(rig: Rig, share: str) -> object:
@@ -74,7 +56,7 @@ MATRIX: dict[str, tuple[Operation, tuple[int, int, int]]] = {
     "tree": (lambda rig, s: rig.session.answer(Tree(s)), (0, 0, NO)),
     "statfs": (lambda rig, s: rig.session.answer(StatFileSystem(s)), (0, 0, NO)),
     "read": (lambda rig, s: rig.read(f"{s}/file"), (0, 0, NO)),
-    "read bundle": (_bundle_item, (0, 0, NO)),
+    "read bundle": (lambda rig, s: rig.bundled(s, "file"), (0, 0, NO)),
     "upload new": (lambda rig, s: rig.upload(f"{s}/new", b"new"), (0, NO, 0)),
     "upload over": (lambda rig, s: rig.upload(f"{s}/file", b"new"), (Code.EXISTS, NO, Code.EXISTS)),
     "upload replacing": (lambda rig, s: rig.upload(f"{s}/file", b"new", replace=Replace.ALWAYS), (0, NO, NO)),
@@ -132,7 +114,7 @@ def test_matrix(rig: Rig, name: str, column: int) -> None:
     share = ("rw", "ro", "drop")[column]
     before = tree_of(rig.base / share)
     operation, codes = MATRIX[name]
-    assert _code(operation(rig, share)) == codes[column]
+    assert code_of(operation(rig, share)) == codes[column]
     after = tree_of(rig.base / share)
     if codes[column] or name in READING:
         assert after == before

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -165,6 +167,28 @@ class PreparedLink:
         self.link.fail(Interrupted("another path was quicker"))
 
 
+@dataclass
+class _Opening:
+    """What there is of a link while it opens."""
+
+    link: Link | None = None
+
+
+@asynccontextmanager
+async def _opening(connection: socket.socket, deadline: float) -> AsyncIterator[_Opening]:
+    """At most ``deadline`` seconds; where it fails, for whatever reason, neither link nor connection stays open."""
+    opening = _Opening()
+    try:
+        async with asyncio.timeout(deadline):
+            yield opening
+    except BaseException:
+        if opening.link is not None:
+            opening.link.fail(Interrupted("the link was not opened"))
+        else:
+            connection.close()
+        raise
+
+
 async def prepare(
     connection: socket.socket,
     identity: Identity,
@@ -185,22 +209,17 @@ async def prepare(
         PeerAbsent: no answer in time, or cut.
         VersionMismatch, AuthenticationFailed, ProtocolViolation: as the channel's specification says.
     """
-    link: Link | None = None
     try:
-        async with asyncio.timeout(deadline):
+        async with _opening(connection, deadline) as opening:
             secrets = await _initiate(connection, identity, keys)
-            link = Link(connection, LinkCipher(secrets), dialler=True, path=path, pool=pool)
+            link = opening.link = Link(connection, LinkCipher(secrets), dialler=True, path=path, pool=pool)
             greeting = _Greeting(RecordKind.HELLO)
             link.start(greeting)
             await greeting.done
     except TimeoutError:
-        _drop(connection, link)
         raise PeerAbsent("the other side did not answer in time", "see that gimmal runs there") from None
-    except (GimmalError, OSError, asyncio.CancelledError) as exc:
-        _drop(connection, link)
-        if isinstance(exc, OSError | Interrupted):
-            raise PeerAbsent("the connection to the other side was cut", "try again") from exc
-        raise
+    except (OSError, Interrupted) as exc:
+        raise PeerAbsent("the connection to the other side was cut", "try again") from exc
     assert greeting.hello is not None
     if greeting.hello.version != identity.version:
         link.fail(VersionMismatch(identity.version, greeting.hello.version))
@@ -277,15 +296,14 @@ async def accept(
     Raises:
         GimmalError: the caller is no friend, or was cut or too slow; the socket is closed.
     """
-    link: Link | None = None
     try:
-        async with asyncio.timeout(deadline):
+        async with _opening(connection, deadline) as opening:
             first = await _read_first(connection)
             keys = lookup.keys_of(first.key_id)
             if keys is None:
                 raise AuthenticationFailed("a caller named unknown keys", "nothing was answered")
             secrets = await _respond(connection, identity, keys, first, recent)
-            link = Link(connection, LinkCipher(secrets), dialler=False, path=path, pool=pool)
+            link = opening.link = Link(connection, LinkCipher(secrets), dialler=False, path=path, pool=pool)
             opens_session = keys.key_id == identity.keys().key_id
             random = random_bytes(SESSION_RANDOM_SIZE) if opens_session else b""
             greeting = _Greeting(RecordKind.JOIN)
@@ -293,13 +311,9 @@ async def accept(
             link.start(greeting)
             await greeting.done
     except TimeoutError:
-        _drop(connection, link)
         raise DeadlinePassed("a caller was too slow", "nothing was done for it") from None
-    except (GimmalError, OSError, asyncio.CancelledError) as exc:
-        _drop(connection, link)
-        if isinstance(exc, OSError):
-            raise Interrupted("a caller was cut", "nothing was done for it") from exc
-        raise
+    except OSError as exc:
+        raise Interrupted("a caller was cut", "nothing was done for it") from exc
     hello, join = greeting.hello, greeting.join
     assert hello is not None
     assert join is not None
@@ -355,10 +369,3 @@ async def _respond(
 
 def _enable_renewal(link: Link, identity: Identity, keys: RootKeys) -> None:
     link.enable_renewal(identity.version, identity.pair_id, identity.side, keys, identity.material)
-
-
-def _drop(connection: socket.socket, link: Link | None) -> None:
-    if link is not None:
-        link.fail(Interrupted("the link was not opened"))
-    else:
-        connection.close()
