@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
-from bench.gimmal_rig import GIMMAL, Rig, rig
+from bench.gimmal_rig import GIMMAL, Inside, Rig, here, rig
+from bench.line import Line
 from bench.processes import Measured, cpu_seconds, forget_peak, peak_mib, run_measured
-from bench.ssh_rig import CIPHER, Missing, Ssh, sshd
+from bench.ssh_rig import CIPHER, Missing, Ssh, install, sshd
 
 DIRECTIONS = ("download", "upload")
 _REAPED_SECONDS = 3.0
@@ -43,6 +43,7 @@ class Contender:
         download, upload: the command line that copies a path into a folder of the other side, given both.
         environment: of the command.
         answerer, relay, agent: process ids: who answers, who joins, and the agent on the asking computer; 0 for none.
+        kind: one word for the program, however it is used.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Contender:
     relay: int = 0
     agent: int = 0
     ours: bool = False
+    kind: str = ""
 
     def copy(self, direction: str, source: Path, target: Path) -> Run:
         """Copy ``source`` into the folder ``target`` once."""
@@ -92,32 +94,82 @@ class Field:
     missing: list[str]
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What more peers need to know to take part.
+
+    Attributes:
+        stack: what they start is stopped with it.
+        ssh: the running sshd.
+        folder: for what they keep.
+        host: address of side ``a``.
+        inside: where each side's programs run.
+        environment: of commands.
+        missing: what could not be compared is added.
+    """
+
+    stack: contextlib.ExitStack
+    ssh: Ssh
+    folder: Path
+    host: str
+    inside: Inside
+    environment: Mapping[str, str]
+    missing: list[str]
+
+
 @contextlib.contextmanager
-def field_of(parent: Path, *, sftp: bool, tar: bool) -> Iterator[Field]:
+def field_of(
+    parent: Path,
+    *,
+    sftp: bool,
+    tar: bool,
+    line: Line | None = None,
+    more: Callable[[Ground], list[Contender]] | None = None,
+) -> Iterator[Field]:
     """Start everything below ``parent``; everything is stopped and removed at the end.
 
     Args:
         sftp: sftp takes part (one file).
         tar: tar over ssh, and rsync where it is installed, take part (many files).
+        line: between both sides; they share this machine's loopback where there is none.
+        more: adds further peers, as ``peers.more_contenders`` does.
     """
+    host, inside = (line.address("a"), line.in_namespace) if line else ("127.0.0.1", here)
     with contextlib.ExitStack() as stack:
-        made = stack.enter_context(rig(parent))
+        made = stack.enter_context(rig(parent, host, inside))
         home, away = made.folder / "home", made.folder / "away"
         home.mkdir()
         away.mkdir()
         contenders: list[Contender] = []
         missing: list[str] = []
         try:
-            ssh = stack.enter_context(sshd())
+            ssh = stack.enter_context(sshd(host, inside) if line else sshd())
         except Missing as exc:
             missing.append(str(exc))
         else:
             contenders += _ssh_contenders(ssh, made.environment("b"), sftp=sftp, tar=tar, missing=missing)
-        contenders += _gimmal_contenders(made, home)
+            if more:
+                (made.folder / "more").mkdir()
+                ground = Ground(stack, ssh, made.folder / "more", host, inside, made.environment("b"), missing)
+                contenders += more(ground)
+        ours = _gimmal_contenders(made, home, line=line is not None)
+        contenders = [_placed(contender, inside) for contender in [*contenders, *ours]]
         yield Field(home, away, made, contenders, missing)
 
 
-def _gimmal_contenders(made: Rig, home: Path) -> list[Contender]:
+def _placed(contender: Contender, inside: Inside) -> Contender:
+    """The contender with its commands where side ``b`` is."""
+
+    def download(source: Path, target: Path) -> list[str]:
+        return inside("b", contender.download(source, target))
+
+    def upload(source: Path, target: Path) -> list[str]:
+        return inside("b", contender.upload(source, target))
+
+    return replace(contender, download=download, upload=upload)
+
+
+def _gimmal_contenders(made: Rig, home: Path, *, line: bool) -> list[Contender]:
     agent, address = made.agent("a", f"home={home}")
     half = ["--half", made.half("b"), "-q"]
     environment = made.environment("b")
@@ -129,8 +181,10 @@ def _gimmal_contenders(made: Rig, home: Path) -> list[Contender]:
         def upload(source: Path, target: Path) -> list[str]:
             return [GIMMAL, "cp", "-r", *half, *way, str(source), f":home/{target.relative_to(home)}/"]
 
-        return Contender(name, download, upload, environment, agent.id, relay, local, ours=True)
+        return Contender(name, download, upload, environment, agent.id, relay, local, ours=True, kind="gimmal")
 
+    if line:
+        return [contender("gimmal direct", ["--at", address])]
     found = [
         contender("gimmal direct", ["--at", address]),
         contender("gimmal through the relay", ["--path", "relayed"], relay=made.relay.id),
@@ -175,15 +229,18 @@ def _ssh_contenders(
     def rsync_upload(source: Path, target: Path) -> list[str]:
         return ["rsync", "-a", "-e", shlex.join(["ssh", *options]), str(source), ssh.remote(target) + "/"]
 
-    found = [Contender(f"scp -c {CIPHER}", scp_download, scp_upload, environment, ssh.id)]
+    found = [Contender(f"scp -c {CIPHER}", scp_download, scp_upload, environment, ssh.id, kind="scp")]
     if sftp:
         get, put = sftp_line("get", 262_144), sftp_line("put", _SFTP_PUT_BUFFER)
-        found.append(Contender("sftp -B 262144 -R 256, same cipher", get, put, environment, ssh.id))
+        found.append(Contender("sftp -B 262144 -R 256, same cipher", get, put, environment, ssh.id, kind="sftp"))
         missing.append(f"sftp uploads with -B {_SFTP_PUT_BUFFER}: with 262144 it ends with 'message too long'")
     if tar:
-        found.append(Contender("tar over ssh, same cipher", tar_download, tar_upload, environment, ssh.id))
-        if shutil.which("rsync"):
-            found.append(Contender("rsync -a, same cipher", rsync_download, rsync_upload, environment, ssh.id))
+        found.append(Contender("tar over ssh, same cipher", tar_download, tar_upload, environment, ssh.id, kind="tar"))
+        try:
+            install("rsync", "rsync")
+        except Missing as exc:
+            missing.append(str(exc))
         else:
-            missing.append("rsync is not installed and not compared")
+            ways = (rsync_download, rsync_upload)
+            found.append(Contender("rsync -a, same cipher", *ways, environment, ssh.id, kind="rsync"))
     return found

@@ -11,11 +11,19 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 START_SECONDS = 30.0
 GIMMAL = str(Path(sys.executable).parent / "gimmal")
+
+Inside = Callable[[str, Sequence[str]], list[str]]
+"""Turns a command line of a side into one that runs where that side is."""
+
+
+def here(_side: str, command: Sequence[str]) -> list[str]:
+    """Both sides are this machine."""
+    return list(command)
 
 
 class Service:
@@ -71,15 +79,19 @@ class Rig:
 
     Args:
         folder: for everything; the caller removes it.
+        host: address of side ``a``, where relay and agents listen.
+        inside: where each side's programs run.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1", inside: Inside = here) -> None:
         self.folder = folder
+        self.host = host
+        self.inside = inside
         self._services: list[Service] = []
         self._private = Path(tempfile.mkdtemp(prefix="gimmal-bench-"))
         for side in "ab":
             (folder / side).mkdir()
-        self.relay = self.start("a", "relay", "--listen", "127.0.0.1:0", "--state", str(folder / "relay"))
+        self.relay = self.start("a", "relay", "--listen", f"{host}:0", "--state", str(folder / "relay"))
         url = self.relay.wait_for("relay: ")[1].removeprefix("relay: ")
         pair = [
             GIMMAL,
@@ -111,16 +123,18 @@ class Rig:
 
     def start(self, side: str, *arguments: str, program: Sequence[str] = (GIMMAL,)) -> Service:
         """Start a program that stays until ``stop`` or the rig's end."""
-        service = Service([*program, *arguments], self.environment(side))
+        service = Service(self.inside(side, [*program, *arguments]), self.environment(side))
         self._services.append(service)
         return service
 
     def agent(
-        self, side: str, *shares: str, listen: str = "127.0.0.1:0", program: Sequence[str] = (GIMMAL,)
+        self, side: str, *shares: str, listen: str = "", program: Sequence[str] = (GIMMAL,)
     ) -> tuple[Service, str]:
         """Start an agent; returns it and the address it says it can be dialled at."""
         arguments = [word for share in shares for word in ("--share", share)]
-        service = self.start(side, "up", "--half", self.half(side), *arguments, "--listen", listen, program=program)
+        service = self.start(
+            side, "up", "--half", self.half(side), *arguments, "--listen", listen or f"{self.host}:0", program=program
+        )
         return service, service.wait_for("ready: ")[1].rpartition(" ")[2]
 
     def stop(self, service: Service) -> None:
@@ -136,10 +150,10 @@ class Rig:
 
 
 @contextlib.contextmanager
-def rig(parent: Path) -> Iterator[Rig]:
+def rig(parent: Path, host: str = "127.0.0.1", inside: Inside = here) -> Iterator[Rig]:
     """A rig in a folder of its own below ``parent``, removed at the end."""
     with tempfile.TemporaryDirectory(prefix="gimmal-bench-", dir=parent) as folder:
-        made = Rig(Path(folder))
+        made = Rig(Path(folder), host, inside)
         try:
             yield made
         finally:

@@ -133,6 +133,7 @@ static void keep_part(struct direction *line, const unsigned char *frame, uint32
     struct virtio_net_hdr *about = (struct virtio_net_hdr *)head;
     unsigned char *ip = head + VIRTIO, *tcp = ip + ip_length;
     uint32_t tcp_length = headers - ip_length;
+    about->hdr_len = (uint16_t)headers;
     if (to - from <= step) about->gso_type = VIRTIO_NET_HDR_GSO_NONE, about->gso_size = 0;
     if (ip[0] >> 4 == 4) {
         put16(ip + 2, headers + to - from);
@@ -202,7 +203,7 @@ static uint64_t deliver(struct direction *line) {
         }
         if (entry->due > now()) return entry->due;
         if (write(line->to, entry + 1, entry->length) == (ssize_t)entry->length) line->delivered++;
-        else line->failed++;
+        else if (line->failed++ < 10) fprintf(stderr, "line_emulator: write: %s\n", strerror(errno));
         line->head += entry->size;
     }
     return 0;

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +30,14 @@ class Ssh:
     Attributes:
         id: process id of the daemon; what its children used is counted to it when they have ended.
         config: file for ``-F``; the host in it is called ``bench`` and uses the cipher CIPHER.
+        host, port, key: for programs that read no such file; the user is the one who runs this.
     """
 
     id: int
     config: str
+    host: str
+    port: int
+    key: str
 
     def options(self) -> list[str]:
         """For ssh, scp and sftp."""
@@ -45,8 +49,12 @@ class Ssh:
 
 
 @contextlib.contextmanager
-def sshd() -> Iterator[Ssh]:
-    """Start sshd on a free port of this machine.
+def sshd(host: str = "127.0.0.1", inside: Callable[[str, Sequence[str]], list[str]] | None = None) -> Iterator[Ssh]:
+    """Start sshd on a free port of this machine, or of the place where side ``a`` is.
+
+    Args:
+        host: address to listen on.
+        inside: where each side's programs run; this machine, where there is none.
 
     Raises:
         Missing: there is no sshd, and this is not root, who could install it.
@@ -57,18 +65,37 @@ def sshd() -> Iterator[Ssh]:
         for key in ("host", "user"):
             _run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)])
         port = _free_port()
-        _write_server_config(folder, port)
-        _write_client_config(folder, port)
+        _write_server_config(folder, host, port)
+        _write_client_config(folder, host, port)
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         with open(folder / "log", "wb") as log:
-            process = subprocess.Popen([program, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log)
+            command = [program, "-D", "-e", "-f", str(folder / "sshd_config")]
+            process = subprocess.Popen(inside("a", command) if inside else command, stderr=log)
         try:
-            _wait(port, process, folder / "log")
-            yield Ssh(process.pid, str(folder / "config"))
+            made = Ssh(process.pid, str(folder / "config"), host, port, str(folder / "user"))
+            if inside:
+                _wait_inside(made, inside, folder / "log")
+            else:
+                _wait(port, process, folder / "log")
+            yield made
         finally:
             process.terminate()
             process.wait(10)
+
+
+def install(program: str, package: str) -> None:
+    """Have a program that is compared.
+
+    Raises:
+        Missing: it is not there, and cannot be installed by whoever runs this.
+    """
+    if shutil.which(program) is None and os.getuid() == 0 and shutil.which("apt-get"):
+        with contextlib.suppress(subprocess.SubprocessError):
+            _run(["apt-get", "update", "-q"])
+            _run(["apt-get", "install", "-y", "-q", "--no-install-recommends", package])
+    if shutil.which(program) is None:
+        raise Missing(f"{program} is not installed and not compared: apt-get install {package}")
 
 
 def _program() -> str:
@@ -87,11 +114,11 @@ def _run(command: list[str]) -> None:
     subprocess.run(command, check=True, timeout=300, stdout=subprocess.DEVNULL)
 
 
-def _write_server_config(folder: Path, port: int) -> None:
+def _write_server_config(folder: Path, host: str, port: int) -> None:
     sftp = next((path for path in _SFTP_SERVERS if os.path.exists(path)), "internal-sftp")
     (folder / "sshd_config").write_text(
         f"""Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {host}
 HostKey {folder}/host
 AuthorizedKeysFile {folder}/user.pub
 PidFile {folder}/pid
@@ -103,16 +130,17 @@ PermitRootLogin yes
 PrintMotd no
 LogLevel ERROR
 Compression no
+MaxStartups 100
 Subsystem sftp {sftp}
 """,
         encoding="utf-8",
     )
 
 
-def _write_client_config(folder: Path, port: int) -> None:
+def _write_client_config(folder: Path, host: str, port: int) -> None:
     (folder / "config").write_text(
         f"""Host bench
-HostName 127.0.0.1
+HostName {host}
 Port {port}
 User {pwd.getpwuid(os.getuid()).pw_name}
 IdentityFile {folder}/user
@@ -141,4 +169,14 @@ def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
             if connection.recv(4) == b"SSH-":
                 return
         time.sleep(0.05)
+    raise Missing(f"sshd does not start: {log.read_text(encoding='utf-8', errors='replace').strip()}")
+
+
+def _wait_inside(made: Ssh, inside: Callable[[str, Sequence[str]], list[str]], log: Path) -> None:
+    command = inside("b", ["ssh", *made.options(), "bench", "true"])
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if subprocess.run(command, capture_output=True, timeout=_START_SECONDS).returncode == 0:
+            return
+        time.sleep(0.1)
     raise Missing(f"sshd does not start: {log.read_text(encoding='utf-8', errors='replace').strip()}")
