@@ -6,6 +6,8 @@ import os
 import stat
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -151,6 +153,93 @@ def test_an_upload_goes_on_where_it_stopped(rig: Rig) -> None:
     assert sent == 2
     assert (rig.rw / "file").read_bytes() == content
     assert os.listdir(rig.rw) == ["file"]
+
+
+class _Killed(BaseException):
+    """Stands for SIGKILL: nothing after it is written any more, and closing writes nothing."""
+
+
+def _send_block(rig: Rig, part: int, way: str, digest: bytes) -> None:
+    view = memoryview(BLOCK)
+    writer = rig.session.begin_write(Write(part, BLOCK_SIZE, BLOCK_SIZE))
+    assert isinstance(writer, PartWriter)
+    records = [view[start : start + 65536] for start in range(0, BLOCK_SIZE, 65536)]
+    if way == "at once":
+        writer.finish(digest, records)
+    elif way == "end with records":
+        writer.write(records[:40], 0)
+        writer.finish(digest, records[40:], 40 * 65536)
+    else:
+        writer.write(records[:40], 0)
+        writer.write([*records[40:], memoryview(b"")], 40 * 65536)
+        writer.write([], BLOCK_SIZE)
+        writer.finish(digest)
+
+
+@pytest.mark.parametrize("way", ["at once", "end with records", "end alone"])
+def test_whoever_is_killed_goes_on_with_every_whole_block(rig: Rig, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """Killed behind any one write to the disk: a block counts exactly if all its bytes were written."""
+    outcomes = []
+    for calls in range(1, 10):
+        opened = _opened(rig.session.answer(OpenPart("rw/file", 3 * BLOCK_SIZE, SOURCE)))
+        assert isinstance(write_block(rig.session, opened.part, 2, BLOCK), Done)
+        left = calls
+        real: dict[str, Callable[..., int]] = {"pwrite": os.pwrite, "pwritev": os.pwritev}
+
+        def writing(name: str, *arguments: object, real: dict[str, Callable[..., int]] = real) -> int:
+            nonlocal left
+            if left == 0:
+                raise _Killed
+            left -= 1
+            count = real[name](*arguments)
+            if left == 0:
+                raise _Killed
+            return count
+
+        with monkeypatch.context() as patch:
+            for name in real:
+                patch.setattr(os, name, partial(writing, name))
+            killed = False
+            try:
+                _send_block(rig, opened.part, way, blake3_digest(BLOCK))
+            except _Killed:
+                killed = True
+            rig.close()
+        (part,) = _parts(rig.rw)
+        whole = (rig.rw / part).read_bytes()[BLOCK_SIZE : 2 * BLOCK_SIZE] == BLOCK
+        rig.service = make_service(rig.base)  # as after a restart
+        rig.session = rig.service.open_session()
+        again = _opened(rig.session.answer(OpenPart("rw/file", 3 * BLOCK_SIZE, SOURCE)))
+        assert [bool(digest) for digest in again.blocks] == [False, whole, True]
+        outcomes.append(whole)
+        rig.session.answer(Discard(again.part))
+        if not killed:
+            break
+    assert not killed
+    assert outcomes[0] is False
+    assert outcomes[-2:] == [True, True]  # killed behind the last write, and not killed
+
+
+@pytest.mark.parametrize("way", ["at once", "end with records", "end alone"])
+def test_a_block_that_its_sender_denies_is_never_gone_on_with(rig: Rig, way: str) -> None:
+    opened = _opened(rig.session.answer(OpenPart("rw/file", 2 * BLOCK_SIZE, SOURCE)))
+    _send_block(rig, opened.part, way, bytes(32))
+    rig.close()
+    rig.service = make_service(rig.base)
+    rig.session = rig.service.open_session()
+    assert _opened(rig.session.answer(OpenPart("rw/file", 2 * BLOCK_SIZE, SOURCE))).blocks == []
+
+
+def test_a_block_whose_end_never_came_is_not_whole_on_disk(rig: Rig) -> None:
+    opened = _opened(rig.session.answer(OpenPart("rw/file", 2 * BLOCK_SIZE, SOURCE)))
+    writer = rig.session.begin_write(Write(opened.part, 0, BLOCK_SIZE))
+    assert isinstance(writer, PartWriter)
+    writer.write([memoryview(BLOCK)], 0)
+    (part,) = _parts(rig.rw)
+    assert 0 < (rig.rw / part).stat().st_size < BLOCK_SIZE
+    writer.abandon()
+    rig.again()
+    assert _opened(rig.session.answer(OpenPart("rw/file", 2 * BLOCK_SIZE, SOURCE))).blocks == []
 
 
 def test_blocks_are_reported_in_portions(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

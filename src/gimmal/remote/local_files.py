@@ -122,8 +122,7 @@ class LocalFiles(Files):
             return writer
         answer: Answer | None = None
         try:
-            writer.write([piece.body for piece in block.pieces], 0)
-            answer = writer.finish(block.digest)
+            answer = writer.finish(block.digest, [piece.body for piece in block.pieces])
         finally:
             if answer is None:
                 writer.abandon()

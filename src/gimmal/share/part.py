@@ -95,20 +95,24 @@ class Part:
             self._writing.add(index)
             self._digests.pop(index, None)
 
+    def note_block(self, index: int, digest: bytes) -> None:
+        """A block being written was verified, and is about to be whole: note it for another time."""
+        with self._lock:
+            if self._closed or self._journal is None:
+                return
+            try:
+                self._journal.append(block_record(index, digest))
+            except OSError:
+                # No room for notes: the upload goes on, an interruption sends more again.
+                self._journal.close()
+                self._journal = None
+
     def end_block(self, index: int, digest: bytes | None) -> None:
         """A block was written and has this digest, or None where it was not."""
         with self._lock:
             self._writing.discard(index)
-            if digest is None or self._closed:
-                return
-            self._digests[index] = digest
-            if self._journal is not None:
-                try:
-                    self._journal.append(block_record(index, digest))
-                except OSError:
-                    # No room for notes: the upload goes on, an interruption sends more again.
-                    self._journal.close()
-                    self._journal = None
+            if digest is not None and not self._closed:
+                self._digests[index] = digest
 
     def blocks_from(self, first: int, count: int) -> list[bytes]:
         """Digests of at most ``count`` blocks from ``first``, empty where missing, none after the last verified."""

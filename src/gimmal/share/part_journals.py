@@ -1,7 +1,9 @@
 """What is remembered of a part file, so that an upload goes on where it stopped.
 
 The journal holds the digests of blocks that were verified; it is sealed and its name is keyed, so that without
-the half it tells nothing. It is a hint only: a block counts when the part file's bytes have its digest today.
+the half it tells nothing. It is a hint only: a block counts when the part file's bytes have its digest today. So a
+block is noted before its last bytes are written: a killed process leaves no whole block without a note. Neither is
+synced; what a power cut takes of a block or of its note is sent again.
 """
 
 from __future__ import annotations

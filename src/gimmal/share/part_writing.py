@@ -14,6 +14,9 @@ from gimmal.share.state import SessionState
 
 _VECTOR_MAX = 512  # views in one system call; the system's own limit is 1,024
 
+_TAIL_MAX = 4096
+"""Bytes of a block that wait in memory for its END; one peer may have REQUESTS_MAX blocks under way."""
+
 
 class PartWriter:
     """One block on its way into a part file. For one thread at a time; end it with `finish` or `abandon`.
@@ -25,7 +28,7 @@ class PartWriter:
         length: its bytes.
     """
 
-    __slots__ = ("_ended", "_failure", "_hasher", "_index", "_length", "_offset", "_part", "_received")
+    __slots__ = ("_ended", "_failure", "_hasher", "_index", "_length", "_offset", "_part", "_received", "_tail")
 
     def __init__(self, part: Part, index: int, offset: int, length: int) -> None:
         self._part = part
@@ -34,51 +37,83 @@ class PartWriter:
         self._length = length
         self._hasher = new_blake3()
         self._received = 0
+        self._tail = b""
         self._failure: Code | None = None
         self._ended = False
 
     def write(self, views: Sequence[memoryview], at: int) -> None:
         """Write the next bytes of the block; what goes wrong is kept for `finish`.
 
+        The end of the block is kept back until `finish`, so that no block is whole on disk before it is noted.
+
         Args:
             views: bytes one after another; not kept.
             at: place of the first in the block; INVALID unless it follows the bytes before.
         """
-        size = sum(map(len, views))
-        if self._failure is not None or self._ended:
+        if self._ended or not self._take(views, at):
             return
-        if at != self._received or at + size > self._length:
-            self._failure = Code.INVALID
+        if self._received < self._length:
+            self._put(list(views), at)
             return
-        try:
-            with self._part.using() as descriptor:
-                _write_all(descriptor, list(views), self._offset + at)
-        except OSError as error:
-            self._failure = code_of(error)
-            return
-        except RefusedError as refused:
-            self._failure = refused.code
-            return
-        for view in views:
-            self._hasher.update(view)
-        self._received += size
+        *before, last = [view for view in views if view]
+        self._tail = bytes(last[-_TAIL_MAX:])
+        self._put([*before, last[: -len(self._tail)]], at)
 
-    def finish(self, digest: bytes) -> Done | Failed:
-        """The asker's END has come: the block counts if all of it came and has this digest, else CORRUPT."""
-        code = self._failure
-        if code is None and (self._ended or self._received != self._length or not equal(self._hasher.digest(), digest)):
-            code = Code.CORRUPT
-        self._end(digest if code is None else None)
-        return Done() if code is None else Failed(code)
+    def finish(self, digest: bytes, views: Sequence[memoryview] = (), at: int = 0) -> Done | Failed:
+        """The asker's END has come: the block counts if all of it came and has this digest, else CORRUPT.
+
+        It is noted in the journal before its last bytes are written: whoever is killed in between has noted a block
+        that its bytes do not bear out, which is found out, and never has a whole one that nobody knows of.
+
+        Args:
+            digest: in the END.
+            views, at: bytes that came with the END, as for `write`.
+        """
+        if self._ended:
+            return Failed(Code.CORRUPT)
+        self._take(views, at)
+        self._ended = True
+        verified: bytes | None = None
+        try:
+            if self._failure is None:
+                if self._received != self._length or not equal(self._hasher.digest(), digest):
+                    return Failed(Code.CORRUPT)
+                self._part.note_block(self._index, digest)
+                self._put([*views, memoryview(self._tail)], at if views else self._length - len(self._tail))
+            if self._failure is not None:
+                return Failed(self._failure)
+            verified = digest
+            return Done()
+        finally:
+            self._part.end_block(self._index, verified)
 
     def abandon(self) -> None:
         """The stream will not go on; the block stays missing. Harmless after `finish`."""
-        self._end(None)
-
-    def _end(self, digest: bytes | None) -> None:
         if not self._ended:
             self._ended = True
-            self._part.end_block(self._index, digest)
+            self._part.end_block(self._index, None)
+
+    def _take(self, views: Sequence[memoryview], at: int) -> bool:
+        """Hash bytes that follow those before; whether there is something to write."""
+        size = sum(map(len, views))
+        if self._failure is not None or not size:
+            return False
+        if at != self._received or at + size > self._length:
+            self._failure = Code.INVALID
+            return False
+        for view in views:
+            self._hasher.update(view)
+        self._received += size
+        return True
+
+    def _put(self, views: list[memoryview], at: int) -> None:
+        try:
+            with self._part.using() as descriptor:
+                _write_all(descriptor, [view for view in views if view], self._offset + at)
+        except OSError as error:
+            self._failure = code_of(error)
+        except RefusedError as refused:
+            self._failure = refused.code
 
 
 def begin_write(state: SessionState, request: Write) -> PartWriter | Failed:

@@ -181,12 +181,13 @@ class Serving:
                         digest = decode_struct(StreamEnd, piece.body).digest
                     else:
                         raise ProtocolViolation(f"the other side sent {kind.name} inside a write")
-                if pieces:
-                    await self._workers.bulk(writer.write, [piece.body for piece in pieces], start)
-                    for piece in pieces:
-                        incoming.give(piece)
+                bodies = [piece.body for piece in pieces]
                 if digest is not None:
-                    answer = await self._workers.bulk(writer.finish, digest)
+                    answer = await self._workers.bulk(writer.finish, digest, bodies, start)
+                else:
+                    await self._workers.bulk(writer.write, bodies, start)
+                for piece in pieces:
+                    incoming.give(piece)
         finally:
             if answer is None:
                 await asyncio.shield(self._workers.bulk(writer.abandon))
