@@ -17,7 +17,7 @@ from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.messages import Close, CloseReason, Done, Stat
 from gimmal.transport import link as link_room
 from gimmal.transport import session as session_room
-from tests.transport.helpers import fixed, run, until
+from tests.transport.helpers import fixed, run, tcp_pair, until
 from tests.transport.sessions import Notes, Pair, cut, end, never, raw_for, raw_session
 
 
@@ -65,6 +65,29 @@ class TestCloseAndCut:
                 await session.call(Stat("a"), deadline=0.02)
             session.fail(GimmalError("the test is over"))
             await session._tasks.close()
+
+        run(main())
+
+    def test_an_idle_close_that_a_request_crosses_is_no_cut(self) -> None:
+        async def main() -> None:
+            notes = Notes()
+            pair = Pair(None, notes, wires=tcp_pair)
+            left, right = pair.link()
+            left.pause()
+            right.pause()  # the first request waits there, unread, when the session is closed
+            first = asyncio.create_task(pair.a.call(Stat("a")))
+            await asyncio.sleep(0.02)
+            pair.b.close(CloseReason.UNPLUGGED)
+            await asyncio.sleep(0.02)
+            second = asyncio.create_task(pair.a.call(Stat("b")))  # onto a connection that must not be reset
+            await asyncio.sleep(0.02)
+            left.resume()
+            for asking in (first, second):
+                with pytest.raises(PeerAbsent):
+                    await asking
+            assert pair.a.closed_for is CloseReason.UNPLUGGED
+            assert not notes.done
+            await pair.close()
 
         run(main())
 

@@ -204,6 +204,8 @@ class Agent:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.5):
                 await asyncio.gather(*closing, return_exceptions=True)
+        # The shares' folders are left to the end of the process: a thread that the disk holds up may still use them,
+        # and a descriptor closed under it could by then be another file.
         self._workers.close()
 
     # Links that come in ----------------------------------------------------------------------------------------------

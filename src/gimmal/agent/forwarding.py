@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from gimmal.base.errors import ProtocolViolation
+from gimmal.base.errors import GimmalError, ProtocolViolation
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.codec import decode_struct, encode
 from gimmal.protocol.kinds import RecordKind
@@ -16,6 +16,7 @@ from gimmal.protocol.messages import (
     Answer,
     Commit,
     Discard,
+    OpenPart,
     PartOpened,
     Read,
     ReadBundle,
@@ -47,6 +48,7 @@ class Forwarding:
         self._pool = session.pool
         self._streams = asyncio.Semaphore(STREAMS_AT_ONCE)
         self._parts: set[int] = set()
+        self._ended = False
 
     async def handle(self, incoming: Incoming) -> Answer | None:
         """See transport.answering.Handler."""
@@ -60,10 +62,14 @@ class Forwarding:
         if isinstance(request, Write | WriteBundle):
             async with self._streams:
                 return await self._write(incoming, request)
+        if isinstance(request, OpenPart):
+            # Goes on where the command is killed meanwhile: the other side opens the part all the same.
+            opened = await asyncio.shield(self._tasks.start(self._open_part(request), "open part"))
+            if isinstance(opened, GimmalError):
+                raise opened
+            return opened
         answer = await self._session.call(request, deadline=None)
-        if isinstance(answer, PartOpened):
-            self._parts.add(answer.part)
-        elif isinstance(request, Commit | Discard):
+        if isinstance(request, Commit | Discard):
             self._parts.discard(request.part)
         return answer
 
@@ -72,12 +78,28 @@ class Forwarding:
 
     def session_ended(self) -> None:
         """See transport.answering.Handler."""
+        self._ended = True
         if self._parts and not self._session.over:
             self._tasks.start(self._let_go(), "discard parts")
 
+    async def _open_part(self, request: OpenPart) -> Answer | GimmalError:
+        """Maybe nobody is left to hear of a failure, so it is returned."""
+        try:
+            answer = await self._session.call(request, deadline=None)
+        except GimmalError as exc:
+            return exc
+        if isinstance(answer, PartOpened):
+            self._parts.add(answer.part)
+            if self._ended:
+                await self._let_go()
+        return answer
+
     async def _let_go(self) -> None:
-        for part in list(self._parts):
-            await self._session.call(Discard(part, remove=False))
+        while self._parts and not self._session.over:
+            try:
+                await self._session.call(Discard(self._parts.pop(), remove=False))
+            except GimmalError as exc:
+                logger.debug("a part stays open: %s", exc)
 
     async def _read(self, incoming: Incoming, request: Read) -> Answer | None:
         def make_sink(done: asyncio.Future[None]) -> RangeSink:

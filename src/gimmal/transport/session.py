@@ -301,7 +301,8 @@ class Session:
         """End the session in good order; ``finished`` waits until the last record is out."""
         if self.over:
             return
-        drain = self._asking.busy or self._answering.busy
+        # A side that answers may have a request on its way to it, which it has not seen.
+        drain = self.handler is not None or self._asking.busy
         body = encode(Close(reason))
         links = list(self.links)
         self._end(None, reason)
