@@ -199,9 +199,11 @@ def test_offences_shut_a_source_out_and_no_other(tmp_path: Path) -> None:
 @pytest.mark.campaign
 def test_half_open_flood_does_not_slow_an_honest_half(tmp_path: Path) -> None:
     count = 1000 if CAMPAIGN else 100
-    samples = 60 if CAMPAIGN else 20
+    # Several rounds, quiet and flooded in turn, each compared with itself: what else the machine does meanwhile spoils
+    # a round, not the median of them.
+    rounds, samples = (9, 60) if CAMPAIGN else (7, 30)
 
-    async def scenario() -> tuple[float, float]:
+    async def scenario() -> list[float]:
         async with running_relay(tmp_path) as relay:
 
             async def honest() -> float:
@@ -213,23 +215,30 @@ def test_half_open_flood_does_not_slow_an_honest_half(tmp_path: Path) -> None:
                 await client.close()
                 return took
 
+            async def one_round() -> float:
+                idle = [await honest() for _ in range(samples)]
+                held: list[socket.socket] = []
+                for number in range(count):
+                    sock = await connect_raw(relay, f"127.0.{1 + number // 200}.{1 + number % 200}")
+                    await asyncio.get_running_loop().sock_sendall(sock, random.choice([b"", b"g123", b"\x16\x03\x01"]))
+                    held.append(sock)
+                flooded = [await honest() for _ in range(samples)]
+                for sock in held:
+                    sock.close()
+                await eventually(lambda: relay.server.connections == 0)
+                return percentile(flooded) / percentile(idle)
+
             for _ in range(5):
                 await honest()
-            idle = [await honest() for _ in range(samples)]
-            held: list[socket.socket] = []
-            for number in range(count):
-                sock = await connect_raw(relay, f"127.0.{1 + number // 200}.{1 + number % 200}")
-                await asyncio.get_running_loop().sock_sendall(sock, random.choice([b"", b"g123", b"\x16\x03\x01"]))
-                held.append(sock)
-            flooded = [await honest() for _ in range(samples)]
-            for sock in held:
-                sock.close()
-            return percentile(idle), percentile(flooded)
+            return [await one_round() for _ in range(rounds)]
 
-    idle, flooded = asyncio.run(scenario())
-    figure(f"relay: honest connect p95 under {count} half-open connections / idle", round(flooded / idle, 2), "<= 2")
-    # One slow turn of a busy machine must not fail the run; the figure says what was measured.
-    assert flooded <= max(2 * idle, 0.1)
+    ratios = asyncio.run(scenario())
+    figure(
+        f"relay: honest connect p95 under {count} half-open connections / idle, median of {rounds} rounds",
+        round(statistics.median(ratios), 2),
+        "<= 2",
+    )
+    assert statistics.median(ratios) <= 2, ratios
 
 
 def percentile(values: list[float]) -> float:
