@@ -5,7 +5,7 @@
     python -m bench profile                  where each second of a large copy goes
 
 Peers run in the same run, in turn, with medians of at least five runs. Parts: large-file, profile, small-files,
-start-up, unplug, relay-idle, relay-forward, line-check.
+start-up, unplug, relay-idle, relay-forward, line-check, lines, lines-upload.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import large_file, line_check, profiling, relay_parts, small_files, start_up, unplug
+from bench import large_file, line_check, lines, profiling, relay_parts, small_files, start_up, unplug
 from bench.machine import commit, machine
 from bench.report import Report, Table, table_text
 
@@ -32,6 +32,8 @@ PARTS: dict[str, Callable[..., Report]] = {
     "relay-idle": relay_parts.measure_idle,
     "relay-forward": relay_parts.measure_forwarding,
     "line-check": line_check.measure,
+    "lines": lines.measure,
+    "lines-upload": lines.measure_upload,
 }
 RUNS = 5
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
