@@ -3,8 +3,9 @@
     python scripts/mutants.py [--group NAME]... [--module PATH]... [--sample COUNT] [--json FILE] [--project DIR]
 
 Without arguments: every mutant of every group of mutants_plan.py. Mutants known to change no behaviour are listed,
-each with its reason, in tests/mutants/equivalent.toml and not counted. Nothing in the work tree is changed. Exits
-with 0 if every group reaches its bar, 1 if not, 2 if the tests fail without a change or an entry of the list is stale.
+each with its reason, in tests/scripts/mutants_equivalent.toml and not counted. Nothing in the work tree is changed.
+Exits with 0 if every group reaches its bar, 1 if not, 2 if the tests fail without a change or an entry of the list
+is stale.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ def _spread(items: list[Mutant], count: int) -> list[Mutant]:
 
 
 def _equivalent(copy: Path) -> dict[tuple[str, str, str], str]:
-    path = copy / "tests" / "mutants" / "equivalent.toml"
+    path = copy / "tests" / "scripts" / "mutants_equivalent.toml"
     entries = tomllib.loads(path.read_text(encoding="utf-8")).get("mutant", []) if path.exists() else []
     return {(entry["module"], entry["line"], entry["change"]): entry["reason"] for entry in entries}
 

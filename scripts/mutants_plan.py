@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _NOISE = (
+    "tests/noise/test_states.py",
     "tests/noise/test_noise_vectors.py",
     "tests/noise/test_channel_vectors.py",
     "tests/noise/test_channel.py",
@@ -41,7 +42,7 @@ GROUPS = (
             "base/primitives.py": ("tests/base/test_primitives.py",),
             "noise/channel.py": _NOISE,
             "noise/cipher_state.py": _NOISE,
-            "noise/gate.py": _NOISE,
+            "noise/gate.py": (*_NOISE, "tests/noise/test_gate_memory.py"),
             "noise/handshake_state.py": _NOISE,
             "noise/keys.py": _NOISE,
             "noise/patterns.py": _NOISE,
@@ -63,7 +64,7 @@ GROUPS = (
             "half/format.py": _HALF,
         },
     ),
-    Group("disable", 90, {"half/disable_code.py": ("tests/half/test_vectors.py",)}),
+    Group("disable", 90, {"half/disable_code.py": ("tests/half/test_disable_code.py",)}),
     Group("paths", 100, {"base/paths.py": ("tests/base/test_paths.py",)}),
     Group(
         "walking and display",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 import unicodedata
 
 import pytest
@@ -75,3 +76,57 @@ def test_cut_before_an_escape_not_inside() -> None:
 
 def test_huge_input_costs_what_is_shown() -> None:
     assert displayable("\x1b" * 50_000_000, 10) == "\\x1b\\x1b" + ELLIPSIS
+
+
+# docs/spec/names.md, section 5: what looks like nothing or like a space, though its category is not a hidden one.
+BLANK = (
+    *(0x00A0, 0x034F, 0x115F, 0x1160, 0x1680, 0x17B4, 0x17B5, *range(0x180B, 0x1810), *range(0x2000, 0x2010)),
+    *(0x202F, 0x205F, 0x2800, 0x3164, *range(0xFE00, 0xFE10), 0xFFA0, *range(0xE0100, 0xE01F0)),
+)
+HIDDEN_CATEGORIES = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
+def test_characters_are_shown_or_escaped_as_the_specification_says() -> None:
+    blank = frozenset(BLANK)
+    numbers = (*range(0x80, 0x10000), *range(0x1F000, 0x20000), *range(0xE0000, 0xE0400))
+    expected = []
+    for number in numbers:
+        if 0xDC80 <= number <= 0xDCFF:
+            expected.append(f"\\x{number - 0xDC00:02x}")
+        elif number in blank or unicodedata.category(chr(number)) in HIDDEN_CATEGORIES:
+            expected.append(f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}")
+        else:
+            expected.append(chr(number))
+    assert displayable("".join(map(chr, numbers)), 1_000_000) == "".join(expected)
+
+
+def test_the_edges_of_what_is_escaped() -> None:
+    for number in (*range(0x20), *range(0x7F, 0xA1), *BLANK, 0xDC7F, 0xDC80, 0xDCFF, 0xDD00, 0xFFFF, 0x10000):
+        shown = displayable(chr(number))
+        assert shown.isascii() == (number != 0x10000), hex(number)
+    for first, last in ((0xA0, 0xA0), (0x2000, 0x200F), (0x202F, 0x202F), (0x2800, 0x2800), (0xFE00, 0xFE0F)):
+        for number in (first - 1, last + 1):
+            if unicodedata.category(chr(number)) not in HIDDEN_CATEGORIES:
+                assert displayable(chr(number)) == chr(number), hex(number)
+
+
+def test_the_limit_is_400_unless_told() -> None:
+    assert displayable("x" * 400) == "x" * 400
+    assert displayable("x" * 401) == "x" * 399 + ELLIPSIS
+    assert displayable("é" * 400) == "é" * 400
+    assert displayable("é" * 401) == "é" * 399 + ELLIPSIS
+
+
+def test_bytes_are_read_far_enough_and_no_further() -> None:
+    four = "😀".encode()
+    assert displayable(four * 10, 10) == "😀" * 10
+    assert displayable(four * 11, 10) == "😀" * 9 + ELLIPSIS
+    tracemalloc.start()
+    try:
+        for large in (b"x" * 50_000_000, "x" * 50_000_000):
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            assert displayable(large, 10) == "x" * 9 + ELLIPSIS
+            assert tracemalloc.get_traced_memory()[1] - before < 100_000
+    finally:
+        tracemalloc.stop()

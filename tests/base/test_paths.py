@@ -254,3 +254,13 @@ def test_messages_say_what_is_wrong_and_what_to_do() -> None:
             parse_wire_path(text)
         assert reason in caught.value.message
         assert caught.value.hint
+    for text, reason in (("a/b", "forbidden character"), ("a\\b", "forbidden character"), ("\uee2f", "mapped")):
+        with pytest.raises(BadName) as caught:
+            wire_name_to_local(text)
+        assert reason in caught.value.message
+
+
+@pytest.mark.parametrize("letter", "abcxyzé-_")
+def test_only_dots_and_spaces_at_the_end_make_no_difference(letter: str) -> None:
+    assert collision_key("name" + letter) != collision_key("name")
+    assert collision_key("name" + letter + " . ") == collision_key("name" + letter)

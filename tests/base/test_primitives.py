@@ -109,11 +109,23 @@ class TestAead:
         assert "0123" not in repr(Aead(key)) and key.hex() not in repr(Aead(key))
 
 
+def test_sizes_that_others_count_with() -> None:
+    key, nonce = bytes(primitives.KEY_SIZE), bytes(primitives.NONCE_SIZE)
+    assert len(primitives.Aead(key).seal(nonce, b"", b"")) == primitives.TAG_SIZE == 16
+    assert len(primitives.sha256(b"")) == len(primitives.blake3_digest(b"")) == primitives.HASH_SIZE == 32
+    assert len(primitives.sign(key, b"")) == primitives.SIGNATURE_SIZE == 64
+
+
 class TestAtRest:
     def test_round_trip_and_layout(self) -> None:
         sealed = primitives.seal_at_rest(bytes(32), b"body", b"header", b"n" * 12)
         assert sealed[:12] == b"n" * 12 and len(sealed) == 12 + 4 + 16
         assert primitives.open_at_rest(bytes(32), sealed, b"header") == b"body"
+
+    def test_nothing_can_be_sealed_too(self) -> None:
+        sealed = primitives.seal_at_rest(bytes(32), b"", b"header", b"n" * 12)
+        assert len(sealed) == 12 + 16
+        assert primitives.open_at_rest(bytes(32), sealed, b"header") == b""
 
     def test_every_bit_and_every_cut(self) -> None:
         sealed = primitives.seal_at_rest(bytes(32), b"body", b"header", b"n" * 12)
@@ -160,7 +172,7 @@ class TestX25519:
 
     @pytest.mark.parametrize("size", [0, 31, 33])
     def test_public_key_size(self, size: int) -> None:
-        with pytest.raises(ValueError, match="32 bytes"):
+        with pytest.raises(ValueError, match=f"^public key must be 32 bytes, not {size}$"):
             primitives.x25519(bytes(32), bytes(size))
 
     def test_both_sides_agree(self) -> None:
