@@ -21,6 +21,7 @@ from bench.ssh_rig import Missing
 
 SIDES = ("a", "b")
 CONGESTIONS = ("cubic", "bbr")
+_PREFIX = "gimmal-bench-"
 _DEVICE = "line0"
 _MTU = 1500
 _TRANSMIT_QUEUE = 20_000
@@ -126,7 +127,8 @@ def line(
         Missing: this machine cannot do it; the message says what for.
     """
     _check()
-    names = {side: f"gimmal-bench-{os.getpid()}-{next(_numbers)}-{side}" for side in SIDES}
+    _remove_left_over()
+    names = {side: f"{_PREFIX}{os.getpid()}-{next(_numbers)}-{side}" for side in SIDES}
     with contextlib.ExitStack() as stack:
         program = _compile(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gimmal-line-"))))
         for name in names.values():
@@ -210,6 +212,15 @@ def _check() -> None:
             raise Missing(f"{program} is missing and no line can be laid: apt-get install {package}")
     if not os.path.exists("/dev/net/tun"):
         raise Missing("this machine has no /dev/net/tun and no line can be laid")
+
+
+def _remove_left_over() -> None:
+    """Remove namespaces of a bench that was killed before it could do so itself."""
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir("/run/netns"):
+            maker = name.removeprefix(_PREFIX).partition("-")[0]
+            if name.startswith(_PREFIX) and maker.isdigit() and not os.path.exists(f"/proc/{maker}"):
+                _run("ip", "netns", "del", name)
 
 
 def _compile(folder: Path) -> str:

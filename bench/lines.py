@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import subprocess
 import sys
 from collections import defaultdict
@@ -236,10 +237,10 @@ def _note(row: Row, laid: Line, runs: int, scale: float, direction: str, made: F
         f"{row.title}{size}, {direction}, tmpfs, medians of {runs} runs (least to most), all ways in turn in each. "
         f"Line: {laid.text()}, a queue of {row.queue_bytes / 1e6:g} MB in each direction; TCP buffers as this machine "
         f"has them ({laid.buffers}). A way that would take more than {WHOLE_SECONDS:g} s copies the part of the work "
-        f"that the table says, in about {PART_SECONDS:g} s, and its seconds are scaled to the whole, less its start-up, "
-        "which is known from two short copies. Of the line: bits of contents against its rate, of which headers leave 96.5 % at most. "
-        "Wire: IP packets of both directions, scaled likewise. CPU: seconds of the asking and the answering side, of "
-        "what was copied. Peak: resident MiB, asking and answering."
+        f"that the table says, in about {PART_SECONDS:g} s; its seconds, less its start-up (known from two short "
+        "copies), are scaled to the whole. Of the line: bits of contents against its rate, of which headers leave "
+        "96.5 % at most. Wire: IP packets of both directions, scaled likewise. CPU: seconds of the asking and the "
+        "answering side, for what was copied. Peak: resident MiB, asking and answering."
     )
     if scale != 1:
         note = f"**Trial with {scale:.0%} of the work.** {note}"
@@ -265,6 +266,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path("/dev/shm"))
     wish = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
     report = measure_some(
         wish.runs,
         wish.folder,
