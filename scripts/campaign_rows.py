@@ -101,6 +101,18 @@ ROWS = (
     Row("local UI: rebinding, foreign Origin, no token", later="there is no local UI yet"),
     Row("site: every URL x three users; enumeration; webhooks", later="there is no site yet"),
     Row("privacy: seeded user in every table", later="there is no site yet"),
-    Row("soak: descriptor growth 0, memory slope <= 1 MiB/h", ("soak",)),
-    Row("mutants of crypto, path, record modules: killed >= 90 %", ("mutants",)),
+    Row(
+        "soak: descriptor growth 0, memory slope <= 1 MiB/h",
+        ("^soak: descriptor growth of the (relay|agent)", "^soak: memory slope of the (relay|agent)"),
+    ),
+    Row(
+        "mutants of crypto, path, record and disable modules: killed >= 90 %, paths 100 %",
+        (
+            "^mutants killed: crypto",
+            "^mutants killed: record",
+            "^mutants killed: disable",
+            "^mutants killed: paths",
+            "^mutants killed: walking and display",
+        ),
+    ),
 )

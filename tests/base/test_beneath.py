@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
 import stat
@@ -168,6 +169,7 @@ def test_create_rename_remove(root: Root, tmp_path: Path) -> None:
     root.unlink([b"a", b"new"])
     root.make_directory([b"a", b"folder"])
     root.remove_directory([b"a", b"folder"])
+    assert not (tmp_path / "root/a/folder").exists()
     root.unlink([b"out"])
     assert (tmp_path / "outside/file").exists()
     with pytest.raises(FileNotFoundError):
@@ -221,6 +223,7 @@ def test_what_is_swapped_in_between_looking_and_opening_is_refused(
     inside = tmp_path / "root"
     os.mkfifo(inside / "pipe")
     regular = (inside / "file").stat()
+    before = len(os.listdir("/proc/self/fd"))
     monkeypatch.setattr(os, "stat", lambda *_, **__: regular)
     with pytest.raises(NotAFileError):
         root.open_file([b"pipe"])  # neither waits nor is taken for a file
@@ -229,6 +232,7 @@ def test_what_is_swapped_in_between_looking_and_opening_is_refused(
     with pytest.raises(OSError, match=r".+") as caught:
         root.open_file([b"to-file"])
     assert caught.value.errno == errno.ELOOP
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_descriptors_do_not_reach_other_programs(root: Root) -> None:
@@ -247,6 +251,67 @@ def test_a_closed_root_reaches_nothing(tmp_path: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
     with pytest.raises(OSError, match=r".+"):
         root.stat([])
+
+
+def test_the_end_of_the_block_closes_the_root(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for kernel_walk in (False, True):
+        with Root(tmp_path, kernel_walk=kernel_walk):
+            assert len(os.listdir("/proc/self/fd")) == before + 1
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_kernel_walks_where_it_can_and_only_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = os.open(tmp_path, os.O_RDONLY)
+    try:
+        os.close(system_calls.open_beneath(here, b".", os.O_RDONLY))
+        can = True
+    except OSError:
+        can = False
+    finally:
+        os.close(here)
+    with Root(tmp_path, kernel_walk=True) as root:
+        assert root.kernel_walk is can
+
+    def absent(*_: object) -> int:
+        raise OSError(errno.ENOSYS, "no such call")
+
+    monkeypatch.setattr(beneath, "open_beneath", absent)
+    with Root(tmp_path, kernel_walk=True) as root:
+        assert root.kernel_walk is False
+
+
+def test_a_folder_is_opened_for_reading_unless_it_is_only_passed(root: Root) -> None:
+    for names in ([], [b"a"], [b"a", b"b"]):
+        for reading in (True, False):
+            with root.directory(names, reading=reading) as folder:
+                assert bool(fcntl.fcntl(folder, fcntl.F_GETFL) & os.O_PATH) is not reading
+        descriptor = root.open_directory(names)
+        assert os.listdir(descriptor)
+        os.close(descriptor)
+    with root.parent([b"a", b"b", b"deep"]) as (folder, name):
+        assert fcntl.fcntl(folder, fcntl.F_GETFL) & os.O_PATH
+        assert name == b"deep"
+
+
+def test_modes_of_what_is_made(root: Root, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        root.make_directory([b"open"])
+        root.make_directory([b"closed"], 0o700)
+        os.close(root.create_file([b"made"], 0o644))
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE((tmp_path / "root" / name).stat().st_mode) for name in ("open", "closed", "made")]
+    assert modes == [0o777, 0o700, 0o644]
+
+
+def test_setting_attributes_leaves_no_descriptor_open(root: Root) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    root.set_attributes([b"file"], 1, 0o600)
+    with suppress(OSError):
+        root.set_attributes([b"to-file"], 1, 0o600)
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_the_way_of_walking_is_the_one_chosen(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
