@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -44,6 +44,9 @@ ITEM_HEADER_BYTES = 80
 BUNDLES_AT_ONCE = 4
 FILES_AT_ONCE = 4
 """Large files under way at a time; their blocks share one bound."""
+
+_GRAINS = (2_000_000_000, 1_000_000_000, 10_000_000)
+"""Steps in which FAT, exFAT by FUSE, and exFAT keep times, in nanoseconds."""
 
 _FATAL = frozenset(("no_space", "read_only", "not_granted"))
 """Codes of the target after which going on to the next file is pointless."""
@@ -99,6 +102,7 @@ class TreeCopier:
         self._bundles_free = asyncio.Semaphore(BUNDLES_AT_ONCE)
         self._files_free = asyncio.Semaphore(FILES_AT_ONCE)
         self._fatal: GimmalError | None = None
+        self._grain = 0
         # Both ends on the other side: it copies by itself, the bytes stay there.
         self._far = source is target
 
@@ -112,6 +116,8 @@ class TreeCopier:
         self._progress.found(attributes.size)
         self._progress.walked = True
         there = await self._stat_or_none(target_path)
+        if there is not None:
+            await self._learn_grain(target_path, [there])
         replace = self._decide(attributes, there)
         if replace is None:
             self._skip(attributes)
@@ -132,6 +138,7 @@ class TreeCopier:
                     existing.update((name, entry.attributes) for name in _names_of(entry))
                 if len(existing) > ENTRIES_MAX:
                     raise too_many_entries(self._target.shown(target_path))
+            await self._learn_grain(target_path, [there, *existing.values()])
         elif self._options.dry_run:
             self._would(target_path, Replace.NEVER, folder=True)
         else:
@@ -356,13 +363,21 @@ class TreeCopier:
             return Replace.NEVER
         if there.kind is Kind.DIRECTORY:
             raise error_of_code(Code.IS_A_DIRECTORY, "")
-        if there.kind is Kind.FILE and same_content(source, there):
+        if there.kind is Kind.FILE and same_content(source, there, self._grain):
             return None
         if self._options.existing is Existing.REFUSE:
             raise error_of_code(Code.EXISTS, "")
         if self._options.existing is Existing.UPDATE and source.mtime_ns <= there.mtime_ns:
             return None
         return Replace.EXPECTED if there.kind is Kind.FILE else Replace.ALWAYS
+
+    async def _learn_grain(self, target_path: str, there: Iterable[Attributes]) -> None:
+        """Find in which steps the target keeps times, from what it shows; its top folder has a time of its own."""
+        self._grain = grain_of(there)
+        top = target_path.partition("/")[0]
+        if self._grain and top != target_path:
+            shown = await self._stat_or_none(top)
+            self._grain = min(self._grain, grain_of([shown] if shown is not None else []))
 
     async def _stat_or_none(self, path: str) -> Attributes | None:
         try:
@@ -387,9 +402,27 @@ class TreeCopier:
             self._fatal = error
 
 
-def same_content(source: Attributes, there: Attributes) -> bool:
-    """Whether a file already there counts as the source's copy: same size and same time of change."""
-    return source.size == there.size and source.mtime_ns == there.mtime_ns
+def same_content(source: Attributes, there: Attributes, grain: int = 0) -> bool:
+    """Whether a file already there counts as the source's copy: same size and same time of change.
+
+    Args:
+        grain: steps, in nanoseconds, in which the target keeps times; 0 where it keeps all of a time.
+    """
+    apart = abs(source.mtime_ns - there.mtime_ns)
+    return source.size == there.size and (apart == 0 or apart < grain)
+
+
+def grain_of(shown: Iterable[Attributes]) -> int:
+    """The coarsest steps, in nanoseconds, that all times of files and folders fit; 0 for fine ones or none at all."""
+    grains = list(_GRAINS)
+    seen = False
+    for attributes in shown:
+        if attributes.kind in (Kind.FILE, Kind.DIRECTORY):
+            seen = True
+            grains = [grain for grain in grains if attributes.mtime_ns % grain == 0]
+            if not grains:
+                return 0
+    return grains[0] if seen else 0
 
 
 def _names_of(entry: Entry) -> list[str]:
