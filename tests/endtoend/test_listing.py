@@ -42,9 +42,12 @@ def test_json_of_ls_stat_and_tree_is_exact(desk: Desk) -> None:
         "size": 10,
         "mtime_ns": 1_700_000_000_250_000_000,
         "mode": "0600",
+        "path": desk.at("sub/a b"),
     }
     (shown,) = desk.json("stat", desk.at("sub/a b"))
-    assert shown == entry | {"name": desk.at("sub/a b")}
+    assert shown == {key: entry[key] for key in entry if key != "path"} | {"name": desk.at("sub/a b")}
+    several = desk.json("ls", desk.at("sub"), desk.at("sub/a b"), ":")
+    assert [one["path"] for one in several] == [desk.at("sub/a b"), desk.at("sub/a b"), ":shared"]
     assert [one["name"] for one in desk.json("tree", desk.at())] == ["sub", "sub/a b"]
 
 

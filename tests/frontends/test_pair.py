@@ -19,6 +19,7 @@ from gimmal.half.disable_code import lock_of, parse_code
 from gimmal.half.lockfile import HalfLock
 from gimmal.half.reading import open_half, read_header
 from tests.half.helpers import GOOD_PASSWORD, folders
+from tests.half.test_killed_process import exfat
 
 GIMMAL = [sys.executable, "-m", "gimmal.frontends.cli.main"]
 RELAY = "gimmal-relay://127.0.0.1:7117/#" + "A" * 43
@@ -285,6 +286,18 @@ class TestHalf:
         (two[0] / "GIMMAL/half.json").chmod(0o644)
         assert "warning: other users" in gimmal("half", two[0])[1]
 
+    def test_pair_as_json_warns_of_keys_that_others_may_read(self, two: list[Path], tmp_path: Path) -> None:
+        """On a disk without permissions, as most sticks are."""
+        if not all(map(shutil.which, ("mkfs.exfat", "mount.exfat-fuse", "fusermount3", "losetup"))):
+            pytest.skip("exfatprogs, exfat-fuse, fuse3 or util-linux is not installed")
+        words = ("--name", "home", "--no-password", "--json")
+        assert json.loads(gimmal("pair", *two, *words)[0])["warnings"] == []
+        with exfat(tmp_path, "stick") as stick:
+            out, talk = gimmal("pair", two[0], stick, *words, "--replace", "--yes")
+            (warning,) = json.loads(out)["warnings"]
+            assert warning == f"other users of this computer may be able to read {stick}/GIMMAL"
+            assert f"warning: {warning}" in talk
+
     def test_errors_have_their_codes(self, two: list[Path]) -> None:
         gimmal("half", two[0], code=5)
         assert json.loads(gimmal("half", two[0], "--json", code=5)[0])["exit_code"] == 5
@@ -296,11 +309,14 @@ class TestHalf:
 
     def test_erase(self, two: list[Path]) -> None:
         gimmal("pair", *two, "--name", "home", "--no-password")
-        out, talk = gimmal("half", "erase", two[1])
+        refused, _ = gimmal("half", "erase", two[1], "--json", code=2)
+        assert json.loads(refused)["hint"] == "give --yes if you mean it"
+        assert open_half(two[1], None)
+        out, talk = gimmal("half", "erase", two[1], "--yes")
         assert out == f"erased: {two[1]}/GIMMAL\n"
         assert "Flash memory" in talk
         assert list(two[1].iterdir()) == []
-        gimmal("half", "erase", two[1], code=5)
+        gimmal("half", "erase", two[1], "--yes", code=5)
         code, _ = on_terminal("half", "erase", two[0], answers=[("[y/N]", "n")])
         assert code == 8
         assert open_half(two[0], None)

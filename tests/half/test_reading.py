@@ -112,6 +112,14 @@ class TestReading:
         assert "other users" in (exposure(location) or "")
         open_half(two[0], None)
 
+    def test_exposure_while_it_is_joined_goes_by_the_new_keys(self, two: list[Path]) -> None:
+        location = two[0] / "GIMMAL"
+        location.chmod(0o755)
+        (location / "half.json").rename(location / "half.new")
+        assert exposure(location) is None
+        (location / "half.new").chmod(0o644)
+        assert "other users" in (exposure(location) or "")
+
     def test_key_id_is_the_one_of_the_channel(self, two: list[Path]) -> None:
         half = open_half(two[0], None)
         assert key_id_of(half.root) == half.key_id == RootKeys.from_root(half.root).key_id

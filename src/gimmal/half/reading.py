@@ -181,8 +181,9 @@ def read_disabled_note(location: Path) -> DisabledNote | None:
 
 
 def exposure(location: Path) -> str | None:
-    """A warning when other users of this computer may read the half, else None."""
-    for path in (location, location / HALF_FILE):
+    """A warning when other users of this computer may read the half, else None; also while it is being joined."""
+    keys = HALF_FILE if os.path.lexists(location / HALF_FILE) else NEW_FILE
+    for path in (location, location / keys):
         try:
             mode = disk().lstat(os.fspath(path)).st_mode
         except OSError:

@@ -80,16 +80,18 @@ def _print(header: HalfHeader, relays: tuple[str, ...] | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def erase(directory: str, yes: bool, as_json: bool) -> None:
-    """Destroy the keys of the half in DIR, as far as its disk allows. Asks first on a terminal."""
+    """Destroy the keys of the half in DIR, as far as its disk allows. Asks first; without a terminal it needs --yes."""
     from gimmal.base.display import displayable
-    from gimmal.base.errors import LocalError
+    from gimmal.base.errors import LocalError, UsageError
     from gimmal.frontends.cli.passwords import is_terminal
     from gimmal.half.erase import erase_half
     from gimmal.half.places import find_half_folder
 
     want_json(as_json)
     location = find_half_folder(directory)
-    if is_terminal() and not yes:
+    if not yes:
+        if not is_terminal():
+            raise UsageError("there is no terminal to ask whether to destroy the keys", "give --yes if you mean it")
         click.confirm(f"destroy the keys in {displayable(str(location))}?", abort=True, err=True)
     left = erase_half(location)
     if left:

@@ -28,11 +28,14 @@ async def list_paths(files: Files, paths: list[str], *, long: bool, as_json: boo
             if len(paths) > 1 and not as_json:
                 sys.stdout.write(("\n" if index else "") + displayable(":" + path) + "\n")
             if attributes is not None and attributes.kind is not Kind.DIRECTORY:
-                _print_entry(path.rpartition("/")[2], attributes, long=long, as_json=as_json)
+                _print_entry(path.rpartition("/")[2], attributes, long=long, as_json=as_json, path=path)
                 continue
             async for entries in files.entries(path):
                 for entry in entries:
-                    _print_entry(entry.name, entry.attributes, long=long, as_json=as_json, mapped=entry.mapped)
+                    whole = f"{path}/{entry.name}" if path else entry.name
+                    _print_entry(
+                        entry.name, entry.attributes, long=long, as_json=as_json, mapped=entry.mapped, path=whole
+                    )
         except RemoteError as exc:
             failures.append(failure_of(path, exc))
     sys.stdout.flush()
@@ -64,9 +67,11 @@ async def print_tree(files: Files, path: str, *, long: bool, as_json: bool) -> l
     return failures
 
 
-def _print_entry(name: str, attributes: Attributes, *, long: bool, as_json: bool, mapped: bool = False) -> None:
+def _print_entry(
+    name: str, attributes: Attributes, *, long: bool, as_json: bool, mapped: bool = False, path: str | None = None
+) -> None:
     if as_json:
-        print_json(entry_json(name, attributes, mapped=mapped))
+        print_json(entry_json(name, attributes, mapped=mapped) | ({} if path is None else {"path": ":" + path}))
         return
     text = displayable(name) + _MARKS[attributes.kind]
     if long:

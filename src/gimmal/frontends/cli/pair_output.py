@@ -15,6 +15,7 @@ from gimmal.base.errors import LocalError
 from gimmal.base.persistence import write_new_durably
 from gimmal.base.side import Side
 from gimmal.frontends.cli.output import print_json
+from gimmal.half.reading import exposure
 
 if TYPE_CHECKING:
     from gimmal.half.joining import Joined
@@ -48,6 +49,7 @@ def _facts(joined: Joined) -> dict[str, object]:
         "halves": {side.value: str(location) for side, location in joined.locations.items()},
         "sign_public": {side.value: public.hex() for side, public in joined.sign_publics.items()},
         "disable_code": joined.disable_code,
+        "warnings": [warning for place in joined.locations.values() if (warning := exposure(place)) is not None],
     }
 
 
