@@ -30,9 +30,9 @@ from bench.ssh_rig import Missing
 RUNS = 3
 """Of each way at most: these copies take long."""
 
-WHOLE_SECONDS = 40.0
+WHOLE_SECONDS, OUR_WHOLE_SECONDS = 40.0, 150.0
 PART_SECONDS = 15.0
-"""A peer that would take longer than the first does as much of the work as it can in about the second."""
+"""A way that would take longer than the first (a peer, gimmal) does what it can in about the last."""
 
 _PROBE = 1 / 64
 _PROBES = (_PROBE, 4 * _PROBE)
@@ -131,12 +131,14 @@ def _measure_row(
     kinds: Sequence[str],
 ) -> None:
     tree = row.name in ("small", "mixed", "unchanged")
-    with field_of(folder, sftp=not tree, tar=True, line=laid, more=more_contenders) as made:
-        made.contenders = [
-            _suited(contender, row)
-            for contender in made.contenders
-            if (not row.kinds or contender.kind in row.kinds) and (not kinds or contender.kind in kinds)
-        ]
+    some = [chosen for chosen in (row.kinds, kinds) if chosen]
+
+    def wanted(*names: str) -> bool:
+        return any(all(name in chosen for chosen in some) for name in names)
+
+    more = more_contenders if wanted("rclone", "sshfs", "wormhole") else None
+    with field_of(folder, sftp=not tree and wanted("sftp"), tar=True, line=laid, more=more) as made:
+        made.contenders = [_suited(contender, row) for contender in made.contenders if wanted(contender.kind)]
         work = _Work(row, scale)
         plans: dict[str, _Plan] = {}
         for contender in list(made.contenders):
@@ -197,7 +199,7 @@ def _plan(made: Field, laid: Line, work: _Work, contender: Contender, direction:
         slope = max(0.0, seconds[1] - seconds[0]) / (_PROBES[1] - _PROBES[0])
         start_up = min(max(0.0, seconds[0] - slope * _PROBES[0]), seconds[0])
     whole = start_up + (seconds[-1] - start_up) / _PROBES[len(seconds) - 1]
-    if contender.ours or whole <= WHOLE_SECONDS:
+    if whole <= (OUR_WHOLE_SECONDS if contender.ours else WHOLE_SECONDS):
         return _Plan(1.0, 0.0)
     share = max(_PART_SECONDS_LEAST, PART_SECONDS - start_up) / (whole - start_up)
     return _Plan(next((part for part in _PARTS if part <= share), _PARTS[-1]), start_up)
@@ -236,7 +238,7 @@ def _note(row: Row, laid: Line, runs: int, scale: float, direction: str, made: F
     note = (
         f"{row.title}{size}, {direction}, tmpfs, medians of {runs} runs (least to most), all ways in turn in each. "
         f"Line: {laid.text()}, a queue of {row.queue_bytes / 1e6:g} MB in each direction; TCP buffers as this machine "
-        f"has them ({laid.buffers}). A way that would take more than {WHOLE_SECONDS:g} s copies the part of the work "
+        f"has them ({laid.buffers}). A peer that would take more than {WHOLE_SECONDS:g} s copies the part of the work "
         f"that the table says, in about {PART_SECONDS:g} s; its seconds, less its start-up (known from two short "
         "copies), are scaled to the whole. Of the line: bits of contents against its rate, of which headers leave "
         "96.5 % at most. Wire: IP packets of both directions, scaled likewise. CPU: seconds of the asking and the "
