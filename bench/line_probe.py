@@ -2,8 +2,8 @@
 
     echo PORT                           answers datagrams until it is stopped
     ping HOST PORT COUNT                prints the median round trip in milliseconds
-    sink PORT SECONDS                   takes one TCP connection; prints bytes, seconds, bytes a second, sum;
-                                        the rate is that from the third second on until SECONDS
+    sink PORT FROM UNTIL                takes one TCP connection; prints bytes, seconds, bytes a second between two
+                                        moments of the monotonic clock (one for all processes), and their sum
     send HOST PORT SECONDS              sends for that long; prints bytes, their sum, and the congestion control
     count PORT                          counts datagrams until none came for two seconds
     flood HOST PORT COUNT RATE          sends that many of 1500 bytes, at RATE bits a second; 0 is at once
@@ -23,7 +23,6 @@ from collections.abc import Callable
 _PIECE = 256 << 10
 _DATAGRAM = 1472
 """Bytes that fill an IP packet of 1500."""
-_SETTLED_SECONDS = 2.0
 _ANSWER_SECONDS = 60.0
 _SEND_BUFFER_FORCE, _RECEIVE_BUFFER_FORCE = 32, 33
 """Linux's numbers, for which Python has no names."""
@@ -60,27 +59,24 @@ def ping(host: str, port: str, count: str) -> None:
     print(statistics.median(found), flush=True)
 
 
-def sink(port: str, until: str) -> None:
+def sink(port: str, begin: str, until: str) -> None:
     """Take all that one connection brings."""
     with socket.create_server(("", int(port))) as door:
         _ready()
         connection, _peer = door.accept()
     with connection:
         room = bytearray(_PIECE)
-        total = check = early = settled = 0
-        started = last = settled_at = 0.0
+        total = check = between = 0
+        started = last = 0.0
         while count := connection.recv_into(room):
-            last = time.perf_counter()
+            last = time.monotonic()
             started = started or last
             total += count
             check = zlib.crc32(memoryview(room)[:count], check)
-            if last - started <= _SETTLED_SECONDS:
-                early, settled_from = total, last
-            elif last - started <= float(until):
-                settled, settled_at = total - early, last
-        later = settled / (settled_at - settled_from) if settled else 0.0
+            if float(begin) < last <= float(until):
+                between += count
         connection.sendall(b"!")
-    print(total, last - started, later, check, flush=True)
+    print(total, last - started, between / (float(until) - float(begin)), check, flush=True)
 
 
 def send(host: str, port: str, seconds: str) -> None:
