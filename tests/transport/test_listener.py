@@ -47,8 +47,12 @@ class Door:
         """A connection from an address of 127.0.0.0/8 that says nothing."""
         connection = socket.socket()
         connection.setblocking(False)
-        connection.bind((source, 0))
-        await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", self.listener.port))
+        try:
+            connection.bind((source, 0))
+            await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", self.listener.port))
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     async def honest(self, source: str) -> float:
@@ -202,15 +206,16 @@ class TestLimits:
 def test_an_honest_caller_is_served_beside_a_crowd() -> None:
     """Half-open strangers, junk and dribblers from other addresses slow a friend down to at most twice the time."""
     crowd = 1000 if FULL else 100
-    tries = 100 if FULL else 20
+    # Each round is compared with itself, quiet and crowded in turn: a slow turn of the machine spoils a round, not the
+    # median of them.
+    rounds, tries = (9, 60) if FULL else (5, 24)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(hard, 4 * crowd + 256)
 
-    async def main() -> tuple[float, float, int]:
+    async def main() -> tuple[list[float], int]:
         door = Door()
         for _ in range(5):
             await door.honest("127.0.9.9")
-        idle = [await door.honest("127.0.9.9") for _ in range(tries)]
         strangers: dict[int, socket.socket] = {}
         answered = 0
 
@@ -226,41 +231,52 @@ def test_an_honest_caller_is_served_beside_a_crowd() -> None:
                     old.close()
                 try:
                     caller = await door.caller(f"127.1.{place % 200}.{1 + place // 200}")
+                    strangers[place] = caller
                     if index % 3:
                         caller.send(os.urandom(HELLO_SIZE if index % 3 == 1 else 20))
-                    strangers[place] = caller
                 except OSError:
                     pass
                 index += 1
                 await asyncio.sleep(0 if len(strangers) < crowd else 0.005)
 
-        crowding = asyncio.create_task(crowd_in())
-        await until(lambda: len(strangers) == crowd, 60)
-        busy = []
-        for _ in range(tries):
-            busy.append(await door.honest("127.0.9.9"))
-            await asyncio.sleep(0.01)
-        crowding.cancel()
-        await asyncio.gather(crowding, return_exceptions=True)
-        for stranger in strangers.values():
-            stranger.close()
-        assert door.opened == 2 * tries + 5
+        async def paced() -> list[float]:
+            # Pauses, so that no call meets what the one before it left to do.
+            taken = []
+            for _ in range(tries):
+                taken.append(await door.honest("127.0.9.9"))
+                await asyncio.sleep(0.01)
+            return taken
+
+        async def one_round() -> float:
+            idle = await paced()
+            crowding = asyncio.create_task(crowd_in())
+            await until(lambda: len(strangers) == crowd, 60)
+            busy = await paced()
+            crowding.cancel()
+            await asyncio.gather(crowding, return_exceptions=True)
+            for stranger in strangers.values():
+                stranger.close()
+            strangers.clear()
+            return _p95(busy) / _p95(idle)
+
+        ratios = [await one_round() for _ in range(rounds)]
+        assert door.opened == 2 * rounds * tries + 5
         await door.listener.close()
-        return _p95(idle), _p95(busy), answered
+        return ratios, answered
 
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
     try:
-        idle, busy, answered = run(main(), 110, debug=False)
+        ratios, answered = run(main(), 110, debug=False)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     figure(
-        f"honest connect beside {crowd} half-open callers: p95",
-        f"{busy * 1000:.1f} ms, idle {idle * 1000:.1f} ms",
-        "<= 2 x idle",
+        f"honest connect beside {crowd} half-open callers: p95 / idle, median of {rounds} rounds",
+        round(statistics.median(ratios), 2),
+        "<= 2",
     )
     figure("bytes answered to the crowd", answered, "0")
     assert answered == 0
-    assert busy <= max(2 * idle, 0.05)
+    assert statistics.median(ratios) <= 2, ratios
 
 
 def _p95(values: list[float]) -> float:
