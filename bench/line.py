@@ -169,6 +169,9 @@ def _configure(made: Line, side: str) -> None:
     def run(*command: str) -> None:
         _run(*made.in_namespace(side, command))
 
+    # Without it each device greets the other one before that one is up.
+    quiet = "/proc/sys/net/ipv6/conf/all/disable_ipv6"
+    run("sh", "-ec", f"[ ! -e {quiet} ] || echo 1 >{quiet}")
     run("ip", "link", "set", "lo", "up")
     run("ip", "addr", "add", f"{made.address(side)}/30", "dev", _DEVICE)
     run("ip", "link", "set", _DEVICE, "mtu", str(_MTU), "txqueuelen", str(_TRANSMIT_QUEUE), "up")
