@@ -43,6 +43,8 @@ class Contender:
         download, upload: the command line that copies a path into a folder of the other side, given both.
         environment: of the command.
         answerer, relay, agent: process ids: who answers, who joins, and the agent on the asking computer; 0 for none.
+        ours: it is gimmal.
+        yardstick: no peer, for it does less: it shows what this machine can do at all.
         kind: one word for the program, however it is used.
     """
 
@@ -54,6 +56,7 @@ class Contender:
     relay: int = 0
     agent: int = 0
     ours: bool = False
+    yardstick: bool = False
     kind: str = ""
 
     def copy(self, direction: str, source: Path, target: Path) -> Run:
@@ -63,7 +66,7 @@ class Contender:
         if self.ours:
             forget_peak(self.answerer)
         measured = run_measured(line, self.environment)
-        if not self.ours:
+        if self.answerer and not self.ours:
             _wait_for_children(self.answerer)
         after = [cpu_seconds(number) if number else 0.0 for number in (self.answerer, self.relay, self.agent)]
         used = [later - earlier for earlier, later in zip(before, after, strict=True)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.gimmal_rig import Service, rig
-from bench.large_file import SIZE, _warm, _write
+from bench.large_file import SIZE, _write, warm
 from bench.processes import run_measured
 from bench.report import Report, Table
 
@@ -49,7 +49,7 @@ def _profile(folder: Path, size: int, direction: str) -> tuple[dict[str, dict[st
         agent, address = made.agent("a", f"home={home}", program=(*program, str(answering)))
         source, target = (home, away) if direction == "download" else (away, home)
         _write(source / "large.bin", size)
-        _warm(target / "warm", size)
+        warm(target / "warm", size)
         paths = [":home/large.bin", f"{away}/"] if direction == "download" else [str(away / "large.bin"), ":home/"]
         command = ["cp", "-q", "--half", made.half("b"), "--at", address, *paths]
         ours = made.environment("b")
