@@ -80,8 +80,14 @@ class LocalCommands:
         session = local_session(connection, peer.pool, Forwarding(peer, self._tasks), opener=False)
         self._sessions.add(session)
         session.ended.add_done_callback(lambda _ended: self._sessions.discard(session))
-        # Also where the other side's session was over, or given up for another, while this one was being made.
-        peer.ended.add_done_callback(lambda _ended: session.close(peer.closed_for or CloseReason.STOPPED))
+
+        def end_with_peer(_ended: asyncio.Future[None]) -> None:
+            session.close(peer.closed_for or CloseReason.STOPPED)
+
+        # Also where the other side's session was over, or given up for another, while this one was being made. That
+        # session outlives very many commands.
+        peer.ended.add_done_callback(end_with_peer)
+        session.ended.add_done_callback(lambda _ended: peer.ended.remove_done_callback(end_with_peer))
         # A command whose process has gone does not come back: its session need not be kept.
         session.links[0].ended.add_done_callback(lambda _ended: session.close(CloseReason.DONE))
 

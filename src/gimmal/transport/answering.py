@@ -110,6 +110,7 @@ class AnsweringSide:
 
     def end(self, cause: GimmalError) -> None:
         """The session is over."""
+        self._carrier = _no_link
         for incoming in list(self._incoming.values()):
             incoming.lose(cause)
         if self.handler is not None:
@@ -140,14 +141,15 @@ class AnsweringSide:
         if not isinstance(request, STREAMED):
             running.link = link
             return
+        before = running.task
+        assert before is not None
         running.lose(LinkLost("the request was sent again", ""))
         again = Incoming(number, request, link, self._given_back)
         self._incoming[number] = again
-        again.task = self._tasks.start(self._serve_again(running, again), f"request {type(request).__name__}")
+        again.task = self._tasks.start(self._serve_again(before, again), f"request {type(request).__name__}")
 
-    async def _serve_again(self, running: Incoming, again: Incoming) -> None:
-        assert running.task is not None
-        await asyncio.wait([running.task])
+    async def _serve_again(self, before: asyncio.Task[None], again: Incoming) -> None:
+        await asyncio.wait([before])
         arrival = self.requests.arrive(again.number, 0, changing=True)
         if arrival is Arrival.NEW:
             await self._serve(again)
@@ -232,6 +234,7 @@ class AnsweringSide:
         if self._incoming.get(incoming.number) is incoming:
             del self._incoming[incoming.number]
         incoming.drop_records()
+        incoming.task = None  # whose frames hold this request
 
     def _feed(
         self, incoming: Incoming, kind: RecordKind, offset: int, body: memoryview, owner: RecordBuffer | None
@@ -251,3 +254,8 @@ class AnsweringSide:
             for link in self.paused:
                 link.resume()
             self.paused.clear()
+
+
+def _no_link() -> Link | None:
+    """A session that is over has none."""
+    return None

@@ -14,6 +14,7 @@ from gimmal.protocol.messages import CHANGING, Request
 from gimmal.protocol.session import Asking
 from gimmal.transport.buffers import RecordBuffer
 from gimmal.transport.exchange import LinkLost, Sink
+from gimmal.transport.frames import again
 from gimmal.transport.link import Link
 
 SMALL = 4096
@@ -23,12 +24,19 @@ SinkT = TypeVar("SinkT", bound=Sink)
 
 
 class _Pending:
-    __slots__ = ("done", "link", "sink")
+    __slots__ = ("cause", "done", "link", "sink")
 
-    def __init__(self, link: Link, sink: Sink, done: asyncio.Future[None]) -> None:
+    def __init__(self, link: Link, sink: Sink) -> None:
         self.link = link
         self.sink = sink
-        self.done = done
+        self.done = sink.done
+        self.cause: GimmalError | None = None
+
+    def lose(self, cause: GimmalError) -> None:
+        # Not as the future's exception: that would be raised through frames that hold the future.
+        if not self.done.done():
+            self.cause = cause
+            self.done.set_result(None)
 
 
 class AskingSide:
@@ -37,7 +45,7 @@ class AskingSide:
     Args:
         opener: whether this side opened the session.
         find_link: a link to send on (its argument: for bulk or not); waits for one, raises once the session is over.
-        why_over: the error for those who ask once the session is over, None before.
+            Let go by ``end``.
     """
 
     def __init__(
@@ -45,11 +53,10 @@ class AskingSide:
         *,
         opener: bool,
         find_link: Callable[[bool], Awaitable[Link]],
-        why_over: Callable[[], GimmalError | None],
     ) -> None:
         self.numbers = Asking(opener=opener)
-        self._find_link = find_link
-        self._why_over = why_over
+        self._find_link: Callable[[bool], Awaitable[Link]] | None = find_link
+        self._cause: GimmalError | None = None
         self._pending: dict[int, _Pending] = {}
         self._streams = asyncio.Semaphore(limits.WRITES_MAX)
         self._settled = asyncio.Event()
@@ -107,7 +114,7 @@ class AskingSide:
         number = await self._begin()
         try:
             while True:
-                link = await self._find_link(bulk)
+                link = await self._link(bulk)
                 sink = make_sink(asyncio.get_running_loop().create_future())
                 if await self._try(link, number, body, sink, send_more):
                     return sink
@@ -118,12 +125,18 @@ class AskingSide:
             self._settle(number)
 
     async def _begin(self) -> int:
-        while self.numbers.full and self._why_over() is None:
+        while self.numbers.full and self._cause is None:
             self._settled.clear()
             await self._settled.wait()
-        if (cause := self._why_over()) is not None:
-            raise cause
+        if self._cause is not None:
+            raise again(self._cause)
         return self.numbers.begin()
+
+    async def _link(self, bulk: bool) -> Link:
+        if self._find_link is None:
+            assert self._cause is not None
+            raise again(self._cause)
+        return await self._find_link(bulk)
 
     def _settle(self, number: int) -> None:
         self.numbers.settle(number)
@@ -138,8 +151,8 @@ class AskingSide:
         send_more: Callable[[Link, int], Awaitable[None]] | None,
     ) -> bool:
         """One try over one link; False where the link was lost."""
-        done = sink.done
-        self._pending[number] = _Pending(link, sink, done)
+        pending = self._pending[number] = _Pending(link, sink)
+        done = pending.done
         link.outstanding += 1
         complete = False
         try:
@@ -149,20 +162,20 @@ class AskingSide:
             if send_more is not None:
                 await send_more(link, number)
             await done
+            if pending.cause is not None:
+                raise again(pending.cause)
             complete = True
         except LinkLost:
             pass
         except Interrupted:
-            if self._why_over() is not None or not link.over:
+            if self._cause is not None or not link.over:
                 raise
         finally:
             link.outstanding -= 1
             del self._pending[number]
             if not complete:
                 sink.reset()
-                if done.done() and not done.cancelled():
-                    done.exception()
-                elif not link.over:
+                if (not done.done() or done.cancelled()) and not link.over:
                     link.post(RecordKind.CANCEL, number)
         return complete
 
@@ -179,12 +192,12 @@ class AskingSide:
     def lose(self, link: Link, lost: LinkLost) -> None:
         """What was asked over ``link`` has to be asked again."""
         for pending in list(self._pending.values()):
-            if pending.link is link and not pending.done.done():
-                pending.done.set_exception(lost)
+            if pending.link is link:
+                pending.lose(lost)
 
     def end(self, cause: GimmalError) -> None:
-        """The session is over: nobody gets an answer any more."""
+        """The session is over: nobody gets an answer any more, whoever asks gets ``cause``."""
+        self._cause, self._find_link = cause, None
         for pending in list(self._pending.values()):
-            if not pending.done.done():
-                pending.done.set_exception(cause)
+            pending.lose(cause)
         self._settled.set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+
 from gimmal.noise.records import HEADER_SIZE, LENGTH_SIZE, TAG_SIZE
 from gimmal.protocol.limits import BODY_MAX
 
@@ -15,13 +17,15 @@ BODY_START = LENGTH_SIZE + HEADER_SIZE
 class RecordBuffer:
     """Memory for one whole record: length, header, body, tag, and slack.
 
-    ``view`` is all of it, ``body`` the place of the body.
+    ``view`` is all of it, ``body`` the place of the body. The memory is a mapping of its own: only what was touched is
+    taken from the system, and all of it goes back with the last view.
     """
 
     __slots__ = ("body", "view")
 
     def __init__(self) -> None:
-        self.view = memoryview(bytearray(RECORD_SIZE_MAX + SLACK))
+        # Not a bytearray: once some have been freed, malloc keeps memory of this size in the arena of each thread.
+        self.view = memoryview(mmap.mmap(-1, RECORD_SIZE_MAX + SLACK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         self.body = self.view[BODY_START : BODY_START + BODY_MAX]
 
 
@@ -29,7 +33,7 @@ class BufferPool:
     """Hands out record buffers and keeps some of those given back.
 
     Args:
-        kept: how many free buffers are kept for reuse; more are left to the garbage collector.
+        kept: how many free buffers are kept for reuse; the memory of more goes back to the system.
     """
 
     def __init__(self, kept: int = 16) -> None:

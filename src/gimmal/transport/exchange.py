@@ -13,6 +13,7 @@ from gimmal.protocol.codec import decode_answer, decode_struct
 from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.messages import STREAMED, Answer, Request, StreamEnd, Write
 from gimmal.transport.buffers import BufferPool, RecordBuffer
+from gimmal.transport.frames import again
 
 if TYPE_CHECKING:
     from gimmal.transport.link import Link
@@ -233,7 +234,7 @@ class Incoming:
         """
         while not self._records:
             if self._lost is not None:
-                raise self._lost
+                raise again(self._lost)
             self._arrived.clear()
             await self._arrived.wait()
         records = list(self._records)

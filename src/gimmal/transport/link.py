@@ -24,6 +24,7 @@ from gimmal.noise.renewal import RenewalMaterial
 from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.link_order import LinkOrder, Phase
 from gimmal.transport.buffers import SLACK, BufferPool, RecordBuffer
+from gimmal.transport.frames import forget_frames
 from gimmal.transport.outbox import Outbox
 
 logger = logging.getLogger("gimmal.transport")
@@ -136,6 +137,7 @@ class Link:
         self._ending = False
         self._drain = False
         self._over = False
+        self._expiry: asyncio.TimerHandle | None = None
         self.dialler = dialler
         self.path = path
         self.number = 0
@@ -169,8 +171,9 @@ class Link:
 
     def start(self, receiver: Receiver) -> None:
         """Hand records to ``receiver`` from now on; a link that is over already tells it nothing."""
-        self._receiver = receiver
-        self.resume()
+        if not self._over:
+            self._receiver = receiver
+            self.resume()
 
     # Receiving -----------------------------------------------------------------------------------------------------
 
@@ -363,7 +366,8 @@ class Link:
 
     def expire(self) -> None:
         """Be over within ``CLOSE_SECONDS``, whatever the other side does."""
-        self._loop.call_later(CLOSE_SECONDS, self._finish, None)
+        if self._expiry is None and not self._over:
+            self._expiry = self._loop.call_later(CLOSE_SECONDS, self._finish, None)
 
     def _end_with(self, kind: RecordKind, body: bytes, *, drain: bool) -> None:
         if self.over:
@@ -465,8 +469,20 @@ class Link:
         self._end_hold()
         if not self.ended.done():
             self.ended.set_result(None)
-        if self._receiver is not None:
-            self._receiver.on_link_ended(self, cause)
+        self._material = None
+        if self._expiry is not None:
+            self._expiry.cancel()
+        # Not at once: what this was called from may still look at a record in it.
+        self._loop.call_soon(self._give_buffer)
+        receiver, self._receiver = self._receiver, None
+        if cause is not None:
+            forget_frames(cause)
+        if receiver is not None:
+            receiver.on_link_ended(self, cause)
+
+    def _give_buffer(self) -> None:
+        self._pool.give(self._buffer)
+        del self._buffer
 
 
 def _cut(exc: OSError) -> Interrupted:

@@ -77,9 +77,8 @@ class Outbox:
 
     def flush(self) -> None:
         """Write now what the socket takes."""
-        if self._writing:
-            return
-        self._write()
+        if not self._writing and not self._closed:
+            self._write()
 
     async def wait_turn(self) -> None:
         """Wait for room, in the order of asking; returns at once where nobody will ever be woken."""
@@ -150,10 +149,19 @@ class Outbox:
                 return
 
     def close(self) -> None:
-        """Write nothing more; whoever waits is woken."""
+        """Write nothing more; whoever waits is woken, what was queued goes to the pool."""
         self._closed = True
         self._loop.remove_writer(self._descriptor)
+        for _view, owner in self._queue:
+            if owner is not None:
+                self._pool.give(owner)
         self._queue.clear()
         self.queued = 0
+        # Who owns this outbox is freed with its last user, not when the garbage collector finds the two.
+        self._on_empty, self._on_failed = _nothing, _nothing
         while self._waiters:
             self.wake_next()
+
+
+def _nothing(*_: object) -> None:
+    """For an outbox that is closed."""

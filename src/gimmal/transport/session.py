@@ -22,6 +22,7 @@ from gimmal.transport.answering import HELD_BUFFERS_MAX, AnsweringSide, Handler
 from gimmal.transport.asking import AskingSide
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.exchange import AnswerSink, LinkLost, Sink
+from gimmal.transport.frames import again, forget_frames
 from gimmal.transport.link import Link, PathKind
 
 logger = logging.getLogger("gimmal.transport")
@@ -56,7 +57,8 @@ class Session:
             can. Raises SessionLost where the other side does not know the session any more.
         held_max: buffers of streamed requests that may wait to be worked on.
 
-    ``ended`` completes once. Then ``closed_for`` is the reason of CLOSE, or ``cause`` what broke the session.
+    ``ended`` completes once. Then ``closed_for`` is the reason of CLOSE, or ``cause`` what broke the session, and
+    nothing inside leads back to the session: it is freed with its last user.
     """
 
     def __init__(
@@ -82,9 +84,7 @@ class Session:
         self.closed_for: CloseReason | None = None
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._tasks = Tasks()
-        self._asking = AskingSide(
-            opener=opener, find_link=self._link, why_over=lambda: self.why_over() if self.over else None
-        )
+        self._asking = AskingSide(opener=opener, find_link=self._link)
         self._answering = AnsweringSide(
             opener=opener,
             handler=handler,
@@ -325,7 +325,7 @@ class Session:
     def why_over(self) -> GimmalError:
         """The error for whoever asks something of a session that is over."""
         if self.cause is not None:
-            return self.cause
+            return again(self.cause)
         if self.closed_for is CloseReason.UNPLUGGED:
             return PeerAbsent("a half was pulled out", "plug it in again")
         if self.closed_for is CloseReason.LIMIT:
@@ -335,7 +335,10 @@ class Session:
     def _end(self, cause: GimmalError | None, reason: CloseReason | None) -> None:
         if self.over:
             return
+        if cause is not None:
+            forget_frames(cause)
         self.cause, self.closed_for = cause, reason
+        self.dial = None  # it leads back to the session
         self.ended.set_result(None)
         self._asking.end(self.why_over())
         self._link_came.set()
