@@ -81,22 +81,20 @@ class Forwarding:
 
     async def _read(self, incoming: Incoming, request: Read) -> Answer | None:
         def make_sink(done: asyncio.Future[None]) -> RangeSink:
-            return RangeSink(done, self._pool, request.offset, request.length)
+            return RangeSink(done, self._pool, request.offset, request.length, sparse=request.sparse)
 
         sink = await self._session.exchange(request, make_sink, bulk=True)
         if sink.answer is not None:
             sink.give_back()
             return sink.answer
-        at = request.offset
         try:
             while sink.pieces:
                 piece = sink.pieces.pop(0)
-                await self._pass_on(incoming.link, incoming.number, at, piece)
-                at += len(piece.body)
+                await self._pass_on(incoming.link, incoming.number, request.offset + piece.at, piece)
         finally:
             sink.give_back()
         end = encode(StreamEnd(sink.digest))
-        incoming.link.post(RecordKind.END, incoming.number, at - request.offset, end)
+        incoming.link.post(RecordKind.END, incoming.number, sink.received, end)
         return None
 
     async def _read_bundle(self, incoming: Incoming, request: ReadBundle) -> Answer | None:

@@ -55,6 +55,7 @@ async def copy_once(source: Files, target: Files, job: CopyJob, progress: Progre
             name, _colon, reason = exc.message.rpartition(": ")
             progress.fail(name or named.as_typed, reason)
     progress.walked = True
+    progress.bare += target.bare
     progress.finish()
 
 
@@ -72,6 +73,8 @@ async def _copy_one(copier: TreeCopier, named: Named, attributes: Attributes, pa
         await copier.copy_folder(named.path, attributes, path)
     elif attributes.kind is Kind.FILE:
         await copier.copy_file(named.path, attributes, path)
+    elif attributes.kind is Kind.LINK and recursive:
+        await copier.copy_link(named.path, attributes, path)
     elif attributes.kind is Kind.LINK:
         raise error_of_code(Code.LINK_REFUSED, "")
     else:

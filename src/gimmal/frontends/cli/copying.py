@@ -57,6 +57,8 @@ class CopyCommand:
     wait: float
     quiet: bool
     as_json: bool
+    xattrs: bool = True
+    safe_links: bool = False
 
 
 @dataclass
@@ -92,7 +94,7 @@ def run_copy(command: CopyCommand, way: Way) -> None:
             error = GimmalError(f"{name}: {reason}", hint_of(reason))
             error.exit_code = ExitCode.LOCAL if is_here(reason) else ExitCode.REFUSED
             raise error
-        nothing = not (progress.files + progress.skipped + progress.folders or progress.left_out)
+        nothing = not (progress.files + progress.skipped + progress.folders + progress.links or progress.left_out)
         partly = PartlyDone(
             f"{count} of {count + progress.files + progress.skipped} could not be copied",
             "the lines above say why" + ("" if nothing else "; the rest is copied and verified"),
@@ -141,7 +143,7 @@ def _ends(command: CopyCommand) -> _Ends:
     if len(command.sources) > 1:
         target = replace(target, into=True)
     would = _say_would(far=to_far, as_json=command.as_json) if command.dry_run else None
-    options = CopyOptions(existing, command.dry_run, would)
+    options = CopyOptions(existing, command.dry_run, would, xattrs=command.xattrs, safe_links=command.safe_links)
     job = CopyJob(sources, target, command.recursive, options)
     return _Ends(shares, job, upload=to_far, far=to_far and any(from_far), missing=missing)
 
@@ -286,6 +288,12 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
                 "bytes": progress.bytes,
                 "resumed_bytes": progress.resumed_bytes,
                 "skipped": progress.skipped,
+                "links": progress.links,
+                "links_out": progress.links_out,
+                "hard_links": progress.hard_links,
+                "plain_links": progress.plain_links,
+                "without_xattrs": progress.bare,
+                "hole_bytes": progress.hole_bytes,
                 "seconds": round(seconds, 3),
                 "path": path,
                 "left_out": [{"name": name, "reason": reason} for name, reason in progress.left_out],
@@ -298,11 +306,31 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
     files = "1 file" if progress.files == 1 else f"{progress.files:,} files"
     text = f"copied {files}, {human_size(progress.bytes)} in {seconds:.2f} s"
     if seconds > 0 and progress.files:
-        text += f" ({human_size(int(progress.bytes / seconds))}/s"
+        text += f" ({human_size(int(max(0, progress.bytes - progress.hole_bytes) / seconds))}/s"
         text += f", {progress.files / seconds:,.0f} files/s)" if progress.files > 1 else ")"
     text += f", {path}"
     if progress.skipped:
         text += f"; {progress.skipped:,} already there"
     if progress.resumed_bytes:
         text += f"; {human_size(progress.resumed_bytes)} continued"
+    if progress.hole_bytes:
+        text += f"; {human_size(progress.hole_bytes)} of it holes"
+    if progress.links:
+        text += f"; {_count(progress.links, 'symbolic link')}"
+    if progress.hard_links:
+        text += f"; {_count(progress.hard_links, 'hard link')}"
     say(displayable(text))
+    _notes(progress)
+
+
+def _notes(progress: Progress) -> None:
+    if progress.links_out:
+        say(f"note: {_count(progress.links_out, 'symbolic link')} lead out of what was copied; look before following")
+    if progress.plain_links:
+        say(f"note: {_count(progress.plain_links, 'hard link')} became files of their own: the target takes none")
+    if progress.bare:
+        say(f"note: {_count(progress.bare, 'file or folder', 'files or folders')} lack extended attributes")
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"1 {one}" if number == 1 else f"{number:,} {many or one + 's'}"
