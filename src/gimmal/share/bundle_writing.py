@@ -183,7 +183,15 @@ def _kept_ahead(kept: Keeping, folders: Folders, written: list[_Written], codes:
                 remove_temporary(item.temporary, folder)
                 raise
             safe.append(item)
-    kept.make_durable()
+    try:
+        kept.make_durable()
+    except OSError as error:
+        for item in safe:
+            codes[item.index] = code_of(error)
+            folder = folders.at(item.folder)
+            kept.undo(item.kept, folder, item.place.names[-1])
+            remove_temporary(item.temporary, folder)
+        return []
     return safe
 
 

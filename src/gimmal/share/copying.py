@@ -47,7 +47,7 @@ def _copy(state: SessionState, reading: int, found: os.stat_result, target: Plac
             raise RefusedError(Code.INVALID)  # onto itself
         temporary, writing = create_temporary(folder, held=True)
         try:
-            for start, end in data_stretches(reading, 0, found.st_size):
+            for start, end in data_stretches(reading, 0, found.st_size, 1):
                 _copy_bytes(reading, writing, start, end)
             os.ftruncate(writing, found.st_size)
             xattrs, bare = read_xattrs(reading) if request.xattrs else ((), False)

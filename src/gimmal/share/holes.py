@@ -17,10 +17,10 @@ _PAGE_OF_ZEROS = bytes(PAGE)
 _CHUNK = 1 << 20
 
 
-def data_stretches(descriptor: int, start: int, end: int) -> Iterator[tuple[int, int]]:
+def data_stretches(descriptor: int, start: int, end: int, least: int = HOLE_MIN) -> Iterator[tuple[int, int]]:
     """Stretches of a file that may hold data, as beginning and end; what lies between them is zeros.
 
-    Holes smaller than HOLE_MIN are taken for data. A file system that knows no holes has one stretch.
+    Holes smaller than ``least`` bytes are taken for data. A file system that knows no holes has one stretch.
 
     Args:
         descriptor: the file, opened for reading.
@@ -35,7 +35,7 @@ def data_stretches(descriptor: int, start: int, end: int) -> Iterator[tuple[int,
         data = max(data, at)
         hole = _seek(descriptor, data, os.SEEK_HOLE)
         until = end if hole is None else min(end, max(hole, data + 1))
-        if data - (begun[1] if begun is not None else start) < HOLE_MIN:
+        if data - (begun[1] if begun is not None else start) < least:
             begun = (begun[0] if begun is not None else start), until
         else:
             if begun is not None:
