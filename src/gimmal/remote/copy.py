@@ -41,7 +41,7 @@ async def copy_once(source: Files, target: Files, job: CopyJob, progress: Progre
     if not all(named.path for named in job.sources):
         raise UsageError("the list of shares cannot be copied", "name a share: gimmal cp -r :SHARE .")
     placed = await place(target, job.target, job.sources)
-    if source is target:
+    if source.side is target.side:
         _refuse_into_itself(job.sources, placed)
     copier = TreeCopier(source, target, job.options, progress)
     for named, path in zip(job.sources, placed, strict=True):

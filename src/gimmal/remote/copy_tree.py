@@ -81,7 +81,7 @@ class TreeCopier:
         self._files_free = asyncio.Semaphore(FILES_AT_ONCE)
         self._fatal: GimmalError | None = None
         # Both ends on the other side: it copies by itself, the bytes stay there.
-        self._far = source is target
+        self._far = source.side is target.side
 
     async def copy_file(self, source_path: str, attributes: Attributes, target_path: str) -> None:
         """Copy one file to exactly ``target_path``.

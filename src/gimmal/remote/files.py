@@ -21,6 +21,7 @@ from gimmal.protocol.messages import (
     Copy,
     Discard,
     Done,
+    EmptyTrash,
     Entry,
     Examine,
     Examined,
@@ -29,6 +30,7 @@ from gimmal.protocol.messages import (
     Found,
     LinkItem,
     List,
+    ListTrash,
     MakeDirectories,
     MakeLinks,
     OpenPart,
@@ -38,11 +40,15 @@ from gimmal.protocol.messages import (
     Rename,
     Replace,
     Request,
+    RestoreTrash,
     Results,
     Room,
     SetAttributes,
     Stat,
     StatFileSystem,
+    Trash,
+    TrashEntry,
+    TrashPage,
     Tree,
     Version,
     WriteBundle,
@@ -97,8 +103,13 @@ class Files(ABC):
     UnreachableError where it cannot be asked.
     """
 
-    bare = 0
+    bare: int = 0
     """How many files were placed without extended attributes that came with them."""
+
+    @property
+    def side(self) -> object:
+        """The same for all trees that lie on one side and see each other's paths."""
+        return self
 
     @abstractmethod
     def offers(self, feature: int) -> bool:
@@ -197,6 +208,42 @@ class Files(ABC):
         codes: list[int] = []
         for some in _in_requests(items, lambda item: item.path, lambda item: xattr_bytes(item.xattrs)):
             codes += _codes(self.expect(await self.ask(SetAttributes(some)), Results, "").codes, len(some))
+        return codes
+
+    async def trash(self, paths: list[str]) -> list[int]:
+        """Move entries, folders whole, into the trash of their share, in order; a code for each."""
+        codes: list[int] = []
+        for some in _in_requests(paths, str):
+            codes += _codes(self.expect(await self.ask(Trash(some), None), Results, "").codes, len(some))
+        return codes
+
+    async def trash_entries(self, share: str) -> AsyncIterator[list[TrashEntry]]:
+        """What the trash of a share holds, oldest first, page by page."""
+        after = ""
+        while True:
+            page = self.expect(await self.ask(ListTrash(share, after)), TrashPage, share)
+            if page.entries:
+                yield page.entries
+                if page.entries[-1].name == after:
+                    raise ProtocolViolation("the other side lists its trash without end")
+                after = page.entries[-1].name
+            if not page.more or not page.entries:
+                return
+
+    async def restore_trash(self, share: str, names: list[str], target: str = "") -> list[int]:
+        """Move entries of a trash back, or the only one to ``target``; a code for each."""
+        codes: list[int] = []
+        for some in _in_requests(names, str):
+            answer = await self.ask(RestoreTrash(share, some, target), None)
+            codes += _codes(self.expect(answer, Results, share).codes, len(some))
+        return codes
+
+    async def empty_trash(self, share: str, names: list[str]) -> list[int]:
+        """Destroy entries of a trash, however long it takes; a code for each."""
+        codes: list[int] = []
+        for some in _in_requests(names, str):
+            answer = await self.ask(EmptyTrash(share, some), None)
+            codes += _codes(self.expect(answer, Results, share).codes, len(some))
         return codes
 
     async def rename(self, source: str, target: str, replace: Replace) -> None:
