@@ -20,6 +20,9 @@ from tests.figures import figure
 from tests.remote.random_trees import build, data_bytes, seen, sparse_bytes
 from tests.remote.two_sides import Sides, TwoSides, copy_between
 
+PAGE = 4096
+"""The block that holds a file's attributes may hide that one of its bytes is missing."""
+
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
 
 
@@ -53,7 +56,7 @@ def test_random_trees_come_back_equal(tmp_path: Path) -> None:
         clean(sides.copy("far/tree", "far/again"))
         for copy in (sides.far / "tree", sides.near / "back", sides.far / "again"):
             different += seen(copy) != source
-            denser += any(size > holes[name] for name, size in sparse_bytes(copy).items())
+            denser += any(size > holes[name] + PAGE for name, size in sparse_bytes(copy).items())
         again = clean(sides.copy("near/tree", "far/tree"))
         assert (again.files, again.links, again.hard_links) == (0, 0, 0)
         assert seen(sides.far / "tree") == source

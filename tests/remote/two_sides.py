@@ -50,11 +50,18 @@ class TwoSides:
         base: where they are made.
         far_rights: what the near side may do.
         far_features: what the far side says it offers.
+        far: its folder, where it lies elsewhere.
     """
 
-    def __init__(self, base: Path, far_rights: Rights = Rights.READ_WRITE, far_features: int = OFFERED) -> None:
+    def __init__(
+        self,
+        base: Path,
+        far_rights: Rights = Rights.READ_WRITE,
+        far_features: int = OFFERED,
+        far: Path | None = None,
+    ) -> None:
         self.base = base
-        self.near, self.far = base / "near", base / "far"
+        self.near, self.far = base / "near", far or base / "far"
         self._rights = far_rights
         self._features = far_features
         for folder in (self.near, self.far):
