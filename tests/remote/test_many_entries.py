@@ -26,6 +26,9 @@ class Endless:
     async def stat(self, path: str) -> Attributes:
         return FOLDER
 
+    bundle_room = 1 << 20
+    side = None
+
     def offers(self, feature: int) -> bool:
         return False
 

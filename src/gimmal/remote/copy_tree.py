@@ -79,6 +79,7 @@ class TreeCopier:
         self._folders = FolderCopier(source, target, progress, xattrs=self._xattrs, fail=self._fail, would=would)
         self._bundles_free = asyncio.Semaphore(BUNDLES_AT_ONCE)
         self._files_free = asyncio.Semaphore(FILES_AT_ONCE)
+        self._room = min(BUNDLE_ROOM, source.bundle_room, target.bundle_room)
         self._fatal: GimmalError | None = None
         # Both ends on the other side: it copies by itself, the bytes stay there.
         self._far = source.side is target.side
@@ -251,10 +252,10 @@ class TreeCopier:
             self._skip(attributes)
         elif self._options.dry_run:
             self._would(f"{target_path}/{entry.name}", replace)
-        elif attributes.size <= SMALL_FILE and not self._far:
+        elif attributes.size <= min(SMALL_FILE, self._room) and not self._far:
             batch = batches[Replace.NEVER if there is None else Replace.ALWAYS]
             size = _bundle_bytes(entry.name, attributes.size)
-            if len(batch.entries) >= BUNDLE_ITEMS_MAX or batch.size + size > BUNDLE_ROOM:
+            if len(batch.entries) >= BUNDLE_ITEMS_MAX or batch.size + size > self._room:
                 await self._send_batch(group, batch, source_path, target_path)
                 batch = batches[batch.replace] = _Batch(batch.replace)
             batch.entries.append((entry.name, attributes))
@@ -293,7 +294,7 @@ class TreeCopier:
         names = []
         files: list[BundleFile] = []
         contents: list[memoryview] = []
-        room = BUNDLE_ROOM
+        room = self._room
         try:
             for (name, listed), item, content in zip(batch.entries, bundle.items, bundle.contents, strict=True):
                 if item.code == Code.TOO_LARGE:

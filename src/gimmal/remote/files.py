@@ -10,7 +10,7 @@ from typing import TypeVar
 from gimmal.base.display import displayable
 from gimmal.base.errors import ProtocolViolation, RemoteError
 from gimmal.protocol.codes import error_of_code
-from gimmal.protocol.limits import BODY_MAX, CALL_SECONDS, REMOVE_MANY_MAX
+from gimmal.protocol.limits import BODY_MAX, BUNDLE_CONTENT_MAX, CALL_SECONDS, REMOVE_MANY_MAX
 from gimmal.protocol.messages import (
     Answer,
     Attributes,
@@ -102,6 +102,9 @@ class Files(ABC):
     Every method raises RemoteError with the code of the protocol where the side that holds the files says no, and
     UnreachableError where it cannot be asked.
     """
+
+    bundle_room: int = BUNDLE_CONTENT_MAX
+    """Bytes that one bundle to or from here may hold."""
 
     bare: int = 0
     """How many files were placed without extended attributes that came with them."""

@@ -21,6 +21,8 @@ class Progress:
         left_out: entries that are neither files nor folders, by displayable name.
         failures: displayable name and reason.
         failed: how many failed in all.
+        deleted: entries that a sync removed from the target, or would.
+        not_deleted: entries that it left there, for what the source holds is not surely known.
         current: displayable name of what was last begun.
         earlier, earlier_bytes: files done before the copy was interrupted.
         links, links_out: symbolic links made, and how many of those lead out of what is copied.
@@ -44,6 +46,8 @@ class Progress:
     mapped: list[str] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
     failed: int = 0
+    deleted: int = 0
+    not_deleted: int = 0
     current: str = ""
     earlier: int = 0
     earlier_bytes: int = 0
@@ -64,6 +68,7 @@ class Progress:
         ) = 0
         self.plain_links = self.bare = self.hole_bytes = 0
         self.walked = False
+        self.deleted = self.not_deleted = 0
         self.left_out.clear()
         self.mapped.clear()
         self.failures.clear()

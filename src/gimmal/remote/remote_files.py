@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from gimmal.base.errors import ProtocolViolation
 from gimmal.protocol.codec import encode, split_bundle_items
@@ -38,6 +39,11 @@ class RemoteFiles(Files):
     def __init__(self, session: Session) -> None:
         self.session = session
         self._pool = session.pool
+        self.sending: AbstractAsyncContextManager[object] = nullcontext()
+        """Held while the records of a block are sent."""
+
+    async def pace(self, count: int) -> None:
+        """Called before each bulk record of so many bytes is sent."""
 
     def offers(self, feature: int) -> bool:
         """See Files."""
@@ -69,6 +75,10 @@ class RemoteFiles(Files):
         digest = b""
 
         async def send(link: Link, number: int) -> None:
+            async with self.sending:
+                await send_block(link, number)
+
+        async def send_block(link: Link, number: int) -> None:
             nonlocal digest
             block = await load()
             digest = block.digest
@@ -76,6 +86,7 @@ class RemoteFiles(Files):
                 while block.pieces:
                     piece = block.pieces.pop(0)
                     size, at = len(piece.body), offset + piece.at
+                    await self.pace(size)
                     if piece.owner is None:
                         await link.writable()
                         link.post(RecordKind.DATA, number, at, piece.body)
@@ -121,6 +132,7 @@ class RemoteFiles(Files):
             for content in contents:
                 buffer.body[at : at + len(content)] = content
                 at += len(content)
+            await self.pace(at)
             await link.send_buffer(RecordKind.BUNDLE, number, len(header), buffer, at)
 
         sink = await self.session.exchange(request, AnswerSink, send_more=send, bulk=True)

@@ -34,6 +34,7 @@ class CopyCommand:
     as_json: bool
     xattrs: bool = True
     safe_links: bool = False
+    limit: int | None = None
 
 
 @dataclass
@@ -58,7 +59,7 @@ def run_copy(command: CopyCommand, way: Way) -> None:
         await copy_once(*ways, ends.job, progress)
 
     shown = not command.quiet and not command.as_json
-    seconds, path = run_transfer(Transfer("copy", ends.shares, work, command.wait, shown), way, progress)
+    seconds, path = run_transfer(Transfer("copy", ends.shares, work, command.wait, shown, command.limit), way, progress)
     for name, reason in ends.missing:
         progress.fail(name, reason)
     _summary(command, progress, seconds, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from gimmal.frontends.cli.limit_option import limit_option
 from gimmal.frontends.cli.reaching import Way, reach_options
 
 
@@ -23,6 +24,7 @@ from gimmal.frontends.cli.reaching import Way, reach_options
     metavar="SECONDS",
     help="How long to wait for the other side when it is not there.",
 )
+@limit_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 @reach_options
 def command(
@@ -34,6 +36,7 @@ def command(
     no_xattr: bool,
     dry_run: bool,
     wait: float,
+    limit: int | None,
     quiet: bool,
     way: Way,
     as_json: bool,
@@ -66,6 +69,7 @@ def command(
             safe_links=safe_links,
             xattrs=not no_xattr,
             wait=wait,
+            limit=limit,
             quiet=quiet,
             as_json=as_json,
         ),

@@ -24,6 +24,8 @@ from gimmal.base.tasks import Tasks
 from gimmal.frontends.cli.copy_progress import ProgressView
 from gimmal.frontends.cli.output import print_json, say
 from gimmal.frontends.cli.reaching import Way, hint_of, is_here, run_with_reach
+from gimmal.remote.limit import Limit
+from gimmal.remote.limited_files import LimitedFiles
 from gimmal.remote.local_files import LocalFiles
 from gimmal.remote.progress import Progress
 from gimmal.remote.remote_files import RemoteFiles
@@ -50,6 +52,7 @@ class Transfer:
         work: does all of it over one session: files of this computer, of the other side, progress.
         wait: seconds to wait for the other side.
         shown: whether progress is shown, on a terminal.
+        limit: bytes per second, or None.
     """
 
     noun: str
@@ -57,6 +60,7 @@ class Transfer:
     work: Callable[[LocalFiles, RemoteFiles, Progress], Awaitable[None]]
     wait: float
     shown: bool
+    limit: int | None = None
 
 
 def run_transfer(transfer: Transfer, way: Way, progress: Progress) -> tuple[float, str]:
@@ -184,7 +188,10 @@ async def _run_over(
     tasks = Tasks()
     tasks.start(watch(reach, reached), "links of the transfer")
     try:
-        await transfer.work(local, reached.files, progress)
+        other = reached.files
+        if transfer.limit is not None:
+            other = LimitedFiles(reached.session, Limit(transfer.limit))
+        await transfer.work(local, other, progress)
     finally:
         tasks.cancel()
         await reach.workers.call(share.close)
