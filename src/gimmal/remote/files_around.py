@@ -26,6 +26,15 @@ class FilesAround(Files):
         """See Files."""
         return self.inner.side
 
+    @property
+    def bare(self) -> int:
+        """See Files: counted by the tree itself, whoever was asked."""
+        return self.inner.bare
+
+    @bare.setter
+    def bare(self, count: int) -> None:
+        self.inner.bare = count
+
     def offers(self, feature: int) -> bool:
         """See Files."""
         return self.inner.offers(feature)
