@@ -72,7 +72,9 @@ def run_sync(command: SyncCommand, way: Way) -> None:
 
     progress = Progress()
     shown = not command.quiet and not command.as_json
-    transfer = Transfer("sync", shares, work, command.wait, shown, command.limit)
+    transfer = Transfer(
+        "sync", shares, work, command.wait, shown, command.limit, sweep=not to_far and not command.dry_run
+    )
     seconds, path = run_transfer(transfer, way, progress)
     _summary(command, progress, seconds, path)
     if progress.not_deleted:

@@ -53,6 +53,7 @@ class Transfer:
         wait: seconds to wait for the other side.
         shown: whether progress is shown, on a terminal.
         limit: bytes per second, or None.
+        sweep: remove what has been too long in the trash of this computer's folder.
     """
 
     noun: str
@@ -61,6 +62,7 @@ class Transfer:
     wait: float
     shown: bool
     limit: int | None = None
+    sweep: bool = False
 
 
 def run_transfer(transfer: Transfer, way: Way, progress: Progress) -> tuple[float, str]:
@@ -188,6 +190,8 @@ async def _run_over(
     tasks = Tasks()
     tasks.start(watch(reach, reached), "links of the transfer")
     try:
+        if transfer.sweep:
+            await reach.workers.long(service.sweep_trash)
         other = reached.files
         if transfer.limit is not None:
             other = LimitedFiles(reached.session, Limit(transfer.limit))
