@@ -129,8 +129,8 @@ def test_a_limit_is_kept(desk: Desk, way: str, kind: str) -> None:
     if kind == "large":
         write_file(root / "file", size, 1, TIME)
     else:
-        for number in range(300):
-            write_file(root / f"{number}", size // 300, number, TIME)
+        for number in range(320):
+            write_file(root / f"{number}", size // 320, number, TIME)
     words = ("data", desk.at("data")) if way == "up" else (desk.at("data"), "data")
     result = desk.run("cp", "-r", "--limit", "4M", *words, "--json", code=None)
     assert result.code == 0, result
