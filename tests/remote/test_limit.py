@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -9,7 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gimmal.frontends.cli.limit_option import limit_option
-from gimmal.remote.limit import CATCH_UP_SECONDS, Bucket
+from gimmal.remote.copy_tree import CopyOptions
+from gimmal.remote.limit import CATCH_UP_SECONDS, Bucket, Limit
+from gimmal.remote.limited_files import LimitedFiles
+from gimmal.remote.progress import Progress
+from tests.figures import figure
+from tests.remote.two_sides import Sides, TwoSides, copy_between
 
 STEPS = st.lists(st.tuples(st.integers(1, 200_000), st.floats(0, 2), st.floats(0, 0.05)), min_size=1, max_size=60)
 
@@ -66,3 +74,48 @@ def test_rates_as_a_person_writes_them(text: str, rate: int | None) -> None:
         assert result.exit_code == 2
     else:
         assert result.output.strip() == str(rate)
+
+
+RATE = 4_000_000
+SIZE = 14_000_000
+
+
+@pytest.mark.parametrize("kind", ["large", "small"])
+@pytest.mark.parametrize("way", [("near", "far"), ("far", "near")], ids=["up", "down"])
+def test_a_real_session_moves_what_it_may_and_evenly(tmp_path: Path, way: tuple[str, str], kind: str) -> None:
+    """Within 5 % over all, and no second with much more than its bytes."""
+    two = TwoSides(tmp_path)
+    root = (two.near if way[0] == "near" else two.far) / "data"
+    root.mkdir()
+    if kind == "large":
+        (root / "file").write_bytes(bytes(range(256)) * (SIZE // 256))
+    else:
+        for number in range(280):
+            (root / str(number)).write_bytes(b"x" * (SIZE // 280))
+    samples: list[tuple[float, int]] = []
+
+    async def work(sides: Sides) -> None:
+        sides.far = LimitedFiles(sides.session, Limit(RATE))
+        loop = asyncio.get_running_loop()
+
+        async def sample() -> None:
+            while True:
+                samples.append((loop.time(), sides.wire_bytes))
+                await asyncio.sleep(0.05)
+
+        sampling = asyncio.create_task(sample())
+        await asyncio.sleep(0)
+        await copy_between(sides, f"{way[0]}/data", f"{way[1]}/data", Progress(), CopyOptions())
+        samples.append((loop.time(), sides.wire_bytes))
+        sampling.cancel()
+
+    two.run(work)
+    seconds = samples[-1][0] - samples[0][0]
+    rate = SIZE / seconds
+    most = max(later - before for start, before in samples for at, later in samples if 0 <= at - start <= 1.0)
+    figure(f"--limit 4M, {kind} files, {way[0]} to {way[1]}: rate", f"{rate / 1e6:.3f} MB/s", "4 within 5 %")
+    figure(f"--limit 4M, {kind} files, {way[0]} to {way[1]}: most in a second", f"{most / 1e6:.2f} MB", "6")
+    assert 0.95 * RATE <= rate <= 1.05 * RATE
+    assert most <= 1.5 * RATE
+    copied = sum(path.stat().st_size for path in ((two.far if way[1] == "far" else two.near) / "data").iterdir())
+    assert copied == (SIZE // 256 * 256 if kind == "large" else SIZE)
