@@ -14,6 +14,8 @@ from gimmal.base.paths import (
     collision_key,
     is_mapped,
     local_name_to_wire,
+    map_text,
+    mapped_text_to_local,
     may_create,
     parse_shared_path,
     parse_wire_path,
@@ -264,3 +266,18 @@ def test_messages_say_what_is_wrong_and_what_to_do() -> None:
 def test_only_dots_and_spaces_at_the_end_make_no_difference(letter: str) -> None:
     assert collision_key("name" + letter) != collision_key("name")
     assert collision_key("name" + letter + " . ") == collision_key("name" + letter)
+
+
+@given(st.binary(min_size=1, max_size=80).filter(lambda text: b"\0" not in text))
+def test_the_target_of_a_link_is_mapped_and_mapped_back(target: bytes) -> None:
+    assert mapped_text_to_local(map_text(target)[0]) == target
+
+
+@given(st.text(max_size=40))
+def test_a_text_that_is_mapped_back_is_the_only_one_for_its_target(text: str) -> None:
+    try:
+        target = mapped_text_to_local(text)
+    except BadName:
+        return
+    assert b"\0" not in target
+    assert map_text(target)[0] == text

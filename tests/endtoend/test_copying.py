@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from tests.endtoend.conftest import Desk
 from tests.endtoend.world import part_files, snapshot, write_file
 from tests.figures import figure
+from tests.remote.random_trees import build as build_random
+from tests.remote.random_trees import data_bytes, seen
 
 BASE_TIME = 1_600_000_000
 
@@ -246,16 +249,49 @@ def test_senseless_copies_are_refused(desk: Desk) -> None:
         assert "hint: " in result.err, str(result)
 
 
-def test_links_are_left_out_and_listed(desk: Desk) -> None:
+def test_links_travel_as_links_and_what_is_neither_is_listed(desk: Desk) -> None:
     write_file(desk.far / "tree" / "x", 10)
-    (desk.far / "tree" / "link").symlink_to("/etc/passwd")
+    (desk.far / "tree" / "out").symlink_to("/etc/passwd")
+    (desk.far / "tree" / "in").symlink_to("x")
     os.mkfifo(desk.far / "tree" / "pipe")
     result = desk.run("cp", "-r", desk.at("tree"), ".", code=3)
-    assert "symbolic link" in result.err
     assert "neither a file nor a folder" in result.err
-    assert list(snapshot(desk.near / "tree")) == ["x"]
-    assert "symbolic link" in desk.run("cp", desk.at("tree/link"), ".", code=4).error
+    assert "; 2 symbolic links\n" in result.err
+    assert "note: 1 symbolic link lead" in result.err
+    assert sorted(snapshot(desk.near / "tree")) == ["in", "out", "x"]
+    assert os.readlink(desk.near / "tree/out") == "/etc/passwd"
+    safe = desk.run("cp", "-r", "--safe-links", desk.at("tree"), "safe", code=3)
+    assert "tree/out: symbolic link that leads out of what is copied" in safe.err
+    assert sorted(snapshot(desk.near / "safe")) == ["in", "x"]
+    assert "symbolic link" in desk.run("cp", desk.at("tree/in"), ".", code=4).error
+    desk.run("cp", "-r", desk.at("tree/in"), ".")
+    assert os.readlink(desk.near / "in") == "x"
     assert desk.run("cp", desk.at("tree/pipe"), ".", code=4).error
+
+
+def test_trees_keep_all_that_a_disk_holds(desk: Desk) -> None:
+    """Up, down and beside, with the same command again: equal as an independent look tells."""
+    build_random(random.Random(4), desk.near / "tree")
+    with (desk.near / "tree" / "holes").open("wb") as file:
+        file.truncate(1 << 36)
+        file.seek(1 << 35)
+        file.write(b"in the middle of nothing")
+    (desk.near / "tree" / "folder").mkdir()
+    (desk.near / "tree" / "folder" / "twin").hardlink_to(desk.near / "tree" / "holes")
+    os.utime(desk.near / "tree" / "folder", ns=(1, -5))
+    kept = {name: value for name, value in seen(desk.near / "tree", contents=False).items() if name}
+    held = data_bytes(desk.near / "tree/holes")
+    for source, target in (("tree", desk.at("up")), (desk.at("up"), "down"), (desk.at("up"), desk.at("beside"))):
+        report = desk.json("cp", "-r", source, target)[0]
+        assert (report["failed"], report["left_out"], report["without_xattrs"]) == (0, [], 0)
+        again = desk.json("cp", "-r", f"{source}/.", target)[0]
+        assert (again["files"], again["links"], again["failed"]) == (0, 0, 0)
+    for copy in (desk.far / "up", desk.near / "down", desk.far / "beside"):
+        assert {name: value for name, value in seen(copy, contents=False).items() if name} == kept
+        assert data_bytes(copy / "holes") <= held
+    bare = desk.json("cp", "-r", "--no-xattr", "tree", desk.at("bare"))[0]
+    assert bare["failed"] == 0
+    assert not any(os.listxattr(path) for path in (desk.far / "bare").rglob("*") if not path.is_symlink())
 
 
 def test_copies_on_the_far_side(desk: Desk) -> None:

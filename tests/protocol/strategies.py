@@ -40,6 +40,8 @@ def _of(kind: inspect.Type) -> st.SearchStrategy[Any]:
             return st.sampled_from(list(kind.cls))
         case inspect.ListType():
             return st.lists(_of(kind.item_type), max_size=LISTS_MAX)
+        case inspect.VarTupleType():
+            return st.lists(_of(kind.item_type), max_size=LISTS_MAX).map(tuple)
         case inspect.TupleType():
             return st.tuples(*(_of(item) for item in kind.item_types))
         case inspect.UnionType():

@@ -35,6 +35,7 @@ PUBLISHED = [
     "CROSS_DEVICE",
     "INVALID",
     "NAME_TOO_LONG",
+    "NOT_STORED",
 ]
 
 
@@ -52,7 +53,7 @@ def test_every_code_becomes_an_error_in_the_house_form(code: Code) -> None:
     assert not error_of_code(code, "").message.startswith(":")
 
 
-@pytest.mark.parametrize("number", [0, 26, 65535, 1 << 31])
+@pytest.mark.parametrize("number", [0, 27, 65535, 1 << 31])
 def test_an_unknown_code_reads_as_failed(number: int) -> None:
     assert error_of_code(number, "x").code == "failed"
 

@@ -31,6 +31,12 @@ TAGS = {
     "Rename": 14,
     "Copy": 15,
     "SetAttributes": 16,
+    "Examine": 17,
+    "MakeLinks": 18,
+    "Trash": 20,
+    "ListTrash": 21,
+    "RestoreTrash": 22,
+    "EmptyTrash": 23,
     "Failed": 64,
     "Done": 65,
     "Found": 66,
@@ -39,6 +45,8 @@ TAGS = {
     "PartOpened": 69,
     "Results": 70,
     "BundleWritten": 71,
+    "Examined": 72,
+    "TrashPage": 75,
 }
 """As published: none of these may ever change."""
 

@@ -14,7 +14,8 @@ import pytest
 
 from gimmal.base.workers import Workers
 from gimmal.protocol.messages import Attributes, Kind
-from gimmal.remote.copy_tree import CopyOptions, TreeCopier, grain_of, same_content
+from gimmal.remote.copy_deciding import CopyOptions, grain_of, same_content
+from gimmal.remote.copy_tree import TreeCopier
 from gimmal.remote.local_files import LocalFiles
 from gimmal.remote.progress import Progress
 from gimmal.share.service import ShareService

@@ -79,7 +79,9 @@ def rig(tmp_path: Path) -> Rig:
 class Changing(LocalFiles):
     """A source whose blocks cannot be read, all at about the same time."""
 
-    async def read_block(self, path: str, offset: int, length: int, version: Version | None) -> Block:
+    async def read_block(
+        self, path: str, offset: int, length: int, version: Version | None, *, sparse: bool = False
+    ) -> Block:
         await asyncio.sleep(0)
         raise RemoteError("changed", "the file changed meanwhile")
 
@@ -121,11 +123,11 @@ class Vanishing(LocalFiles):
         super().__init__(*arguments)
         self.doomed: Path | None = None
 
-    async def read_bundle(self, folder: str, names: list[str]) -> Bundle:
+    async def read_bundle(self, folder: str, names: list[str], *, xattrs: bool = False) -> Bundle:
         if self.doomed is not None:
             self.doomed.unlink()
             self.doomed = None
-        return await super().read_bundle(folder, names)
+        return await super().read_bundle(folder, names, xattrs=xattrs)
 
 
 def test_a_small_file_that_vanishes_leaves_the_others_of_its_bundle(rig: Rig) -> None:
@@ -157,9 +159,9 @@ class Recording(LocalFiles):
         Recording.largest = max(Recording.largest, len(encode(files)) + sum(map(len, contents)))
         return await super().write_bundle(request, files, contents)
 
-    async def read_bundle(self, folder: str, names: list[str]) -> Bundle:
+    async def read_bundle(self, folder: str, names: list[str], *, xattrs: bool = False) -> Bundle:
         assert len(encode(ReadBundle(folder, names))) <= BODY_MAX
-        return await super().read_bundle(folder, names)
+        return await super().read_bundle(folder, names, xattrs=xattrs)
 
 
 @pytest.mark.parametrize(("count", "size", "depth"), [(1100, 940, 1), (300, 4096, 2), (1300, 0, 4)])
@@ -196,8 +198,8 @@ class Lent(LocalFiles):
 
     released = 0
 
-    async def read_bundle(self, folder: str, names: list[str]) -> Bundle:
-        bundle = await super().read_bundle(folder, names)
+    async def read_bundle(self, folder: str, names: list[str], *, xattrs: bool = False) -> Bundle:
+        bundle = await super().read_bundle(folder, names, xattrs=xattrs)
 
         def release() -> None:
             self.released += 1

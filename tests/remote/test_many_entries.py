@@ -26,7 +26,13 @@ class Endless:
     async def stat(self, path: str) -> Attributes:
         return FOLDER
 
-    async def tree(self, path: str) -> AsyncIterator[Page]:
+    bundle_room = 1 << 20
+    side = None
+
+    def offers(self, feature: int) -> bool:
+        return False
+
+    async def tree(self, path: str, *, xattrs: bool = False) -> AsyncIterator[Page]:
         while True:
             self.pages += 1
             yield Page([Entry(f"{self.pages}-{index}", FOLDER) for index in range(100)], 1)

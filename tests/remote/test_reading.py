@@ -30,7 +30,9 @@ class Breaking(LocalFiles):
     good_until = 0
     flip = False
 
-    async def read_block(self, path: str, offset: int, length: int, version: Version | None) -> Block:
+    async def read_block(
+        self, path: str, offset: int, length: int, version: Version | None, *, sparse: bool = False
+    ) -> Block:
         if self.failure is not None and offset >= self.good_until:
             await asyncio.sleep(0)
             raise self.failure

@@ -84,9 +84,10 @@ class Rig:
         mode: int | None = None,
         source: bytes = SOURCE,
         durable: bool = True,
+        keep: bool = False,
     ) -> Answer:
         """The whole way of one file: open, write what is missing, commit."""
-        return upload(self.session, path, content, replace, expected, mode, source, durable)[0]
+        return upload(self.session, path, content, replace, expected, mode, source, durable, keep)[0]
 
     def read(self, path: str, offset: int = 0, length: int = BLOCK_SIZE, version: Version | None = None) -> bytes | int:
         """A range of a file, or the code."""
@@ -97,10 +98,17 @@ class Rig:
         return [entry.name for entry in entries(self.session, List(path))]
 
     def bundle(
-        self, folder: str, files: dict[str, bytes], replace: Replace = Replace.NEVER, *, newer_only: bool = False
+        self,
+        folder: str,
+        files: dict[str, bytes],
+        replace: Replace = Replace.NEVER,
+        *,
+        newer_only: bool = False,
+        keep: bool = False,
     ) -> list[int] | int:
         """Codes of a bundle written, or the one code."""
-        answer = self.session.write_bundle(WriteBundle(folder, replace, newer_only=newer_only), *bundle_of(files))
+        request = WriteBundle(folder, replace, newer_only=newer_only, keep=keep)
+        answer = self.session.write_bundle(request, *bundle_of(files))
         return answer.code if isinstance(answer, Failed) else answer.codes
 
     def bundled(self, folder: str, name: str) -> int:
@@ -129,6 +137,7 @@ def upload(
     mode: int | None = None,
     source: bytes = SOURCE,
     durable: bool = True,
+    keep: bool = False,
 ) -> tuple[Answer, int]:
     """Upload a file; the last answer, and how many blocks were sent."""
     opened = session.answer(OpenPart(path, len(content), source, replace, expected))
@@ -145,7 +154,7 @@ def upload(
         sent += 1
         if isinstance(answer, Failed):
             return answer, sent
-    commit = Commit(opened.part, file_digest(len(content), digests), MTIME, mode, durable)
+    commit = Commit(opened.part, file_digest(len(content), digests), MTIME, mode, durable, keep=keep)
     return session.answer(commit), sent
 
 

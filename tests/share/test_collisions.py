@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ import pytest
 from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import Copy, Done, Failed, Found, MakeDirectories, OpenPart, Rename, Replace, Results
 from gimmal.share import collisions
+from tests.exfat import exfat
 from tests.figures import figure
 from tests.share.rig import SOURCE, Rig
 from tests.vector_files import load
@@ -23,29 +21,12 @@ from tests.vector_files import load
 @pytest.fixture
 def folding(tmp_path: Path) -> Iterator[Rig]:
     """Shares on a disk that does not tell upper from lower case: exFAT in a file."""
-    tools = ("mkfs.exfat", "mount.exfat-fuse", "losetup", "umount")
-    if os.geteuid() or not all(map(shutil.which, tools)) or not Path("/dev/fuse").exists():
-        pytest.skip("needs root, exfatprogs and exfat-fuse")
-    image, mounted = tmp_path / "image", tmp_path / "mounted"
-    with image.open("wb") as file:
-        file.truncate(32 << 20)
-    mounted.mkdir()
-    with ExitStack() as undo:
-        try:
-            _run("mkfs.exfat", str(image))
-            device = _run("losetup", "--find", "--show", str(image)).strip()
-            undo.callback(_run, "losetup", "--detach", device)
-            _run("mount.exfat-fuse", device, str(mounted))
-            undo.callback(_run, "umount", str(mounted))
-        except subprocess.CalledProcessError as error:
-            pytest.skip(f"exFAT cannot be mounted here: {error}")
+    with exfat(tmp_path) as mounted:
         rig = Rig(mounted / "side")
-        undo.callback(rig.close)
-        yield rig
-
-
-def _run(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout
+        try:
+            yield rig
+        finally:
+            rig.close()
 
 
 def test_nothing_is_overwritten_under_another_spelling(folding: Rig) -> None:

@@ -31,6 +31,7 @@ from gimmal.protocol.messages import (
     Write,
 )
 from gimmal.share.part_writing import PartWriter
+from gimmal.transport.exchange import Piece
 from tests.share.rig import MTIME, SOURCE, Rig, make_service, upload, write_block
 
 BLOCK = b"a" * BLOCK_SIZE
@@ -159,29 +160,46 @@ class _Killed(BaseException):
     """Stands for SIGKILL: nothing after it is written any more, and closing writes nothing."""
 
 
-def _send_block(rig: Rig, part: int, way: str, digest: bytes) -> None:
-    view = memoryview(BLOCK)
-    writer = rig.session.begin_write(Write(part, BLOCK_SIZE, BLOCK_SIZE))
+SPARSE = b"a" * 100_000 + bytes(200_000) + b"b" * 70_000 + bytes(BLOCK_SIZE - 370_000)
+WAYS = ["at once", "end with records", "end alone"]
+
+
+def _pieces(content: bytes, start: int, end: int) -> list[Piece]:
+    view = memoryview(content)
+    return [Piece(view[at : min(at + 65536, end)], None, at) for at in range(start, end, 65536)]
+
+
+def _send_block(rig: Rig, part: int, way: str, digest: bytes, *, sparse: bool = False) -> None:
+    writer = rig.session.begin_write(Write(part, BLOCK_SIZE, BLOCK_SIZE, sparse))
     assert isinstance(writer, PartWriter)
-    records = [view[start : start + 65536] for start in range(0, BLOCK_SIZE, 65536)]
-    if way == "at once":
-        writer.finish(digest, records)
-    elif way == "end with records":
-        writer.write(records[:40], 0)
-        writer.finish(digest, records[40:], 40 * 65536)
+    if sparse:
+        first, rest = _pieces(SPARSE, 0, 100_000), _pieces(SPARSE, 300_000, 500_000)  # the last bytes sent are zeros
     else:
-        writer.write(records[:40], 0)
-        writer.write([*records[40:], memoryview(b"")], 40 * 65536)
-        writer.write([], BLOCK_SIZE)
+        first, rest = _pieces(BLOCK, 0, 40 * 65536), _pieces(BLOCK, 40 * 65536, BLOCK_SIZE)
+    if way == "at once":
+        writer.finish(digest, [*first, *rest])
+    elif way == "end with records":
+        writer.write_pieces(first)
+        writer.finish(digest, rest)
+    else:
+        writer.write_pieces(first)
+        writer.write_pieces([*rest, Piece(memoryview(b""), None, rest[-1].at + len(rest[-1].body))])
+        writer.write_pieces([])
         writer.finish(digest)
 
 
-@pytest.mark.parametrize("way", ["at once", "end with records", "end alone"])
-def test_whoever_is_killed_goes_on_with_every_whole_block(rig: Rig, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("way", WAYS)
+def test_whoever_is_killed_goes_on_with_every_whole_block(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, way: str, sparse: bool
+) -> None:
     """Killed behind any one write to the disk: a block counts exactly if all its bytes were written."""
+    block = SPARSE if sparse else BLOCK
+    request = OpenPart("rw/file", 3 * BLOCK_SIZE, SOURCE, data=((1, 2),) if sparse else None)
+    untouched = [] if sparse else [False]  # of a sparse part only blocks of data are told
     outcomes = []
-    for calls in range(1, 10):
-        opened = _opened(rig.session.answer(OpenPart("rw/file", 3 * BLOCK_SIZE, SOURCE)))
+    for calls in range(1, 30):
+        opened = _opened(rig.session.answer(request))
         assert isinstance(write_block(rig.session, opened.part, 2, BLOCK), Done)
         left = calls
         real: dict[str, Callable[..., int]] = {"pwrite": os.pwrite, "pwritev": os.pwritev}
@@ -201,16 +219,16 @@ def test_whoever_is_killed_goes_on_with_every_whole_block(rig: Rig, monkeypatch:
                 patch.setattr(os, name, partial(writing, name))
             killed = False
             try:
-                _send_block(rig, opened.part, way, blake3_digest(BLOCK))
+                _send_block(rig, opened.part, way, blake3_digest(block), sparse=sparse)
             except _Killed:
                 killed = True
             rig.close()
         (part,) = _parts(rig.rw)
-        whole = (rig.rw / part).read_bytes()[BLOCK_SIZE : 2 * BLOCK_SIZE] == BLOCK
+        whole = (rig.rw / part).read_bytes()[BLOCK_SIZE : 2 * BLOCK_SIZE] == block
         rig.service = make_service(rig.base)  # as after a restart
         rig.session = rig.service.open_session()
-        again = _opened(rig.session.answer(OpenPart("rw/file", 3 * BLOCK_SIZE, SOURCE)))
-        assert [bool(digest) for digest in again.blocks] == [False, whole, True]
+        again = _opened(rig.session.answer(request))
+        assert [bool(digest) for digest in again.blocks] == [*untouched, whole, True]
         outcomes.append(whole)
         rig.session.answer(Discard(again.part))
         if not killed:
@@ -220,7 +238,18 @@ def test_whoever_is_killed_goes_on_with_every_whole_block(rig: Rig, monkeypatch:
     assert outcomes[-2:] == [True, True]  # killed behind the last write, and not killed
 
 
-@pytest.mark.parametrize("way", ["at once", "end with records", "end alone"])
+def test_bytes_behind_the_kept_end_of_a_block_go_nowhere(rig: Rig) -> None:
+    opened = _opened(rig.session.answer(OpenPart("rw/file", 2 * BLOCK_SIZE, SOURCE)))
+    writer = rig.session.begin_write(Write(opened.part, 0, BLOCK_SIZE))
+    assert isinstance(writer, PartWriter)
+    writer.write([memoryview(BLOCK)], 0)
+    nothing = Piece(memoryview(b""), None, 5 * BLOCK_SIZE)
+    assert writer.finish(blake3_digest(BLOCK), [nothing]) == Done()
+    (part,) = _parts(rig.rw)
+    assert (rig.rw / part).read_bytes() == BLOCK
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_a_block_that_its_sender_denies_is_never_gone_on_with(rig: Rig, way: str) -> None:
     opened = _opened(rig.session.answer(OpenPart("rw/file", 2 * BLOCK_SIZE, SOURCE)))
     _send_block(rig, opened.part, way, bytes(32))

@@ -10,9 +10,13 @@ import pytest
 from gimmal.protocol.messages import (
     BundleItem,
     Copy,
+    Examine,
+    Examined,
     FolderTimes,
+    LinkItem,
     List,
     MakeDirectories,
+    MakeLinks,
     Page,
     ReadBundle,
     RemoveMany,
@@ -23,7 +27,7 @@ from gimmal.protocol.messages import (
 )
 from tests.base.test_beneath import swapping
 from tests.figures import figure
-from tests.share.rig import Rig, tree_of, upload
+from tests.share.rig import MTIME, Rig, tree_of, upload
 
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
 
@@ -37,6 +41,9 @@ def test_swapped_links_lead_nowhere(rig: Rig) -> None:
     (rig.rw / "a/b/file").write_bytes(b"inside")
     (outside / "b/file").write_bytes(b"secret")
     (outside / "b/secret").write_bytes(b"secret")
+    for place in (outside / "b", outside / "b/secret", outside / "b/file"):
+        os.setxattr(place, "user.secret", b"1")
+    outside_time = (outside / "b/secret").stat().st_mtime_ns
     (rig.rw / "trap").symlink_to(outside)
     before = tree_of(outside)
     tries = 100_000 if FULL else 2_000
@@ -44,7 +51,7 @@ def test_swapped_links_lead_nowhere(rig: Rig) -> None:
     with swapping(rig.rw / "a", rig.rw / "trap"):
         for number in range(tries):
             session = rig.session
-            act = number % 10
+            act = number % 12
             if act == 0:
                 content = rig.read("rw/a/b/file")
                 escapes += content == b"secret"
@@ -69,13 +76,31 @@ def test_swapped_links_lead_nowhere(rig: Rig) -> None:
                 session.answer(Copy("rw/a/b/file", "rw/a/b/copy", Replace.ALWAYS))
             elif act == 8:
                 session.answer(SetAttributes([FolderTimes("rw/a/b/file", 7, 0o777)]))
+            elif act == 9:
+                items = [
+                    LinkItem("rw/a/b/symbolic", "/etc/passwd", 1),
+                    LinkItem("rw/a/b/hard", "rw/a/b/file", MTIME, True, 6),
+                    LinkItem("rw/stolen", "rw/a/b/secret", outside_time, True, 6),
+                ]
+                session.answer(MakeLinks(items, Replace.ALWAYS))
+                session.answer(RemoveMany(["rw/a/b/symbolic", "rw/a/b/hard"]))
+            elif act == 10:
+                for name in ("secret", "file"):
+                    examined = session.answer(Examine(f"rw/a/b/{name}"))
+                    escapes += isinstance(examined, Examined) and ("user.secret", b"1") in examined.xattrs
+                examined = session.answer(Examine("rw/a/b"))
+                escapes += isinstance(examined, Examined) and ("user.secret", b"1") in examined.xattrs
+                session.answer(SetAttributes([FolderTimes("rw/a/b", 7, 0o777, (("user.mark", b"1"),))]))
             else:
-                for request in (List("rw/a/b"), Tree("rw/a"), Tree("rw")):
+                for request in (List("rw/a/b"), Tree("rw/a"), Tree("rw", 0, True)):
                     page = session.answer(request)
                     if isinstance(page, Page):
                         escapes += any(entry.name.endswith("secret") for entry in page.entries)
+                        escapes += any(("user.secret", b"1") in entry.xattrs for entry in page.entries)
     figure(f"symlink swapper, every operation: escapes of {tries} tries", escapes + (tree_of(outside) != before), "0")
     assert reached > 0
     assert escapes == 0
     assert tree_of(outside) == before
     assert not (rig.rw / "stolen").exists()
+    assert all(os.listxattr(place) == ["user.secret"] for place in (outside / "b", outside / "b/secret"))
+    assert (outside / "b/secret").stat().st_nlink == 1

@@ -91,7 +91,7 @@ class TestHostilePeers:
         async def main() -> None:
             notes = Notes()
             raw, session = raw_session(notes)
-            for number, body in ((1, b"\x92\x11\xa1a"), (3, b""), (5, b"\xff" * 100), (7, encode(Stat("a")))):
+            for number, body in ((1, b"\x92\x3c\xa1a"), (3, b""), (5, b"\xff" * 100), (7, encode(Stat("a")))):
                 await raw.put(RecordKind.REQUEST, number, 1, body)
                 kind, stream, _offset, answer = await raw.get()
                 assert (kind, stream) == (RecordKind.ANSWER, number)

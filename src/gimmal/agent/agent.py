@@ -56,6 +56,10 @@ RELAYED_WAITING_MAX = 256
 SECOND_DIALLER_WAIT = 1.0
 """What side b leaves to side a before it dials the other agent itself."""
 
+SWEEP_SECONDS = 24 * 3600.0
+SWEEP_PAUSE_SECONDS = 0.1
+"""Between two portions of what is removed from the trash."""
+
 REDIAL_FIRST, REDIAL_MOST = 0.5, 30.0
 OPEN_SECONDS = 10.0
 
@@ -160,6 +164,7 @@ class Agent:
             candidates = await self._workers.call(own_addresses, host, self._listener.port)
             shown = candidates[0][0] if candidates else host or "127.0.0.1"
             address = f"[{shown}]:{self._listener.port}" if ":" in shown else f"{shown}:{self._listener.port}"
+        self._tasks.start(self._sweep_trash(self._service), "sweep the trash")
         self._control = ControlServer(socket_path(self.half.pair_id, self.half.side), self._answer_command)
         if self.options.relays:
             self._start_relays(candidates)
@@ -207,6 +212,12 @@ class Agent:
         # The shares' folders are left to the end of the process: a thread that the disk holds up may still use them,
         # and a descriptor closed under it could by then be another file.
         self._workers.close()
+
+    async def _sweep_trash(self, service: ShareService) -> None:
+        """Remove, now and once a day, what has been in the trash of a share for too long."""
+        while True:
+            more = await self._workers.long(service.sweep_trash)
+            await asyncio.sleep(SWEEP_PAUSE_SECONDS if more else SWEEP_SECONDS)
 
     # Links that come in ----------------------------------------------------------------------------------------------
 
@@ -289,7 +300,8 @@ class Agent:
 
     def _serving(self) -> Serving:
         assert self._service is not None
-        return Serving(self._service.open_session(), self._pool, self._workers)
+        other = "b" if self.half.side == "a" else "a"
+        return Serving(self._service.open_session(f"side {other}"), self._pool, self._workers)
 
     def _register(self, session: Session) -> None:
         key_id = session.keys.key_id

@@ -62,6 +62,7 @@ class Reply(Struct, frozen=True):
         journal_key: for ``session``: seals the journals of this computer's transfers.
         lineage: for ``session``: names the folder of those journals.
         path: for ``session``: how the session with the other side travels.
+        features: for ``session``: what the other side offers (protocol.features).
         status: for ``status``: what is shown.
     """
 
@@ -69,6 +70,7 @@ class Reply(Struct, frozen=True):
     journal_key: bytes = b""
     lineage: bytes = b""
     path: str = ""
+    features: int = 0
     status: dict[str, object] = msgspec.field(default_factory=dict)
 
     def __repr__(self) -> str:

@@ -103,22 +103,20 @@ class Forwarding:
 
     async def _read(self, incoming: Incoming, request: Read) -> Answer | None:
         def make_sink(done: asyncio.Future[None]) -> RangeSink:
-            return RangeSink(done, self._pool, request.offset, request.length)
+            return RangeSink(done, self._pool, request.offset, request.length, sparse=request.sparse)
 
         sink = await self._session.exchange(request, make_sink, bulk=True)
         if sink.answer is not None:
             sink.give_back()
             return sink.answer
-        at = request.offset
         try:
             while sink.pieces:
                 piece = sink.pieces.pop(0)
-                await self._pass_on(incoming.link, incoming.number, at, piece)
-                at += len(piece.body)
+                await self._pass_on(incoming.link, incoming.number, request.offset + piece.at, piece)
         finally:
             sink.give_back()
         end = encode(StreamEnd(sink.digest))
-        incoming.link.post(RecordKind.END, incoming.number, at - request.offset, end)
+        incoming.link.post(RecordKind.END, incoming.number, sink.received, end)
         return None
 
     async def _read_bundle(self, incoming: Incoming, request: ReadBundle) -> Answer | None:
@@ -142,15 +140,23 @@ class Forwarding:
             await link.send_buffer(RecordKind.DATA, number, offset, piece.owner, len(piece.body))
 
     async def _write(self, incoming: Incoming, request: Write | WriteBundle) -> Answer:
-        records = await self._collect(incoming, request)
+        records: list[tuple[RecordKind, int, Piece]] = []
 
         async def send(link: Link, number: int) -> None:
-            # Copied for each try: a buffer that was sent is sealed in place and cannot be sent again.
-            for kind, offset, piece in records:
-                buffer = self._pool.take()
-                size = len(piece.body)
-                buffer.body[:size] = piece.body
-                await link.send_buffer(kind, number, offset, buffer, size)
+            # As they come, so that a command that sends slowly is slow on the line too; kept for another try.
+            sent = 0
+            while True:
+                while sent < len(records):
+                    kind, offset, piece = records[sent]
+                    sent += 1
+                    # Copied for each try: a buffer that was sent is sealed in place and cannot be sent again.
+                    buffer = self._pool.take()
+                    size = len(piece.body)
+                    buffer.body[:size] = piece.body
+                    await link.send_buffer(kind, number, offset, buffer, size)
+                    if kind is not RecordKind.DATA:
+                        return
+                await self._collect(incoming, request, records)
 
         try:
             sink = await self._session.exchange(request, AnswerSink, send_more=send, bulk=True)
@@ -160,17 +166,15 @@ class Forwarding:
         assert sink.answer is not None
         return sink.answer
 
-    async def _collect(self, incoming: Incoming, request: Write | WriteBundle) -> list[tuple[RecordKind, int, Piece]]:
-        records: list[tuple[RecordKind, int, Piece]] = []
-        size = 0
-        while True:
-            for kind, offset, piece in await incoming.records():
-                records.append((kind, offset, piece))
-                size += len(piece.body)
-                if isinstance(request, WriteBundle):
-                    return records
-                if kind is RecordKind.END:
-                    decode_struct(StreamEnd, piece.body)
-                    return records
-                if size > request.length:
-                    raise ProtocolViolation("a command sent more than it announced")
+    async def _collect(
+        self, incoming: Incoming, request: Write | WriteBundle, records: list[tuple[RecordKind, int, Piece]]
+    ) -> None:
+        """Add what has come of a command's stream; waits for at least one record."""
+        for kind, offset, piece in await incoming.records():
+            records.append((kind, offset, piece))
+            if kind is RecordKind.END:
+                decode_struct(StreamEnd, piece.body)
+        if isinstance(request, Write) and sum(
+            len(piece.body) for kind, _, piece in records if kind is RecordKind.DATA
+        ) > (request.length):
+            raise ProtocolViolation("a command sent more than it announced")

@@ -16,6 +16,7 @@ from gimmal.base.errors import GimmalError, UsageError
 from gimmal.base.primitives import random_bytes
 from gimmal.base.tasks import Tasks
 from gimmal.noise.keys import RootKeys
+from gimmal.protocol.features import OFFERED
 from gimmal.protocol.limits import PROTOCOL_VERSION
 from gimmal.protocol.messages import CloseReason, Hello
 from gimmal.transport.answering import Handler
@@ -34,9 +35,11 @@ HELD_MAX = 64
 _NO_KEYS = RootKeys(psk=bytes(32), gate_key=bytes(32), key_id=bytes(8))
 
 
-def local_session(connection: socket.socket, pool: BufferPool, handler: Handler | None, *, opener: bool) -> Session:
-    """A session in clear over a connected Unix socket, for either end."""
-    greeting = Hello(PROTOCOL_VERSION, PROGRAM, 0, b"", random_bytes(16), agent=not opener)
+def local_session(
+    connection: socket.socket, pool: BufferPool, handler: Handler | None, *, opener: bool, features: int = OFFERED
+) -> Session:
+    """A session in clear over a connected Unix socket, for either end; ``features`` are those of whoever answers."""
+    greeting = Hello(PROTOCOL_VERSION, PROGRAM, features, b"", random_bytes(16), agent=not opener)
     session = Session(_NO_KEYS, opener=opener, peer=greeting, pool=pool, handler=handler, held_max=HELD_MAX)
     link = Link(connection, PlainCipher(), dialler=opener, path=PathKind.LOCAL, pool=pool, greeted=True)
     session.attach(link)
@@ -76,7 +79,9 @@ class LocalCommands:
         peer = await agent.peer_session(max(0.1, min(question.deadline, DEADLINE_MAX)))
         path = peer.links[0].path.value if peer.links else ""
         lineage = agent.half.lineage_id
-        await send_message(connection, Reply(journal_key=agent.journal_key, lineage=lineage, path=path))
+        features = peer.peer.features & OFFERED
+        reply = Reply(journal_key=agent.journal_key, lineage=lineage, path=path, features=features)
+        await send_message(connection, reply)
         session = local_session(connection, peer.pool, Forwarding(peer, self._tasks), opener=False)
         self._sessions.add(session)
         session.ended.add_done_callback(lambda _ended: self._sessions.discard(session))

@@ -224,7 +224,7 @@ class Reach:
         reply, connection = answered
         self.journal_key = reply.journal_key
         self.journal_directory = state_directory(reply.lineage)
-        session = local_session(connection, self.pool, None, opener=True)
+        session = local_session(connection, self.pool, None, opener=True, features=reply.features)
         # An agent that is gone does not come back to this session; the command may find another way.
         lost = Interrupted("the agent on this computer ended", "run the command again")
         session.links[0].ended.add_done_callback(lambda _ended: session.fail(lost))

@@ -16,7 +16,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -170,17 +170,29 @@ class Root:
             else:
                 rename_without_replacing(old, new, source_folder, target_folder)
 
-    def set_attributes(self, names: Names, mtime_ns: int | None, mode: int | None) -> None:
+    def set_attributes(
+        self,
+        names: Names,
+        mtime_ns: int | None,
+        mode: int | None,
+        before: Callable[[str, os.stat_result], None] | None = None,
+    ) -> None:
         """Time in nanoseconds and permission bits of a file or folder, each left alone where None.
+
+        Args:
+            names: the way below the root.
+            mtime_ns: time.
+            mode: permission bits.
+            before: called first with a path that means this entry as long as the call lasts, and with its state.
 
         Raises:
             NotAFileError: it is neither file nor folder. A link gives ELOOP.
         """
         if not names:
-            set_attributes_at(b".", self._descriptor, mtime_ns, mode)
+            set_attributes_at(b".", self._descriptor, mtime_ns, mode, before)
             return
         with self.parent(names) as (folder, name):
-            set_attributes_at(name, folder, mtime_ns, mode)
+            set_attributes_at(name, folder, mtime_ns, mode, before)
 
 
 class NotAFileError(OSError):
@@ -211,7 +223,13 @@ def open_regular(name: bytes, folder: int) -> tuple[int, os.stat_result]:
     return descriptor, state
 
 
-def set_attributes_at(name: bytes, folder: int, mtime_ns: int | None, mode: int | None) -> None:
+def set_attributes_at(
+    name: bytes,
+    folder: int,
+    mtime_ns: int | None,
+    mode: int | None,
+    before: Callable[[str, os.stat_result], None] | None = None,
+) -> None:
     """As `Root.set_attributes`, of an entry below the descriptor ``folder``."""
     descriptor = os.open(name, getattr(os, "O_PATH", 0) | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
@@ -220,6 +238,8 @@ def set_attributes_at(name: bytes, folder: int, mtime_ns: int | None, mode: int 
             _require_regular(state, name)
         # The entry in hand, whatever its name leads to by now; its own permissions do not matter.
         entry = f"/proc/self/fd/{descriptor}"
+        if before is not None:
+            before(entry, state)
         if mode is not None:
             os.chmod(entry, mode)
         if mtime_ns is not None:

@@ -115,6 +115,20 @@ def wire_name_to_local(name: str) -> bytes:
     return _unmapped(name)
 
 
+def mapped_text_to_local(text: str) -> bytes:
+    """The bytes that a mapped text stands for: the reverse of :func:`map_text`, for the target of a link.
+
+    Raises:
+        BadName: empty, with NUL or a character that does not travel, or mapped otherwise than :func:`map_text` does.
+    """
+    if not text or _refused.search(text) or (text[1:2] == ":" and _drive.match(text)):
+        raise _bad(text, "it is empty or holds a forbidden character")
+    local = _bytes_of(text)
+    if b"\0" in local or map_text(local)[0] != text:
+        raise _bad(text, "it is not mapped as it should be")
+    return local
+
+
 def is_mapped(name: str) -> bool:
     """Whether a component holds mapping characters, so that its local name is other than its UTF-8."""
     return not name.isascii() and _mapping_run.search(name) is not None
@@ -166,18 +180,21 @@ def _map(match: re.Match[str]) -> str:
 
 
 def _unmapped(component: str) -> bytes:
-    local = bytearray()
-    end = 0
-    for run in _mapping_run.finditer(component):
-        local += component[end : run.start()].encode()
-        local += bytes(ord(character) - _MAP_BASE for character in run.group())
-        end = run.end()
-    local += component[end:].encode()
-    name = bytes(local)
+    name = _bytes_of(component)
     # One form only: otherwise a mapped dot, slash or NUL would pass where the plain one is refused.
     if b"/" in name or b"\0" in name or map_text(name)[0] != component:
         raise _bad(component, "it is not mapped as it should be")
     return name
+
+
+def _bytes_of(text: str) -> bytes:
+    local = bytearray()
+    end = 0
+    for run in _mapping_run.finditer(text):
+        local += text[end : run.start()].encode()
+        local += bytes(ord(character) - _MAP_BASE for character in run.group())
+        end = run.end()
+    return bytes(local + text[end:].encode())
 
 
 def _bad(name: str | bytes, reason: str) -> BadName:

@@ -14,6 +14,9 @@ import sys
 
 RENAME_NOREPLACE = 1
 
+_FALLOC_KEEP_SIZE = 0x01
+_FALLOC_PUNCH_HOLE = 0x02
+
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_NO_SYMLINKS = 0x04
 _RESOLVE_BENEATH = 0x08
@@ -76,6 +79,19 @@ def sync_file_system(descriptor: int) -> bool:
     if _libc.syncfs(descriptor):
         raise _failure(b"")
     return True
+
+
+def punch_hole(descriptor: int, offset: int, length: int) -> bool:
+    """Make a stretch of a file a hole, its size unchanged; False where the file system has no holes."""
+    if _libc is None or not hasattr(_libc, "fallocate64"):
+        return False
+    how = ctypes.c_int(_FALLOC_KEEP_SIZE | _FALLOC_PUNCH_HOLE)
+    if not _libc.fallocate64(descriptor, how, ctypes.c_int64(offset), ctypes.c_int64(length)):
+        return True
+    error = _failure(b"")
+    if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+        return False
+    raise error
 
 
 def open_beneath(directory: int, path: bytes, flags: int) -> int:

@@ -36,6 +36,7 @@ class Code(IntEnum):
     CROSS_DEVICE = 23
     INVALID = 24
     NAME_TOO_LONG = 25
+    NOT_STORED = 26
 
 
 _SENTENCES: dict[Code, tuple[str, str]] = {
@@ -67,6 +68,7 @@ _SENTENCES: dict[Code, tuple[str, str]] = {
     Code.CROSS_DEVICE: ("the two places lie on different disks or shares", "copy, then remove"),
     Code.INVALID: ("the request makes no sense", "update gimmal on both sides"),
     Code.NAME_TOO_LONG: ("the name is too long for the disk there", "rename it shorter"),
+    Code.NOT_STORED: ("the disk there has nothing of this kind", "choose a target on another disk"),
 }
 
 _HERE: dict[Code, tuple[str, str]] = {
@@ -83,6 +85,7 @@ _HERE: dict[Code, tuple[str, str]] = {
         "this computer's disk holds one of the two: rename one",
     ),
     Code.NAME_TOO_LONG: ("the name is too long for this computer's disk", "rename it shorter"),
+    Code.NOT_STORED: ("this computer's disk has nothing of this kind", "choose a target on another disk"),
 }
 """Sentences that differ where the files concerned lie on this computer."""
 

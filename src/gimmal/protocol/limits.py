@@ -28,6 +28,27 @@ PAGE_ITEMS_MAX = 1 << 16
 REMOVE_MANY_MAX = 1024
 """Paths in one RemoveMany, MakeDirectories or SetAttributes request."""
 
+TRASH_ITEMS_MAX = 1024
+"""Paths in one Trash request, names in one RestoreTrash or EmptyTrash, entries in one TrashPage."""
+
+SPARSE_SIZE_MAX = 1 << 44
+"""Bytes of the largest file that is copied with its holes; a larger one must be written out."""
+
+EXTENTS_MAX = 8192
+"""Stretches of data in one Examined and one OpenPart."""
+
+HOLE_MIN = 64 * 1024
+"""Bytes that a stream of a sparse block may leave out at once, at least."""
+
+XATTRS_MAX = 64
+"""Extended attributes of one file or folder."""
+
+XATTR_BYTES_MAX = 64 * 1024
+"""Bytes of all their names and values together."""
+
+LINK_TARGET_MAX = 4095
+"""Bytes of a symbolic link's text on the disk."""
+
 LINKS_MAX = 16
 """Links one session may have at a time."""
 

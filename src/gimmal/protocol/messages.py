@@ -19,10 +19,14 @@ from gimmal.protocol.limits import (
     BLOCK_SIZE,
     BUNDLE_ITEMS_MAX,
     DIGEST_SIZE,
+    EXTENTS_MAX,
     FILE_SIZE_MAX,
     PAGE_ITEMS_MAX,
     PART_BLOCKS_MAX,
     REMOVE_MANY_MAX,
+    TRASH_ITEMS_MAX,
+    XATTR_BYTES_MAX,
+    XATTRS_MAX,
 )
 
 Path = Annotated[str, Meta(max_length=4096)]
@@ -34,6 +38,13 @@ Identity = Annotated[int, Meta(ge=0)]
 Digest = Annotated[bytes, Meta(min_length=DIGEST_SIZE, max_length=DIGEST_SIZE)]
 Counter = Annotated[int, Meta(ge=0, le=(1 << 32) - 1)]
 Text = Annotated[str, Meta(max_length=256)]
+Xattr = tuple[Annotated[str, Meta(max_length=255)], Annotated[bytes, Meta(max_length=XATTR_BYTES_MAX)]]
+Xattrs = Annotated[tuple[Xattr, ...], Meta(max_length=XATTRS_MAX)]
+"""Extended attributes: name, which begins with ``user.``, and value, in order of their names."""
+Extent = tuple[Size, Size]
+Extents = Annotated[tuple[Extent, ...], Meta(max_length=EXTENTS_MAX)]
+"""Stretches of a file as offset and length, none empty, in order, with something between them."""
+TrashName = Annotated[str, Meta(max_length=64)]
 
 
 class Kind(IntEnum):
@@ -66,6 +77,10 @@ class Attributes(Struct, array_like=True, frozen=True):
     identity: Identity
     target: Annotated[str, Meta(max_length=4096)] = ""
     """Where a symbolic link points, mapped like a name; never followed."""
+    linked: Identity = 0
+    """Of a file with several names a number of its disk: those with equal ``linked`` and ``identity`` are one file."""
+    sparse: bool = False
+    """A file that takes less room than its size: it may have holes."""
 
 
 class Version(Struct, array_like=True, frozen=True):
@@ -83,6 +98,10 @@ class Entry(Struct, array_like=True, frozen=True):
     attributes: Attributes
     mapped: bool = False
     """The local name cannot travel as it is; this one stands for it."""
+    xattrs: Xattrs = ()
+    """Of a folder, where Tree asks for them."""
+    bare: bool = False
+    """It has extended attributes that cannot travel: too many, too large or with such names."""
 
 
 # Link and session ----------------------------------------------------------------------------------------------
@@ -160,6 +179,8 @@ class Tree(Struct, array_like=True, frozen=True, tag=3):
 
     path: Path
     cursor: Counter = 0
+    xattrs: bool = False
+    """Name the extended attributes of folders."""
 
 
 class StatFileSystem(Struct, array_like=True, frozen=True, tag=4):
@@ -176,6 +197,8 @@ class Read(Struct, array_like=True, frozen=True, tag=5):
     length: Annotated[int, Meta(ge=1, le=BLOCK_SIZE)]
     version: Version | None = None
     """If given and the file is another before or after reading: CHANGED."""
+    sparse: bool = False
+    """Leave out holes: the offset of a DATA record then jumps over what is zeros."""
 
 
 class ReadBundle(Struct, array_like=True, frozen=True, tag=6):
@@ -184,6 +207,8 @@ class ReadBundle(Struct, array_like=True, frozen=True, tag=6):
     folder: Path
     names: Annotated[list[Path], Meta(max_length=BUNDLE_ITEMS_MAX)]
     """Paths relative to ``folder``."""
+    xattrs: bool = False
+    """With extended attributes."""
 
 
 class OpenPart(Struct, array_like=True, frozen=True, tag=7):
@@ -198,6 +223,11 @@ class OpenPart(Struct, array_like=True, frozen=True, tag=7):
     expected: Version | None = None
     first: Counter = 0
     """First block to report. While an answer holds PART_BLOCKS_MAX blocks, there may be more: ask again with this."""
+    data: Extents | None = None
+    """For a sparse file: its blocks that hold data, as first block and count; all others are holes.
+
+    Only these are then written, reported and counted by ``first``.
+    """
 
 
 class Write(Struct, array_like=True, frozen=True, tag=8):
@@ -206,6 +236,8 @@ class Write(Struct, array_like=True, frozen=True, tag=8):
     part: Counter
     offset: Size
     length: Annotated[int, Meta(ge=0, le=BLOCK_SIZE)]
+    sparse: bool = False
+    """The offset of a DATA record may jump over zeros, which become holes. Only of a part opened with ``data``."""
 
 
 class Commit(Struct, array_like=True, frozen=True, tag=9):
@@ -217,6 +249,9 @@ class Commit(Struct, array_like=True, frozen=True, tag=9):
     mtime_ns: Nanoseconds
     mode: Mode | None = None
     durable: bool = True
+    keep: bool = False
+    """The file that is replaced goes to the share's trash."""
+    xattrs: Xattrs = ()
 
 
 class Discard(Struct, array_like=True, frozen=True, tag=10):
@@ -234,6 +269,9 @@ class BundleFile(Struct, array_like=True, frozen=True):
     digest: Digest
     mtime_ns: Nanoseconds
     mode: Mode | None = None
+    xattrs: Xattrs = ()
+    sparse: bool = False
+    """Zeros become holes."""
 
 
 class WriteBundle(Struct, array_like=True, frozen=True, tag=11):
@@ -244,6 +282,8 @@ class WriteBundle(Struct, array_like=True, frozen=True, tag=11):
     durable: bool = True
     newer_only: bool = False
     """With ALWAYS: leave a file that is not older than the one offered (answered EXISTS)."""
+    keep: bool = False
+    """Files that are replaced go to the share's trash."""
 
 
 class MakeDirectories(Struct, array_like=True, frozen=True, tag=12):
@@ -277,6 +317,10 @@ class Copy(Struct, array_like=True, frozen=True, tag=15):
     source: Path
     target: Path
     replace: Replace = Replace.NEVER
+    keep: bool = False
+    """The file that is replaced goes to the share's trash."""
+    xattrs: bool = False
+    """With extended attributes."""
 
 
 class FolderTimes(Struct, array_like=True, frozen=True):
@@ -285,12 +329,75 @@ class FolderTimes(Struct, array_like=True, frozen=True):
     path: Path
     mtime_ns: Nanoseconds
     mode: Mode | None = None
+    xattrs: Xattrs = ()
+    """Given beside those it has; where the disk has none: NOT_STORED, with time and mode set all the same."""
 
 
 class SetAttributes(Struct, array_like=True, frozen=True, tag=16):
     """Set times and modes, in order. Changes. Answer: Results."""
 
     items: Annotated[list[FolderTimes], Meta(max_length=REMOVE_MANY_MAX)]
+
+
+class Examine(Struct, array_like=True, frozen=True, tag=17):
+    """Extended attributes of a file or folder, and where a file holds data. Answer: Examined."""
+
+    path: Path
+    version: Version | None = None
+    """If given and the file is another: CHANGED."""
+    offset: Size = 0
+    """Where to begin with the stretches of data."""
+
+
+class LinkItem(Struct, array_like=True, frozen=True):
+    """One link to make."""
+
+    path: Path
+    target: Path
+    """Text of a symbolic link, mapped like a name; for a hard link the path of a file of the same share."""
+    mtime_ns: Nanoseconds
+    """Time for a symbolic link; that of the file for a hard link, else CHANGED."""
+    hard: bool = False
+    size: Size = 0
+    """For a hard link that of the file, else CHANGED."""
+
+
+class MakeLinks(Struct, array_like=True, frozen=True, tag=18):
+    """Make symbolic and hard links, in order. Changes. Answer: Results."""
+
+    items: Annotated[list[LinkItem], Meta(max_length=REMOVE_MANY_MAX)]
+    replace: Replace = Replace.NEVER
+    """ALWAYS replaces a file or link; EXPECTED makes no sense here."""
+
+
+class Trash(Struct, array_like=True, frozen=True, tag=20):
+    """Move files, links and folders with all they hold into their share's trash, in order. Changes. Answer: Results."""
+
+    paths: Annotated[list[Path], Meta(max_length=TRASH_ITEMS_MAX)]
+
+
+class ListTrash(Struct, array_like=True, frozen=True, tag=21):
+    """What the trash of one share holds, oldest first. Answer: TrashPage."""
+
+    share: Path
+    after: TrashName = ""
+    """Empty to begin, then the name of the last entry of the page before."""
+
+
+class RestoreTrash(Struct, array_like=True, frozen=True, tag=22):
+    """Move entries of a trash back to where they were, in order; nothing is replaced. Changes. Answer: Results."""
+
+    share: Path
+    names: Annotated[list[TrashName], Meta(max_length=TRASH_ITEMS_MAX)]
+    target: Path = ""
+    """Where the one entry named goes instead, within the same share."""
+
+
+class EmptyTrash(Struct, array_like=True, frozen=True, tag=23):
+    """Destroy entries of a trash. Changes. Answer: Results; has no deadline."""
+
+    share: Path
+    names: Annotated[list[TrashName], Meta(max_length=TRASH_ITEMS_MAX)]
 
 
 Request = (
@@ -310,6 +417,12 @@ Request = (
     | Rename
     | Copy
     | SetAttributes
+    | Examine
+    | MakeLinks
+    | Trash
+    | ListTrash
+    | RestoreTrash
+    | EmptyTrash
 )
 
 CHANGING = (
@@ -323,6 +436,10 @@ CHANGING = (
     Rename,
     Copy,
     SetAttributes,
+    MakeLinks,
+    Trash,
+    RestoreTrash,
+    EmptyTrash,
 )
 """Requests whose number and answer the answering side remembers, so that a repeat is answered, not done twice."""
 
@@ -347,6 +464,8 @@ class Found(Struct, array_like=True, frozen=True, tag=66):
     """Attributes of the path asked for, after what was asked was done."""
 
     attributes: Attributes
+    bare: bool = False
+    """A file was placed without the extended attributes that were to be kept: the disk takes none, or not these."""
 
 
 class Page(Struct, array_like=True, frozen=True, tag=67):
@@ -388,6 +507,19 @@ class BundleWritten(Struct, array_like=True, frozen=True, tag=71):
     """One code for each file of the bundle, 0 where it stands under its final name."""
 
     codes: Annotated[list[Annotated[int, Meta(ge=0, le=65535)]], Meta(max_length=BUNDLE_ITEMS_MAX)]
+    bare: Annotated[int, Meta(ge=0, le=BUNDLE_ITEMS_MAX)] = 0
+    """How many of them stand without the extended attributes that came."""
+
+
+class Examined(Struct, array_like=True, frozen=True, tag=72):
+    """Extended attributes, and stretches of a file that hold data; what lies between them is zeros."""
+
+    xattrs: Xattrs
+    bare: bool = False
+    """There are more that cannot travel."""
+    extents: Extents = ()
+    next: Size = 0
+    """Where to go on, 0 where these are all."""
 
 
 class BundleItem(Struct, array_like=True, frozen=True):
@@ -397,6 +529,30 @@ class BundleItem(Struct, array_like=True, frozen=True):
     size: Annotated[int, Meta(ge=0, le=BLOCK_SIZE)] = 0
     digest: Annotated[bytes, Meta(max_length=DIGEST_SIZE)] = b""
     attributes: Attributes | None = None
+    xattrs: Xattrs = ()
+    bare: bool = False
+    """It has extended attributes that cannot travel."""
 
 
-Answer = Failed | Done | Found | Page | Room | PartOpened | Results | BundleWritten
+class TrashEntry(Struct, array_like=True, frozen=True):
+    """One entry of a trash."""
+
+    name: TrashName
+    """Names it in the trash; 8 + 8 hexadecimal digits, a dot, a number."""
+    path: Path
+    """Where it was, below the share; mapped like a name where it must be."""
+    attributes: Attributes
+    trashed: Annotated[int, Meta(ge=0, le=(1 << 32) - 1)]
+    """When it came there, seconds since 1970 UTC."""
+    who: Text
+    """Who moved it there, for people."""
+
+
+class TrashPage(Struct, array_like=True, frozen=True, tag=75):
+    """Part of a trash; ``more`` says that others follow."""
+
+    entries: Annotated[list[TrashEntry], Meta(max_length=TRASH_ITEMS_MAX)]
+    more: bool
+
+
+Answer = Failed | Done | Found | Page | Room | PartOpened | Results | BundleWritten | Examined | TrashPage

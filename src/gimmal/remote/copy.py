@@ -41,7 +41,7 @@ async def copy_once(source: Files, target: Files, job: CopyJob, progress: Progre
     if not all(named.path for named in job.sources):
         raise UsageError("the list of shares cannot be copied", "name a share: gimmal cp -r :SHARE .")
     placed = await place(target, job.target, job.sources)
-    if source is target:
+    if source.side is target.side:
         _refuse_into_itself(job.sources, placed)
     copier = TreeCopier(source, target, job.options, progress)
     for named, path in zip(job.sources, placed, strict=True):
@@ -55,6 +55,7 @@ async def copy_once(source: Files, target: Files, job: CopyJob, progress: Progre
             name, _colon, reason = exc.message.rpartition(": ")
             progress.fail(name or named.as_typed, reason)
     progress.walked = True
+    progress.bare += target.bare
     progress.finish()
 
 
@@ -72,6 +73,8 @@ async def _copy_one(copier: TreeCopier, named: Named, attributes: Attributes, pa
         await copier.copy_folder(named.path, attributes, path)
     elif attributes.kind is Kind.FILE:
         await copier.copy_file(named.path, attributes, path)
+    elif attributes.kind is Kind.LINK and recursive:
+        await copier.copy_link(named.path, attributes, path)
     elif attributes.kind is Kind.LINK:
         raise error_of_code(Code.LINK_REFUSED, "")
     else:

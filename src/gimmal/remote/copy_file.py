@@ -10,9 +10,12 @@ import msgspec
 
 from gimmal.base.errors import GimmalError, ProtocolViolation, RemoteError
 from gimmal.base.primitives import blake3_digest
+from gimmal.base.tasks import Tasks
+from gimmal.protocol.data_blocks import DataBlocks, add_blocks, are_stretches, few_stretches, hole_digest
 from gimmal.protocol.digest import block_count, block_length, file_digest
-from gimmal.protocol.limits import BLOCK_SIZE, PART_BLOCKS_MAX
-from gimmal.protocol.messages import Attributes, Commit, OpenPart, Replace, Version
+from gimmal.protocol.features import FIDELITY
+from gimmal.protocol.limits import BLOCK_SIZE, EXTENTS_MAX, HOLE_MIN, PART_BLOCKS_MAX, SPARSE_SIZE_MAX
+from gimmal.protocol.messages import Attributes, Commit, Extent, Extents, OpenPart, Replace, Version, Xattrs
 from gimmal.remote.files import Block, Files, version_of
 from gimmal.remote.progress import Progress
 
@@ -37,15 +40,27 @@ class FileJob:
     expected: Version | None = None
 
 
+@dataclass
+class _Form:
+    """What a file is beside its bytes: extended attributes, and which of its blocks hold any."""
+
+    xattrs: Xattrs = ()
+    data: Extents | None = None
+
+
 class FileCopier:
     """Copies single files from one tree to another.
 
     Args:
         source, target: the trees.
         progress: what is counted.
+        xattrs: copy extended attributes.
     """
 
-    def __init__(self, source: Files, target: Files, progress: Progress) -> None:
+    def __init__(self, source: Files, target: Files, progress: Progress, *, xattrs: bool = True) -> None:
+        both = source.offers(FIDELITY) and target.offers(FIDELITY)
+        self._xattrs = xattrs and both
+        self._sparse = both
         self._source = source
         self._target = target
         self._progress = progress
@@ -59,47 +74,107 @@ class FileCopier:
                 side says otherwise.
             Interrupted: the part file stays; copying again continues it.
         """
-        size = job.attributes.size
-        part, digests = await self._open_part(job)
-        there = sum(block_length(size, index) for index, digest in enumerate(digests) if digest)
-        self._progress.resumed_bytes += there
-        self._progress.did_bytes(there)
-        committed = False
-        counted = there
+        # Extended attributes are needed at the end only; where the holes are, at the beginning.
+        tasks = Tasks()
+        examining = tasks.start(self._examined(job), "examine")
         try:
-            counted += await self._copy_blocks(job, part, digests)
-            commit = Commit(part, file_digest(size, digests), job.attributes.mtime_ns, job.attributes.mode & 0o777)
-            await self._target.commit(commit, job.target_path)
-            committed = True
+            data = (await _form(examining)).data if self._is_sparse(job) else None
+            await self._copy(job, DataBlocks(job.attributes.size, data), data, examining)
+        finally:
+            tasks.cancel()
+
+    async def _copy(
+        self, job: FileJob, blocks: DataBlocks, data: Extents | None, examining: asyncio.Task[_Form | GimmalError]
+    ) -> None:
+        size = job.attributes.size
+        part, verified = await self._open_part(job, blocks, data)
+        digests = [b""] * block_count(size) if data is None else _holes(size)
+        there = 0
+        for number in range(blocks.count):
+            index = blocks.index_at(number)
+            digests[index] = verified[number] if number < len(verified) else b""
+            there += block_length(size, index) if digests[index] else 0
+        holes = sum(length for _offset, length in blocks.holes())
+        self._progress.resumed_bytes += there
+        self._progress.hole_bytes += holes
+        self._progress.did_bytes(there + holes)
+        counted = there + holes
+        try:
+            counted += await self._copy_blocks(job, part, digests, sparse=blocks.sparse)
+            digest = file_digest(size, digests)
+            mode = job.attributes.mode & 0o777
+            xattrs = (await _form(examining)).xattrs
+            await self._target.commit(
+                Commit(part, digest, job.attributes.mtime_ns, mode, xattrs=xattrs), job.target_path
+            )
         except RemoteError as exc:
             self._progress.bytes -= counted
             await self._give_up(part, exc)
             raise
-        if committed:
-            self._progress.did_file()
+        self._progress.did_file()
 
-    async def _open_part(self, job: FileJob) -> tuple[int, list[bytes]]:
-        """The part file, and the digest of each verified block in it, empty where it is missing."""
+    def _is_sparse(self, job: FileJob) -> bool:
+        return self._sparse and job.attributes.sparse and job.attributes.size <= SPARSE_SIZE_MAX
+
+    async def _examined(self, job: FileJob) -> _Form | GimmalError:
+        try:
+            return await self._examine(job)
+        except GimmalError as exc:
+            return exc
+
+    async def _examine(self, job: FileJob) -> _Form:
+        """What else is to be copied of a file.
+
+        Raises:
+            RemoteError: ``changed`` where it is another by now.
+            ProtocolViolation: stretches of data out of order or beyond the file.
+        """
+        size, sparse = job.attributes.size, self._is_sparse(job)
+        if not (sparse or self._xattrs):
+            return _Form()
+        version = version_of(job.attributes)
+        examined = await self._source.examine(job.source_path, version)
+        form = _Form(examined.xattrs if self._xattrs else ())
+        self._progress.bare += self._xattrs and examined.bare
+        if not sparse:
+            return form
+        data: list[Extent] = []
+        at = 0
+        while True:
+            if not are_stretches(examined.extents, size) or (examined.extents and examined.extents[0][0] < at):
+                raise ProtocolViolation("the other side's file has data outside itself", "copy it again")
+            add_blocks(data, examined.extents)
+            if len(data) > 2 * EXTENTS_MAX:
+                data = list(few_stretches(data, EXTENTS_MAX))
+            if not examined.next:
+                form.data = few_stretches(data, EXTENTS_MAX)
+                return form
+            if examined.next < at + EXTENTS_MAX * HOLE_MIN:
+                raise ProtocolViolation("the other side's file has no end", "copy it again")
+            at = examined.next
+            examined = await self._source.examine(job.source_path, version, at)
+
+    async def _open_part(self, job: FileJob, blocks: DataBlocks, data: Extents | None) -> tuple[int, list[bytes]]:
+        """The part file, and the digest of each verified block of data in it, empty where it is missing."""
         size = job.attributes.size
-        request = OpenPart(job.target_path, size, fingerprint(job), job.replace, job.expected)
+        request = OpenPart(job.target_path, size, fingerprint(job), job.replace, job.expected, data=data)
         opened = await self._target.open_part(request)
         digests = list(opened.blocks)
-        while len(opened.blocks) == PART_BLOCKS_MAX and len(digests) < block_count(size):
+        while len(opened.blocks) == PART_BLOCKS_MAX and len(digests) < blocks.count:
             opened = await self._target.open_part(msgspec.structs.replace(request, first=len(digests)))
             digests += opened.blocks
-        missing = block_count(size) - len(digests)
-        if missing < 0:
+        if len(digests) > blocks.count:
             raise ProtocolViolation("the other side has more blocks of a file than it has", "copy it again")
-        return opened.part, digests + [b""] * missing
+        return opened.part, digests
 
-    async def _copy_blocks(self, job: FileJob, part: int, digests: list[bytes]) -> int:
+    async def _copy_blocks(self, job: FileJob, part: int, digests: list[bytes], *, sparse: bool) -> int:
         missing = [index for index, digest in enumerate(digests) if not digest]
         done = 0
 
         async def copy_block(index: int) -> None:
             nonlocal done
             length = block_length(job.attributes.size, index)
-            digests[index] = await self._copy_block(job, part, index * BLOCK_SIZE, length)
+            digests[index] = await self._copy_block(job, part, index * BLOCK_SIZE, length, sparse=sparse)
             done += length
             self._progress.did_bytes(length)
 
@@ -113,17 +188,20 @@ class FileCopier:
             raise first_of(exc) from None
         return done
 
-    async def _copy_block(self, job: FileJob, part: int, offset: int, length: int) -> bytes:
+    async def _copy_block(self, job: FileJob, part: int, offset: int, length: int, *, sparse: bool) -> bytes:
         version = version_of(job.attributes)
 
         async def load() -> Block:
-            block = await self._source.read_block(job.source_path, offset, length, version)
+            if sparse:
+                block = await self._source.read_block(job.source_path, offset, length, version, sparse=True)
+            else:
+                block = await self._source.read_block(job.source_path, offset, length, version)
             if block.length != length:
                 self._source.release(block)
                 raise RemoteError("changed", "the file changed while it was copied", "copy it again")
             return block
 
-        return await self._target.write_block(part, offset, length, load)
+        return await self._target.write_block(part, offset, length, load, sparse=sparse)
 
     async def _give_up(self, part: int, cause: RemoteError) -> None:
         # A part file is worth keeping only where the same source can continue it.
@@ -136,6 +214,22 @@ def fingerprint(job: FileJob) -> bytes:
     attributes = job.attributes
     numbers = f"{attributes.identity}.{attributes.size}.{attributes.mtime_ns}"
     return blake3_digest(job.source_path.encode(), b"\0", numbers.encode())[:16]
+
+
+async def _form(examining: asyncio.Task[_Form | GimmalError]) -> _Form:
+    form = await examining
+    if isinstance(form, GimmalError):
+        raise form
+    return form
+
+
+def _holes(size: int) -> list[bytes]:
+    """Digests of a file's blocks if all were holes."""
+    count = block_count(size)
+    digests = [hole_digest(BLOCK_SIZE)] * count
+    if count:
+        digests[-1] = hole_digest(block_length(size, count - 1))
+    return digests
 
 
 def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:

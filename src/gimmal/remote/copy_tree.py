@@ -7,29 +7,30 @@ the next page is on its way. Small files travel many to a record; large ones in 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Iterable
+import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import Enum
+from functools import partial
 
 from gimmal.base.display import displayable
-from gimmal.base.errors import BadName, GimmalError, RemoteError
-from gimmal.base.paths import wire_name_to_local
-from gimmal.protocol.codes import Code, error_of_code
-from gimmal.protocol.limits import BUNDLE_CONTENT_MAX, BUNDLE_ITEMS_MAX, REMOVE_MANY_MAX
+from gimmal.base.errors import GimmalError, RemoteError
+from gimmal.protocol.codes import Code
+from gimmal.protocol.features import FIDELITY
+from gimmal.protocol.limits import BUNDLE_CONTENT_MAX, BUNDLE_ITEMS_MAX
 from gimmal.protocol.messages import (
     Attributes,
     BundleFile,
     Entry,
-    FolderTimes,
     Kind,
-    Page,
     Replace,
     Version,
     WriteBundle,
 )
+from gimmal.remote.copy_deciding import CopyOptions, Existing, decide, grain_of, names_of, same_content
 from gimmal.remote.copy_file import FileCopier, FileJob, first_of
-from gimmal.remote.files import ENTRIES_MAX, Files, too_many_entries, version_of
+from gimmal.remote.copy_folders import FolderCopier
+from gimmal.remote.copy_links import FurtherName, LinkCopier
+from gimmal.remote.files import ENTRIES_MAX, Files, too_many_entries, version_of, xattr_bytes
 from gimmal.remote.progress import Progress
 
 SMALL_FILE = 256 * 1024
@@ -38,41 +39,15 @@ SMALL_FILE = 256 * 1024
 BUNDLE_ROOM = BUNDLE_CONTENT_MAX
 """Bytes of headers and contents collected for one bundle; the rest of the record is for what grows meanwhile."""
 
-ITEM_HEADER_BYTES = 80
+ITEM_HEADER_BYTES = 96
 """Most bytes that a file's header takes in a bundle beside its name."""
 
 BUNDLES_AT_ONCE = 4
 FILES_AT_ONCE = 4
 """Large files under way at a time; their blocks share one bound."""
 
-_GRAINS = (2_000_000_000, 1_000_000_000, 10_000_000)
-"""Steps in which FAT, exFAT by FUSE, and exFAT keep times, in nanoseconds."""
-
 _FATAL = frozenset(("no_space", "read_only", "not_granted"))
 """Codes of the target after which going on to the next file is pointless."""
-
-
-class Existing(Enum):
-    """What to do with a file that is already under the final name and differs."""
-
-    REFUSE = "never overwrite"
-    UPDATE = "replace it if the source is newer"
-    OVERWRITE = "replace it"
-
-
-@dataclass(frozen=True)
-class CopyOptions:
-    """How to copy.
-
-    Attributes:
-        existing: what to do where something is already there.
-        dry_run: change nothing; ``would`` hears of every file and folder.
-        would: told the displayable target and what would be done.
-    """
-
-    existing: Existing = Existing.REFUSE
-    dry_run: bool = False
-    would: Callable[[str, str], None] | None = None
 
 
 @dataclass
@@ -98,13 +73,18 @@ class TreeCopier:
         self._target = target
         self._options = options
         self._progress = progress
-        self._files = FileCopier(source, target, progress)
+        self._xattrs = options.xattrs and source.offers(FIDELITY) and target.offers(FIDELITY)
+        self._files = FileCopier(source, target, progress, xattrs=options.xattrs)
+        self._links = LinkCopier(source, target, progress, safe=options.safe_links, fail=self._fail)
+        would = partial(self._would, replace=Replace.NEVER, folder=True) if options.dry_run else None
+        self._folders = FolderCopier(source, target, progress, xattrs=self._xattrs, fail=self._fail, would=would)
         self._bundles_free = asyncio.Semaphore(BUNDLES_AT_ONCE)
         self._files_free = asyncio.Semaphore(FILES_AT_ONCE)
+        self._room = min(BUNDLE_ROOM, source.bundle_room, target.bundle_room)
         self._fatal: GimmalError | None = None
         self._grain = 0
         # Both ends on the other side: it copies by itself, the bytes stay there.
-        self._far = source is target
+        self._far = source.side is target.side
 
     async def copy_file(self, source_path: str, attributes: Attributes, target_path: str) -> None:
         """Copy one file to exactly ``target_path``.
@@ -118,7 +98,7 @@ class TreeCopier:
         there = await self._stat_or_none(target_path)
         if there is not None:
             await self._learn_grain(target_path, [there])
-        replace = self._decide(attributes, there)
+        replace = decide(attributes, there, self._options.existing, self._grain)
         if replace is None:
             self._skip(attributes)
         elif self._options.dry_run:
@@ -126,16 +106,28 @@ class TreeCopier:
         else:
             await self._place(_job(source_path, target_path, attributes, replace, there))
 
+    async def copy_link(self, source_path: str, attributes: Attributes, target_path: str) -> None:
+        """Copy one symbolic link, as a link, to exactly ``target_path``.
+
+        Raises:
+            RemoteError: ``exists`` where something is there and may not be replaced; what either side says.
+        """
+        there = await self._stat_or_none(target_path)
+        await self._meet_link(source_path.rpartition("/")[2], attributes, source_path, target_path, there)
+        await self._links.finish()
+
     async def copy_folder(self, source_path: str, attributes: Attributes, target_path: str) -> None:
         """Copy what a folder holds into ``target_path``, which is made where it is missing."""
         there = await self._stat_or_none(target_path)
         existing: dict[str, Attributes] = {}
+        await self._folders.begin(source_path, attributes, target_path, there)
         if there is not None:
             if there.kind is not Kind.DIRECTORY:
                 raise self._target.error(Code.NOT_A_DIRECTORY, target_path)
-            async for page in self._target.tree(target_path):
+            async for page in self._target.tree(target_path, xattrs=self._xattrs):
                 for entry in page.entries:
-                    existing.update((name, entry.attributes) for name in _names_of(entry))
+                    existing.update((name, entry.attributes) for name in names_of(entry))
+                    self._folders.found_there(entry)
                 if len(existing) > ENTRIES_MAX:
                     raise too_many_entries(self._target.shown(target_path))
             await self._learn_grain(target_path, [there, *existing.values()])
@@ -145,30 +137,25 @@ class TreeCopier:
             code = (await self._target.make_directories([target_path], mode=attributes.mode | 0o700))[0]
             if code:
                 raise self._target.error(code, target_path)
-        times = [] if there is not None else [FolderTimes(target_path, attributes.mtime_ns, attributes.mode)]
         try:
             async with asyncio.TaskGroup() as group:
-                await self._walk(group, source_path, target_path, existing, times)
+                await self._walk(group, source_path, target_path, existing)
+            if self._fatal is None:
+                await self._make_links(source_path, target_path, existing)
         except BaseExceptionGroup as exc:
             raise first_of(exc) from None
         if self._fatal is not None:
             raise self._fatal
-        if not self._options.dry_run:
-            await self._give_times(times)
+        await self._folders.finish()
 
     # Walking ---------------------------------------------------------------------------------------------------------
 
     async def _walk(
-        self,
-        group: asyncio.TaskGroup,
-        source_path: str,
-        target_path: str,
-        existing: dict[str, Attributes],
-        times: list[FolderTimes],
+        self, group: asyncio.TaskGroup, source_path: str, target_path: str, existing: dict[str, Attributes]
     ) -> None:
         batches = {replace: _Batch(replace) for replace in (Replace.NEVER, Replace.ALWAYS)}
-        async for page in self._source.tree(source_path):
-            blocked = await self._make_folders(page, target_path, existing, times)
+        async for page in self._source.tree(source_path, xattrs=self._xattrs):
+            blocked = await self._folders.make(page, target_path, existing)
             for entry in page.entries:
                 if self._fatal is not None:
                     return
@@ -179,37 +166,6 @@ class TreeCopier:
         for batch in batches.values():
             await self._send_batch(group, batch, source_path, target_path)
         self._progress.walked = True
-
-    async def _make_folders(
-        self, page: Page, target_path: str, existing: dict[str, Attributes], times: list[FolderTimes]
-    ) -> set[str]:
-        """Make the folders of a page; returns those that could not be made."""
-        blocked: set[str] = set()
-        missing: list[Entry] = []
-        for entry in page.entries:
-            if entry.attributes.kind is Kind.DIRECTORY:
-                there = existing.get(entry.name)
-                if there is None:
-                    missing.append(entry)
-                elif there.kind is not Kind.DIRECTORY:
-                    blocked.add(entry.name)
-                    self._fail(self._target, f"{target_path}/{entry.name}", error_of_code(Code.NOT_A_DIRECTORY, ""))
-        for start in range(0, len(missing), REMOVE_MANY_MAX):
-            some = missing[start : start + REMOVE_MANY_MAX]
-            paths = [f"{target_path}/{entry.name}" for entry in some]
-            if self._options.dry_run:
-                for path in paths:
-                    self._would(path, Replace.NEVER, folder=True)
-                continue
-            codes = await self._target.make_directories(paths, exist_ok=True)
-            for entry, path, code in zip(some, paths, codes, strict=True):
-                if code:
-                    blocked.add(entry.name)
-                    self._fail(self._target, path, self._target.error(code))
-                else:
-                    self._progress.folders += 1
-                    times.append(FolderTimes(path, entry.attributes.mtime_ns, entry.attributes.mode))
-        return blocked
 
     async def _meet(
         self,
@@ -224,25 +180,87 @@ class TreeCopier:
         path = f"{source_path}/{entry.name}"
         if entry.mapped:
             self._progress.map_name(self._source.shown(path))
-        if attributes.kind is not Kind.FILE:
-            reason = "symbolic link" if attributes.kind is Kind.LINK else "neither a file nor a folder"
-            self._progress.leave_out(self._source.shown(path), reason)
+        if attributes.kind is Kind.OTHER:
+            self._progress.leave_out(self._source.shown(path), "neither a file nor a folder")
             return
-        self._progress.found(attributes.size)
         there = existing.get(entry.name)
+        placed = f"{target_path}/{entry.name}"
         try:
-            replace = self._decide(attributes, there)
+            if attributes.kind is Kind.LINK:
+                await self._meet_link(entry.name, attributes, path, placed, there)
+            elif (first := self._links.first_name(attributes, placed)) is None:
+                await self._meet_file(group, entry, source_path, target_path, existing, batches)
+            else:
+                self._meet_further(FurtherName(entry, path, placed, first, Replace.NEVER), there)
         except RemoteError as exc:
-            self._fail(self._target, f"{target_path}/{entry.name}", exc)
+            self._fail(self._target, placed, exc)
+
+    async def _meet_link(
+        self, name: str, attributes: Attributes, source_path: str, target_path: str, there: Attributes | None
+    ) -> None:
+        if not self._links.may_copy(name, attributes, source_path):
             return
+        same = there is not None and there.kind is Kind.LINK and there.target == attributes.target
+        # Of the same link only the time may differ, which is worth a new one only where files are replaced too.
+        keeps = self._options.existing is Existing.REFUSE or (there and there.mtime_ns == attributes.mtime_ns)
+        replace = None if same and keeps else decide(attributes, there, self._options.existing, self._grain)
+        if replace is None:
+            self._progress.skip(0)
+        elif self._options.dry_run:
+            self._would(target_path, replace)
+        else:
+            replace = Replace.NEVER if replace is Replace.NEVER else Replace.ALWAYS
+            await self._links.add(name, attributes, source_path, target_path, replace)
+
+    def _meet_further(self, name: FurtherName, there: Attributes | None) -> None:
+        attributes = name.entry.attributes
+        self._progress.found(0)
+        replace = decide(attributes, there, self._options.existing, self._grain)
+        if replace is None and self._options.existing is Existing.OVERWRITE and there is not None and not there.linked:
+            replace = Replace.ALWAYS  # the same bytes, but a file of its own
+        if replace is None:
+            self._progress.skip(0)
+        elif self._options.dry_run:
+            self._would(name.target_path, replace)
+        else:
+            replace = Replace.NEVER if replace is Replace.NEVER else Replace.ALWAYS
+            self._links.add_further(dataclasses.replace(name, replace=replace))
+
+    async def _make_links(self, source_path: str, target_path: str, existing: dict[str, Attributes]) -> None:
+        """Make the links that wait, when all files stand; where a hard link cannot be, copy its file once more."""
+        await self._links.finish()
+        plain = await self._links.make_further()
+        if not plain or self._fatal is not None:
+            return
+        batches = {replace: _Batch(replace) for replace in (Replace.NEVER, Replace.ALWAYS)}
+        async with asyncio.TaskGroup() as group:
+            for name in plain:
+                self._progress.plain_links += 1
+                self._progress.total_files -= 1
+                await self._meet_file(group, name.entry, source_path, target_path, existing, batches)
+            for batch in batches.values():
+                await self._send_batch(group, batch, source_path, target_path)
+
+    async def _meet_file(
+        self,
+        group: asyncio.TaskGroup,
+        entry: Entry,
+        source_path: str,
+        target_path: str,
+        existing: dict[str, Attributes],
+        batches: dict[Replace, _Batch],
+    ) -> None:
+        attributes, path, there = entry.attributes, f"{source_path}/{entry.name}", existing.get(entry.name)
+        self._progress.found(attributes.size)
+        replace = decide(attributes, there, self._options.existing, self._grain)
         if replace is None:
             self._skip(attributes)
         elif self._options.dry_run:
             self._would(f"{target_path}/{entry.name}", replace)
-        elif attributes.size <= SMALL_FILE and not self._far:
+        elif attributes.size <= min(SMALL_FILE, self._room) and not self._far:
             batch = batches[Replace.NEVER if there is None else Replace.ALWAYS]
             size = _bundle_bytes(entry.name, attributes.size)
-            if len(batch.entries) >= BUNDLE_ITEMS_MAX or batch.size + size > BUNDLE_ROOM:
+            if len(batch.entries) >= BUNDLE_ITEMS_MAX or batch.size + size > self._room:
                 await self._send_batch(group, batch, source_path, target_path)
                 batch = batches[batch.replace] = _Batch(batch.replace)
             batch.entries.append((entry.name, attributes))
@@ -272,25 +290,32 @@ class TreeCopier:
 
     async def _copy_bundle(self, batch: _Batch, source_path: str, target_path: str) -> list[tuple[str, Attributes]]:
         """Copy one bundle; returns the files that have grown out of bundles since they were listed."""
-        bundle = await self._source.read_bundle(source_path, [name for name, _attributes in batch.entries])
+        names = [name for name, _attributes in batch.entries]
+        if self._xattrs:
+            bundle = await self._source.read_bundle(source_path, names, xattrs=True)
+        else:
+            bundle = await self._source.read_bundle(source_path, names)
         large: list[tuple[str, Attributes]] = []
-        names: list[str] = []
+        names = []
         files: list[BundleFile] = []
         contents: list[memoryview] = []
-        room = BUNDLE_ROOM
+        room = self._room
         try:
             for (name, listed), item, content in zip(batch.entries, bundle.items, bundle.contents, strict=True):
                 if item.code == Code.TOO_LARGE:
                     large.append((name, listed))
                 elif item.code:
                     self._fail(self._source, f"{source_path}/{name}", self._source.error(item.code))
-                elif room < _bundle_bytes(name, item.size):
+                elif room < (size := _bundle_bytes(name, item.size) + xattr_bytes(item.xattrs)):
                     large.append((name, listed))
                 else:
-                    room -= _bundle_bytes(name, item.size)
+                    room -= size
+                    self._progress.bare += item.bare
                     attributes = item.attributes or listed
                     mode = attributes.mode & 0o777
-                    files.append(BundleFile(name, item.size, item.digest, attributes.mtime_ns, mode))
+                    mtime = attributes.mtime_ns
+                    file = BundleFile(name, item.size, item.digest, mtime, mode, item.xattrs, attributes.sparse)
+                    files.append(file)
                     contents.append(content)
                     names.append(name)
             newer_only = batch.replace is Replace.ALWAYS and self._options.existing is Existing.UPDATE
@@ -335,41 +360,11 @@ class TreeCopier:
     async def _place(self, job: FileJob) -> None:
         if self._far:
             replace = Replace.NEVER if job.replace is Replace.NEVER else Replace.ALWAYS
-            await self._target.copy(job.source_path, job.target_path, replace)
+            await self._target.copy(job.source_path, job.target_path, replace, xattrs=self._xattrs)
             self._progress.bytes += job.attributes.size
             self._progress.did_file()
         else:
             await self._files.copy(job)
-
-    async def _give_times(self, times: list[FolderTimes]) -> None:
-        """Times and modes of the folders made, the deepest first, since making entries changes them."""
-        times.reverse()
-        for start in range(0, len(times), REMOVE_MANY_MAX):
-            some = times[start : start + REMOVE_MANY_MAX]
-            codes = await self._target.set_attributes(some)
-            for item, code in zip(some, codes, strict=True):
-                if code and code != Code.NOT_GRANTED:
-                    self._fail(self._target, item.path, self._target.error(code))
-
-    # Deciding --------------------------------------------------------------------------------------------------------
-
-    def _decide(self, source: Attributes, there: Attributes | None) -> Replace | None:
-        """How to place a file; None where it is there already.
-
-        Raises:
-            RemoteError: something is there that may not be replaced.
-        """
-        if there is None:
-            return Replace.NEVER
-        if there.kind is Kind.DIRECTORY:
-            raise error_of_code(Code.IS_A_DIRECTORY, "")
-        if there.kind is Kind.FILE and same_content(source, there, self._grain):
-            return None
-        if self._options.existing is Existing.REFUSE:
-            raise error_of_code(Code.EXISTS, "")
-        if self._options.existing is Existing.UPDATE and source.mtime_ns <= there.mtime_ns:
-            return None
-        return Replace.EXPECTED if there.kind is Kind.FILE else Replace.ALWAYS
 
     async def _learn_grain(self, target_path: str, there: Iterable[Attributes]) -> None:
         """Find in which steps the target keeps times, from what it shows; its top folder has a time of its own."""
@@ -402,42 +397,6 @@ class TreeCopier:
             self._fatal = error
 
 
-def same_content(source: Attributes, there: Attributes, grain: int = 0) -> bool:
-    """Whether a file already there counts as the source's copy: same size and same time of change.
-
-    Args:
-        grain: steps, in nanoseconds, in which the target keeps times; 0 where it keeps all of a time.
-    """
-    apart = abs(source.mtime_ns - there.mtime_ns)
-    return source.size == there.size and (apart == 0 or apart < grain)
-
-
-def grain_of(shown: Iterable[Attributes]) -> int:
-    """The coarsest steps, in nanoseconds, that all times of files and folders fit; 0 for fine ones or none at all."""
-    grains = list(_GRAINS)
-    seen = False
-    for attributes in shown:
-        if attributes.kind in (Kind.FILE, Kind.DIRECTORY):
-            seen = True
-            grains = [grain for grain in grains if attributes.mtime_ns % grain == 0]
-            if not grains:
-                return 0
-    return grains[0] if seen else 0
-
-
-def _names_of(entry: Entry) -> list[str]:
-    """The names under which a target's entry may be met in the source.
-
-    A mapped name that was received stands in the target letter for letter, and is mapped once more when listed.
-    """
-    if not entry.mapped:
-        return [entry.name]
-    with contextlib.suppress(UnicodeDecodeError, BadName):
-        parts = [wire_name_to_local(component).decode() for component in entry.name.split("/")]
-        return [entry.name, "/".join(parts)]
-    return [entry.name]
-
-
 def _job(
     source_path: str, target_path: str, attributes: Attributes, replace: Replace, there: Attributes | None
 ) -> FileJob:
@@ -457,3 +416,6 @@ def _below(name: str, blocked: set[str]) -> bool:
         return False
     parts = name.split("/")
     return any("/".join(parts[:count]) in blocked for count in range(1, len(parts)))
+
+
+__all__ = ["CopyOptions", "Existing", "TreeCopier", "same_content"]

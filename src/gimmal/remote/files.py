@@ -10,7 +10,7 @@ from typing import TypeVar
 from gimmal.base.display import displayable
 from gimmal.base.errors import ProtocolViolation, RemoteError
 from gimmal.protocol.codes import error_of_code
-from gimmal.protocol.limits import BODY_MAX, CALL_SECONDS, REMOVE_MANY_MAX
+from gimmal.protocol.limits import BODY_MAX, BUNDLE_CONTENT_MAX, CALL_SECONDS, REMOVE_MANY_MAX
 from gimmal.protocol.messages import (
     Answer,
     Attributes,
@@ -21,12 +21,18 @@ from gimmal.protocol.messages import (
     Copy,
     Discard,
     Done,
+    EmptyTrash,
     Entry,
+    Examine,
+    Examined,
     Failed,
     FolderTimes,
     Found,
+    LinkItem,
     List,
+    ListTrash,
     MakeDirectories,
+    MakeLinks,
     OpenPart,
     Page,
     PartOpened,
@@ -34,14 +40,19 @@ from gimmal.protocol.messages import (
     Rename,
     Replace,
     Request,
+    RestoreTrash,
     Results,
     Room,
     SetAttributes,
     Stat,
     StatFileSystem,
+    Trash,
+    TrashEntry,
+    TrashPage,
     Tree,
     Version,
     WriteBundle,
+    Xattrs,
 )
 from gimmal.transport.exchange import Piece
 
@@ -49,7 +60,7 @@ AnswerT = TypeVar("AnswerT")
 ItemT = TypeVar("ItemT")
 
 _REQUEST_ROOM = BODY_MAX - 64
-_ITEM_BYTES = 32
+_ITEM_BYTES = 40
 """Most bytes that an item of a request takes beside its path."""
 
 
@@ -92,26 +103,49 @@ class Files(ABC):
     UnreachableError where it cannot be asked.
     """
 
+    bundle_room: int = BUNDLE_CONTENT_MAX
+    """Bytes that one bundle to or from here may hold."""
+
+    bare: int = 0
+    """How many files were placed without extended attributes that came with them."""
+
+    @property
+    def side(self) -> object:
+        """The same for all trees that lie on one side and see each other's paths."""
+        return self
+
+    @abstractmethod
+    def offers(self, feature: int) -> bool:
+        """Whether the side that holds the files understands what a bit of protocol.features stands for."""
+
     @abstractmethod
     async def ask(self, request: Request, deadline: float | None = CALL_SECONDS) -> Answer:
         """Put one question; ``deadline`` in seconds, None for one that may take any time."""
 
     @abstractmethod
-    async def read_block(self, path: str, offset: int, length: int, version: Version | None) -> Block:
-        """At most ``length`` bytes (at most a block) from ``offset``; the caller releases the block."""
+    async def read_block(
+        self, path: str, offset: int, length: int, version: Version | None, *, sparse: bool = False
+    ) -> Block:
+        """At most ``length`` bytes (at most a block) from ``offset``; the caller releases the block.
+
+        With ``sparse`` its pieces may leave out zeros.
+        """
 
     @abstractmethod
-    async def write_block(self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]]) -> bytes:
+    async def write_block(
+        self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]], *, sparse: bool = False
+    ) -> bytes:
         """Write one block of a part file; returns its digest.
 
         Args:
             part: number of the open part file.
             offset, length: of the block.
             load: brings the bytes; called again where they have to be sent again.
+            sparse: its pieces may leave out zeros; zeros become holes.
         """
 
     @abstractmethod
-    async def read_bundle(self, folder: str, names: list[str]) -> Bundle:
+    async def read_bundle(self, folder: str, names: list[str], *, xattrs: bool = False) -> Bundle:
         """Several small files whole, in the order of ``names``; the caller releases the bundle."""
 
     @abstractmethod
@@ -138,11 +172,14 @@ class Files(ABC):
             if not cursor:
                 return
 
-    async def tree(self, path: str) -> AsyncIterator[Page]:
-        """Everything below a folder, page by page, folders before what they hold."""
+    async def tree(self, path: str, *, xattrs: bool = False) -> AsyncIterator[Page]:
+        """Everything below a folder, page by page, folders before what they hold.
+
+        With ``xattrs``, folders come with their extended attributes.
+        """
         cursor = 0
         while True:
-            page = self.expect(await self.ask(Tree(path, cursor)), Page, path)
+            page = self.expect(await self.ask(Tree(path, cursor, xattrs)), Page, path)
             yield page
             cursor = page.cursor
             if not cursor:
@@ -172,17 +209,66 @@ class Files(ABC):
     async def set_attributes(self, items: list[FolderTimes]) -> list[int]:
         """Set times and modes in order; a code for each."""
         codes: list[int] = []
-        for some in _in_requests(items, lambda item: item.path):
+        for some in _in_requests(items, lambda item: item.path, lambda item: xattr_bytes(item.xattrs)):
             codes += _codes(self.expect(await self.ask(SetAttributes(some)), Results, "").codes, len(some))
+        return codes
+
+    async def trash(self, paths: list[str]) -> list[int]:
+        """Move entries, folders whole, into the trash of their share, in order; a code for each."""
+        codes: list[int] = []
+        for some in _in_requests(paths, str):
+            codes += _codes(self.expect(await self.ask(Trash(some), None), Results, "").codes, len(some))
+        return codes
+
+    async def trash_entries(self, share: str) -> AsyncIterator[list[TrashEntry]]:
+        """What the trash of a share holds, oldest first, page by page."""
+        after = ""
+        while True:
+            page = self.expect(await self.ask(ListTrash(share, after)), TrashPage, share)
+            if page.entries:
+                yield page.entries
+                if page.entries[-1].name == after:
+                    raise ProtocolViolation("the other side lists its trash without end")
+                after = page.entries[-1].name
+            if not page.more or not page.entries:
+                return
+
+    async def restore_trash(self, share: str, names: list[str], target: str = "") -> list[int]:
+        """Move entries of a trash back, or the only one to ``target``; a code for each."""
+        codes: list[int] = []
+        for some in _in_requests(names, str):
+            answer = await self.ask(RestoreTrash(share, some, target), None)
+            codes += _codes(self.expect(answer, Results, share).codes, len(some))
+        return codes
+
+    async def empty_trash(self, share: str, names: list[str]) -> list[int]:
+        """Destroy entries of a trash, however long it takes; a code for each."""
+        codes: list[int] = []
+        for some in _in_requests(names, str):
+            answer = await self.ask(EmptyTrash(share, some), None)
+            codes += _codes(self.expect(answer, Results, share).codes, len(some))
         return codes
 
     async def rename(self, source: str, target: str, replace: Replace) -> None:
         """Move within one share."""
         self.expect(await self.ask(Rename(source, target, replace)), Done, target)
 
-    async def copy(self, source: str, target: str, replace: Replace) -> Attributes:
+    async def copy(self, source: str, target: str, replace: Replace, *, xattrs: bool = False) -> Attributes:
         """Copy one file without moving its bytes to the other side."""
-        return self.expect(await self.ask(Copy(source, target, replace), None), Found, target).attributes
+        request = Copy(source, target, replace, xattrs=xattrs)
+        return self._placed(self.expect(await self.ask(request, None), Found, target))
+
+    async def examine(self, path: str, version: Version | None = None, offset: int = 0) -> Examined:
+        """Extended attributes of a file or folder, and, from ``offset`` on, where a file holds data."""
+        return self.expect(await self.ask(Examine(path, version, offset)), Examined, path)
+
+    async def make_links(self, items: list[LinkItem], replace: Replace) -> list[int]:
+        """Make links in order; a code for each. The disk may take its time to make them durable."""
+        codes: list[int] = []
+        for some in _in_requests(items, lambda item: item.path + item.target):
+            answer = await self.ask(MakeLinks(some, replace), None)
+            codes += _codes(self.expect(answer, Results, "").codes, len(some))
+        return codes
 
     async def open_part(self, request: OpenPart) -> PartOpened:
         """Begin or continue a part file; re-checking what is there may take as long as reading it."""
@@ -190,7 +276,11 @@ class Files(ABC):
 
     async def commit(self, request: Commit, path: str) -> Attributes:
         """Give a complete part file its final name; the disk may take its time to make it durable."""
-        return self.expect(await self.ask(request, None), Found, path).attributes
+        return self._placed(self.expect(await self.ask(request, None), Found, path))
+
+    def _placed(self, found: Found) -> Attributes:
+        self.bare += found.bare
+        return found.attributes
 
     async def discard(self, part: int, *, remove: bool) -> None:
         """Give up a part file."""
@@ -223,12 +313,19 @@ def shown(path: str) -> str:
     return displayable(":" + path)
 
 
-def _in_requests(items: list[ItemT], path_of: Callable[[ItemT], str]) -> Iterator[list[ItemT]]:
+def xattr_bytes(xattrs: Xattrs) -> int:
+    """At most so many bytes they take in a message."""
+    return sum(len(name.encode()) + len(value) + 8 for name, value in xattrs)
+
+
+def _in_requests(
+    items: list[ItemT], path_of: Callable[[ItemT], str], more_of: Callable[[ItemT], int] = lambda _item: 0
+) -> Iterator[list[ItemT]]:
     """Items in portions that one request may hold."""
     some: list[ItemT] = []
     room = _REQUEST_ROOM
     for item in items:
-        size = len(path_of(item).encode()) + _ITEM_BYTES
+        size = len(path_of(item).encode()) + more_of(item) + _ITEM_BYTES
         if some and (len(some) >= REMOVE_MANY_MAX or size > room):
             yield some
             some, room = [], _REQUEST_ROOM

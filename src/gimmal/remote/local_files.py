@@ -12,11 +12,10 @@ from pathlib import Path
 
 from gimmal.base.display import displayable
 from gimmal.base.errors import RemoteError
-from gimmal.base.primitives import new_blake3
 from gimmal.base.workers import Workers
 from gimmal.protocol.codec import decode_bundle_items
 from gimmal.protocol.codes import Code, error_here
-from gimmal.protocol.limits import BODY_MAX, CALL_SECONDS
+from gimmal.protocol.limits import CALL_SECONDS
 from gimmal.protocol.messages import (
     Answer,
     BundleFile,
@@ -30,9 +29,9 @@ from gimmal.protocol.messages import (
     WriteBundle,
 )
 from gimmal.remote.files import Block, Bundle, Files
+from gimmal.share.loading import load_range
 from gimmal.share.service import ShareSession
 from gimmal.transport.buffers import BufferPool
-from gimmal.transport.exchange import Piece
 
 
 class LocalFiles(Files):
@@ -59,6 +58,10 @@ class LocalFiles(Files):
         root = self._roots.get(name)
         return displayable(os.path.join(root, below) if root is not None and below else path)
 
+    def offers(self, feature: int) -> bool:
+        """See Files: both ends are this program."""
+        return True
+
     def error(self, code: int, path: str = "") -> RemoteError:
         """See Files: in words about this computer."""
         return error_here(code, self.shown(path) if path else "")
@@ -67,49 +70,23 @@ class LocalFiles(Files):
         """See Files; a disk of this computer has no deadline."""
         return await self._workers.call(self._share.answer, request)
 
-    async def read_block(self, path: str, offset: int, length: int, version: Version | None) -> Block:
+    async def read_block(
+        self, path: str, offset: int, length: int, version: Version | None, *, sparse: bool = False
+    ) -> Block:
         """See Files."""
-        loaded = await self._workers.bulk(self._load, Read(path, offset, length, version))
+        request = Read(path, offset, length, version, sparse)
+        loaded = await self._workers.bulk(load_range, self._share, self._pool, request)
         if isinstance(loaded, Failed):
             raise self.error(loaded.code, path)
-        return loaded
+        return Block(loaded.pieces, loaded.length, loaded.digest)
 
-    def _load(self, request: Read) -> Block | Failed:
-        opened = self._share.open_range(request)
-        if isinstance(opened, Failed):
-            return opened
-        hasher = new_blake3()
-        block = Block([], 0, b"")
-        failed: Code | None = None
-        try:
-            while block.length < opened.length:
-                buffer = self._pool.take()
-                want = min(BODY_MAX, opened.length - block.length)
-                got = 0
-                while got < want and (count := opened.read_into(buffer.body[got:want], block.length + got)):
-                    got += count
-                body = buffer.body[:got]
-                hasher.update(body)
-                block.pieces.append(Piece(body, buffer))
-                block.length += got
-                if got < want:
-                    break
-            failed = opened.check()
-        except OSError:
-            failed = Code.INPUT_OUTPUT
-        finally:
-            opened.close()
-        if failed is not None:
-            self.release(block)
-            return Failed(failed)
-        block.digest = hasher.digest()
-        return block
-
-    async def write_block(self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]]) -> bytes:
+    async def write_block(
+        self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]], *, sparse: bool = False
+    ) -> bytes:
         """See Files."""
         block = await load()
         # Where this is cancelled a thread may still read from the buffers: they are not given back then.
-        answer = await self._workers.bulk(self._write, Write(part, offset, length), block)
+        answer = await self._workers.bulk(self._write, Write(part, offset, length, sparse), block)
         self.release(block)
         self.expect(answer, Done, "")
         return block.digest
@@ -122,15 +99,15 @@ class LocalFiles(Files):
             return writer
         answer: Answer | None = None
         try:
-            answer = writer.finish(block.digest, [piece.body for piece in block.pieces])
+            answer = writer.finish(block.digest, block.pieces)
         finally:
             if answer is None:
                 writer.abandon()
         return answer
 
-    async def read_bundle(self, folder: str, names: list[str]) -> Bundle:
+    async def read_bundle(self, folder: str, names: list[str], *, xattrs: bool = False) -> Bundle:
         """See Files."""
-        header, contents = await self._workers.bulk(self._share.read_bundle, ReadBundle(folder, names))
+        header, contents = await self._workers.bulk(self._share.read_bundle, ReadBundle(folder, names, xattrs))
         items = decode_bundle_items(header)
         # The share room gives contents only for the files that are there.
         there = iter(contents)
@@ -143,6 +120,7 @@ class LocalFiles(Files):
         written = await self._workers.bulk(self._share.write_bundle, request, files, list(contents))
         if isinstance(written, Failed):
             raise self.error(written.code, request.folder)
+        self.bare += written.bare
         return written.codes
 
     def release(self, block: Block) -> None:

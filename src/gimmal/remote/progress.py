@@ -21,8 +21,15 @@ class Progress:
         left_out: entries that are neither files nor folders, by displayable name.
         failures: displayable name and reason.
         failed: how many failed in all.
+        deleted: entries that a sync removed from the target, or would.
+        not_deleted: entries that it left there, for what the source holds is not surely known.
         current: displayable name of what was last begun.
         earlier, earlier_bytes: files done before the copy was interrupted.
+        links, links_out: symbolic links made, and how many of those lead out of what is copied.
+        hard_links: further names of a file that were made as such.
+        plain_links: further names of a file that became files of their own.
+        bare: files and folders without some of their extended attributes.
+        hole_bytes: bytes of ``bytes`` that are holes, which take neither line nor disk.
         changed: called after each change, often; must be quick.
     """
 
@@ -39,9 +46,17 @@ class Progress:
     mapped: list[str] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
     failed: int = 0
+    deleted: int = 0
+    not_deleted: int = 0
     current: str = ""
     earlier: int = 0
     earlier_bytes: int = 0
+    links: int = 0
+    links_out: int = 0
+    hard_links: int = 0
+    plain_links: int = 0
+    bare: int = 0
+    hole_bytes: int = 0
     changed: Callable[[Progress], None] | None = None
 
     def restart(self) -> None:
@@ -51,7 +66,9 @@ class Progress:
         self.files = self.skipped = self.skipped_bytes = self.total_files = self.total_bytes = self.bytes = (
             self.resumed_bytes
         ) = 0
+        self.plain_links = self.bare = self.hole_bytes = 0
         self.walked = False
+        self.deleted = self.not_deleted = 0
         self.left_out.clear()
         self.mapped.clear()
         self.failures.clear()

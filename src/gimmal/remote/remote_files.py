@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from gimmal.base.errors import ProtocolViolation
 from gimmal.protocol.codec import encode, split_bundle_items
@@ -38,54 +39,71 @@ class RemoteFiles(Files):
     def __init__(self, session: Session) -> None:
         self.session = session
         self._pool = session.pool
+        self.sending: AbstractAsyncContextManager[object] = nullcontext()
+        """Held while the records of a block are sent."""
+
+    async def pace(self, count: int) -> None:
+        """Called before each bulk record of so many bytes is sent."""
+
+    def offers(self, feature: int) -> bool:
+        """See Files."""
+        return bool(self.session.peer.features & feature)
 
     async def ask(self, request: Request, deadline: float | None = CALL_SECONDS) -> Answer:
         """See Files."""
         return await self.session.call(request, deadline=deadline)
 
-    async def read_block(self, path: str, offset: int, length: int, version: Version | None) -> Block:
+    async def read_block(
+        self, path: str, offset: int, length: int, version: Version | None, *, sparse: bool = False
+    ) -> Block:
         """See Files."""
 
         def make_sink(done: asyncio.Future[None]) -> RangeSink:
-            return RangeSink(done, self._pool, offset, length)
+            return RangeSink(done, self._pool, offset, length, sparse=sparse)
 
-        sink = await self.session.exchange(Read(path, offset, length, version), make_sink, bulk=True)
+        request = Read(path, offset, length, version, sparse)
+        sink = await self.session.exchange(request, make_sink, bulk=True)
         if sink.answer is not None:
             sink.give_back()
             self.expect(sink.answer, Block, path)
         return Block(sink.pieces, sink.received, sink.digest)
 
-    async def write_block(self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]]) -> bytes:
+    async def write_block(
+        self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]], *, sparse: bool = False
+    ) -> bytes:
         """See Files."""
         digest = b""
 
         async def send(link: Link, number: int) -> None:
+            async with self.sending:
+                await send_block(link, number)
+
+        async def send_block(link: Link, number: int) -> None:
             nonlocal digest
             block = await load()
             digest = block.digest
-            at = offset
             try:
                 while block.pieces:
                     piece = block.pieces.pop(0)
-                    size = len(piece.body)
+                    size, at = len(piece.body), offset + piece.at
+                    await self.pace(size)
                     if piece.owner is None:
                         await link.writable()
                         link.post(RecordKind.DATA, number, at, piece.body)
                     else:
                         await link.send_buffer(RecordKind.DATA, number, at, piece.owner, size)
-                    at += size
             finally:
                 self.release(block)
-            link.post(RecordKind.END, number, at - offset, encode(StreamEnd(block.digest)))
+            link.post(RecordKind.END, number, block.length, encode(StreamEnd(block.digest)))
 
-        sink = await self.session.exchange(Write(part, offset, length), AnswerSink, send_more=send, bulk=True)
+        sink = await self.session.exchange(Write(part, offset, length, sparse), AnswerSink, send_more=send, bulk=True)
         assert sink.answer is not None
         self.expect(sink.answer, Done, "")
         return digest
 
-    async def read_bundle(self, folder: str, names: list[str]) -> Bundle:
+    async def read_bundle(self, folder: str, names: list[str], *, xattrs: bool = False) -> Bundle:
         """See Files."""
-        sink = await self.session.exchange(ReadBundle(folder, names), BundleSink, bulk=True)
+        sink = await self.session.exchange(ReadBundle(folder, names, xattrs), BundleSink, bulk=True)
         if sink.answer is not None:
             self.expect(sink.answer, Bundle, folder)
         piece = sink.piece
@@ -114,11 +132,14 @@ class RemoteFiles(Files):
             for content in contents:
                 buffer.body[at : at + len(content)] = content
                 at += len(content)
+            await self.pace(at)
             await link.send_buffer(RecordKind.BUNDLE, number, len(header), buffer, at)
 
         sink = await self.session.exchange(request, AnswerSink, send_more=send, bulk=True)
         assert sink.answer is not None
-        codes = self.expect(sink.answer, BundleWritten, request.folder).codes
+        written = self.expect(sink.answer, BundleWritten, request.folder)
+        self.bare += written.bare
+        codes = written.codes
         if len(codes) != len(files):
             raise ProtocolViolation("the other side answered for another number of files than sent")
         return codes

@@ -25,7 +25,14 @@ def attributes_of(state: os.stat_result, target: bytes = b"") -> Attributes:
         stat.S_IMODE(state.st_mode),
         state.st_ino,
         map_text(target)[0][:_TARGET_MAX] if target else "",
+        state.st_dev if kind is Kind.FILE and state.st_nlink > 1 else 0,
+        kind is Kind.FILE and is_sparse(state),
     )
+
+
+def is_sparse(state: os.stat_result) -> bool:
+    """Whether a file takes less room than its size."""
+    return state.st_blocks * 512 < state.st_size
 
 
 def attributes_at(name: bytes, folder: int) -> Attributes:

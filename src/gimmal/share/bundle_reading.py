@@ -17,9 +17,10 @@ from gimmal.share.folders import Folders
 from gimmal.share.places import Access, Place
 from gimmal.share.refused import RefusedError, code_of
 from gimmal.share.state import SessionState
+from gimmal.share.xattrs import read_xattrs, xattr_bytes
 
-ITEM_BYTES_MAX = 80
-"""Most bytes of one encoded BundleItem of a file."""
+ITEM_BYTES_MAX = 96
+"""Most bytes of one encoded BundleItem of a file without its extended attributes."""
 
 _LIST_BYTES = 5
 
@@ -47,7 +48,8 @@ def read_bundle(state: SessionState, request: ReadBundle) -> tuple[bytes, list[b
     with Folders(above.root) as folders:
         for name in request.names:
             try:
-                item, content = _read(folders, state.places.below(above, name, Access.LOOK), room)
+                place = state.places.below(above, name, Access.LOOK)
+                item, content = _read(folders, place, room, xattrs=request.xattrs)
             except RefusedError as refused:
                 items.append(BundleItem(refused.code))
             except OSError as error:
@@ -55,18 +57,21 @@ def read_bundle(state: SessionState, request: ReadBundle) -> tuple[bytes, list[b
             else:
                 items.append(item)
                 contents.append(content)
-                room -= len(content)
+                room -= len(content) + xattr_bytes(item.xattrs)
     return encode(items), contents
 
 
-def _read(folders: Folders, place: Place, room: int) -> tuple[BundleItem, bytes]:
+def _read(folders: Folders, place: Place, room: int, *, xattrs: bool) -> tuple[BundleItem, bytes]:
     with _opened(folders, place) as (descriptor, state):
         if state.st_size > room:
+            raise RefusedError(Code.TOO_LARGE)
+        found, bare = read_xattrs(descriptor) if xattrs else ((), False)
+        if state.st_size + xattr_bytes(found) > room:
             raise RefusedError(Code.TOO_LARGE)
         content = _whole(descriptor, state.st_size)
         if version_of(os.fstat(descriptor)) != version_of(state):
             raise RefusedError(Code.CHANGED)
-    return BundleItem(0, len(content), small_file_digest(content), attributes_of(state)), content
+    return BundleItem(0, len(content), small_file_digest(content), attributes_of(state), found, bare), content
 
 
 @contextmanager

@@ -17,12 +17,15 @@ from gimmal.protocol.digest import small_file_digest
 from gimmal.protocol.limits import BUNDLE_ITEMS_MAX
 from gimmal.protocol.messages import BundleFile, BundleWritten, Failed, Replace, WriteBundle
 from gimmal.share.folders import Folders
+from gimmal.share.holes import write_sparse
+from gimmal.share.keeping import Keeping, keeper_of, keeping
 from gimmal.share.part_opening import access_to_write
 from gimmal.share.places import Place
 from gimmal.share.placing import mode_for, place_file, standing_file, sync_folder
 from gimmal.share.refused import RefusedError, code_of
 from gimmal.share.state import SessionState
 from gimmal.share.temporary import create_temporary, remove_temporary, write_whole
+from gimmal.share.xattrs import check_xattrs, write_xattrs
 
 
 @dataclass(slots=True)
@@ -32,6 +35,10 @@ class _Written:
     index: int
     place: Place
     temporary: bytes
+    bare: bool
+    """It lacks extended attributes that came."""
+    kept: int = 0
+    """Its number among those whose old files are kept."""
 
     @property
     def folder(self) -> tuple[bytes, ...]:
@@ -71,10 +78,13 @@ def write_bundle(
                 written.append(_write(state, request, folders, index, place, file, content))
         if request.durable and written:
             written = _made_durable(folders, written, codes)
-        _place_all(request, folders, written, codes)
+        with keeping(state, [item.place for item in written], request.keep) as kept:
+            if kept is not None:
+                written = _kept_ahead(kept, folders, written, codes)
+            _place_all(request, folders, written, codes, kept)
     if request.durable:
         _sync_folders(written, codes)
-    return BundleWritten(codes)
+    return BundleWritten(codes, sum(item.bare for item in written if not codes[item.index]))
 
 
 class _Noting:
@@ -106,13 +116,20 @@ def _write(
 ) -> _Written:
     if len(content) != file.size or not equal(small_file_digest(content), file.digest):
         raise RefusedError(Code.CORRUPT)
+    check_xattrs(file.xattrs)
     folder = folders.at(place.names[:-1])
     standing = standing_file(place.share, folder, place.names[-1], request.replace, None)
     if request.newer_only and standing is not None and standing.st_mtime_ns >= file.mtime_ns:
         raise RefusedError(Code.EXISTS)
     temporary, descriptor = create_temporary(folder)
     try:
-        write_whole(descriptor, content)
+        if file.sparse:
+            os.ftruncate(descriptor, file.size)
+            write_sparse(descriptor, content, 0)
+        else:
+            write_whole(descriptor, content)
+        # Before the mode, which may forbid it.
+        whole = write_xattrs(descriptor, file.xattrs)
         os.fchmod(descriptor, mode_for(file.mode, standing, state.new_file_mode))
         os.utime(descriptor, ns=(file.mtime_ns, file.mtime_ns))
     except BaseException:
@@ -120,7 +137,7 @@ def _write(
         raise
     finally:
         os.close(descriptor)
-    return _Written(index, place, temporary)
+    return _Written(index, place, temporary, not whole)
 
 
 def _made_durable(folders: Folders, written: list[_Written], codes: list[int]) -> list[_Written]:
@@ -153,13 +170,43 @@ def _flush(name: bytes, folder: int, devices: dict[int, bool]) -> None:
         os.close(descriptor)
 
 
-def _place_all(request: WriteBundle, folders: Folders, written: list[_Written], codes: list[int]) -> None:
+def _kept_ahead(kept: Keeping, folders: Folders, written: list[_Written], codes: list[int]) -> list[_Written]:
+    """Link what will be replaced into the trash, all together; those whose old file could be kept or is not there."""
+    safe: list[_Written] = []
+    for number, item in enumerate(written):
+        item.kept = number
+        with _Noting(codes, item.index):
+            folder = folders.at(item.folder)
+            try:
+                kept.ahead(number, folder, item.place.names[-1])
+            except (RefusedError, OSError):
+                remove_temporary(item.temporary, folder)
+                raise
+            safe.append(item)
+    try:
+        kept.make_durable()
+    except OSError as error:
+        for item in safe:
+            codes[item.index] = code_of(error)
+            folder = folders.at(item.folder)
+            kept.undo(item.kept, folder, item.place.names[-1])
+            remove_temporary(item.temporary, folder)
+        return []
+    return safe
+
+
+def _place_all(
+    request: WriteBundle, folders: Folders, written: list[_Written], codes: list[int], kept: Keeping | None
+) -> None:
     for item in written:
         with _Noting(codes, item.index):
             folder = folders.at(item.folder)
             try:
-                place_file(item.place.share, folder, item.temporary, item.place.names[-1], request.replace)
+                keep = keeper_of(kept, item.kept)
+                place_file(item.place.share, folder, item.temporary, item.place.names[-1], request.replace, keep=keep)
             except (RefusedError, OSError):
+                if kept is not None:
+                    kept.undo(item.kept, folder, item.place.names[-1])
                 remove_temporary(item.temporary, folder)
                 raise
 

@@ -27,6 +27,7 @@ from gimmal.share.refused import RefusedError, code_of
 from gimmal.share.shares import HALF_FOLDER
 from gimmal.share.stale_parts import remove_if_unheld
 from gimmal.share.state import SessionState
+from gimmal.share.xattrs import check_xattrs, write_xattrs
 
 ItemT = TypeVar("ItemT")
 
@@ -80,18 +81,19 @@ def _make(state: SessionState, request: MakeDirectories, path: str) -> None:
             raise RefusedError(Code.EXISTS)
         return
     try:
-        made = _make_one(place, exist_ok=request.exist_ok)
+        made = make_folder(place, exist_ok=request.exist_ok)
     except FileNotFoundError:
         if not request.parents:
             raise
         for depth in range(1, len(place.names)):
-            _make_one(Place(place.share, place.names[:depth]), exist_ok=True)
-        made = _make_one(place, exist_ok=request.exist_ok)
+            make_folder(Place(place.share, place.names[:depth]), exist_ok=True)
+        made = make_folder(place, exist_ok=request.exist_ok)
     if made and request.mode is not None:
         place.root.set_attributes(place.names, None, request.mode & PERMISSION_BITS)
 
 
-def _make_one(place: Place, *, exist_ok: bool) -> bool:
+def make_folder(place: Place, *, exist_ok: bool) -> bool:
+    """Make one folder; False where it is there and may be."""
     with place.parent() as (folder, name):
         refuse_collision(place.share, folder, name)
         try:
@@ -132,7 +134,16 @@ def _set(state: SessionState, item: FolderTimes) -> None:
     if not place.names:
         raise RefusedError(Code.NOT_GRANTED)
     mode = None if item.mode is None else item.mode & PERMISSION_BITS
-    place.root.set_attributes(place.names, item.mtime_ns, mode)
+    check_xattrs(item.xattrs)
+    kept = True
+
+    def write(entry: str, _state: os.stat_result) -> None:
+        nonlocal kept
+        kept = write_xattrs(entry, item.xattrs)
+
+    place.root.set_attributes(place.names, item.mtime_ns, mode, write if item.xattrs else None)
+    if not kept:
+        raise RefusedError(Code.NOT_STORED)
 
 
 def _refuse_making_a_half(source: Place, new: bytes) -> None:

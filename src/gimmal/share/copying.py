@@ -10,11 +10,14 @@ from gimmal.base.beneath import open_regular
 from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import Copy, Found, Replace
 from gimmal.share.attributes import PERMISSION_BITS, attributes_of, version_of
+from gimmal.share.holes import data_stretches
+from gimmal.share.keeping import keep_ahead, keeper_of, keeping
 from gimmal.share.places import Access, Place
 from gimmal.share.placing import place_file, standing_file, sync_folder
 from gimmal.share.refused import RefusedError
 from gimmal.share.state import SessionState
 from gimmal.share.temporary import create_temporary, remove_temporary
+from gimmal.share.xattrs import read_xattrs, write_xattrs
 
 _AT_ONCE = 64 << 20
 _BUFFER = 1 << 20
@@ -32,25 +35,31 @@ def answer_copy(state: SessionState, request: Copy) -> Found:
     with source.parent() as (folder, name):
         reading, found = open_regular(name, folder)
     try:
-        return _copy(reading, found, target, request.replace)
+        return _copy(state, reading, found, target, request)
     finally:
         os.close(reading)
 
 
-def _copy(reading: int, found: os.stat_result, target: Place, replace: Replace) -> Found:
+def _copy(state: SessionState, reading: int, found: os.stat_result, target: Place, request: Copy) -> Found:
     with target.parent() as (folder, final):
-        standing = standing_file(target.share, folder, final, replace, None)
+        standing = standing_file(target.share, folder, final, request.replace, None)
         if standing is not None and (standing.st_dev, standing.st_ino) == (found.st_dev, found.st_ino):
             raise RefusedError(Code.INVALID)  # onto itself
         temporary, writing = create_temporary(folder, held=True)
         try:
-            _copy_bytes(reading, writing, found.st_size)
+            for start, end in data_stretches(reading, 0, found.st_size, 1):
+                _copy_bytes(reading, writing, start, end)
+            os.ftruncate(writing, found.st_size)
+            xattrs, bare = read_xattrs(reading) if request.xattrs else ((), False)
+            bare = not write_xattrs(writing, xattrs) or bare
             if version_of(os.fstat(reading)) != version_of(found):
                 raise RefusedError(Code.CHANGED)
             os.fchmod(writing, stat.S_IMODE(found.st_mode) & PERMISSION_BITS)
             os.utime(writing, ns=(found.st_atime_ns, found.st_mtime_ns))
             os.fsync(writing)
-            place_file(target.share, folder, temporary, final, replace)
+            with keeping(state, [target], request.keep) as kept:
+                keep_ahead(kept, folder, final)
+                place_file(target.share, folder, temporary, final, request.replace, keep=keeper_of(kept, 0))
             copied = os.fstat(writing)
         except BaseException:
             remove_temporary(temporary, folder)
@@ -58,11 +67,11 @@ def _copy(reading: int, found: os.stat_result, target: Place, replace: Replace) 
         finally:
             os.close(writing)
     sync_folder(target.root, target.names[:-1])
-    return Found(attributes_of(copied))
+    return Found(attributes_of(copied), bare)
 
 
-def _copy_bytes(reading: int, writing: int, size: int) -> None:
-    done = 0
+def _copy_bytes(reading: int, writing: int, start: int, size: int) -> None:
+    done = start
     in_kernel = True
     while done < size:
         if in_kernel:

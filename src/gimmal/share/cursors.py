@@ -49,6 +49,8 @@ class Walk:
     shares_left: tuple[OpenShare, ...]
     """Shares still to come in a tree of all of them."""
     frames: list[Frame]
+    xattrs: bool = False
+    """Whether extended attributes of folders are wanted."""
 
 
 class Cursors:

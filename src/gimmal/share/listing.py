@@ -15,7 +15,7 @@ from gimmal.base.errors import BadName
 from gimmal.base.paths import DEPTH_MAX, PATH_BYTES_MAX, local_name_to_wire
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import PAGE_BYTES_MAX
-from gimmal.protocol.messages import Attributes, Entry, Kind, List, Page, Tree
+from gimmal.protocol.messages import Attributes, Entry, Kind, List, Page, Tree, Xattrs
 from gimmal.share.attributes import attributes_at
 from gimmal.share.cursors import Frame, Walk
 from gimmal.share.looking import share_attributes
@@ -24,6 +24,8 @@ from gimmal.share.refused import RefusedError, code_of
 from gimmal.share.shares import HALF_FOLDER
 from gimmal.share.stale_parts import remove_if_stale
 from gimmal.share.state import SessionState
+from gimmal.share.trash_names import is_trash_name
+from gimmal.share.xattrs import read_xattrs, xattr_bytes
 
 AHEAD_MAX = 131_072
 """Names that one walk reads ahead, all its folders together."""
@@ -31,7 +33,7 @@ AHEAD_MAX = 131_072
 AHEAD_MIN = 2_048
 """Names that a folder may always read ahead."""
 
-_ENTRY_BYTES = 48  # an entry without name and link target, encoded
+_ENTRY_BYTES = 64  # an entry without name and link target, encoded
 _FAILURE_BYTES = 8
 
 
@@ -45,10 +47,10 @@ def answer_list(state: SessionState, request: List) -> Page:
 
 def answer_tree(state: SessionState, request: Tree) -> Page:
     """Everything below a folder, or below all shares where the path is empty."""
-    return _next_page(state, request.path, request.cursor, descending=True)
+    return _next_page(state, request.path, request.cursor, descending=True, xattrs=request.xattrs)
 
 
-def _next_page(state: SessionState, path: str, cursor: int, *, descending: bool) -> Page:
+def _next_page(state: SessionState, path: str, cursor: int, *, descending: bool, xattrs: bool = False) -> Page:
     place = state.places.find(path, Access.LOOK) if path else None
     if cursor:
         walk = state.cursors.take(cursor, path, descending=descending)
@@ -59,6 +61,7 @@ def _next_page(state: SessionState, path: str, cursor: int, *, descending: bool)
         if not shares:
             return Page([], 0)
         walk = Walk(path, descending, shares[0], shares, [])
+    walk.xattrs = xattrs
     filling = _Filling(walk)
     done = filling.fill()
     return Page(filling.entries, 0 if done else state.cursors.put(walk), filling.failures)
@@ -130,6 +133,8 @@ class _Filling:
             if share.grants(Access.CHANGE):
                 remove_if_stale(name, descriptor)
             return None
+        if is_trash_name(name):
+            return None
         try:
             wire, mapped = local_name_to_wire(name)
         except BadName:
@@ -148,7 +153,12 @@ class _Filling:
             and holds_half(share.root, (*frame.names, name))
         ):
             return None
-        return Entry(path, attributes, mapped)
+        xattrs: Xattrs = ()
+        bare = False
+        if self._walk.xattrs and attributes.kind is Kind.DIRECTORY:
+            with self._failing(path):
+                xattrs, bare = read_xattrs(b"/proc/self/fd/%d/%s" % (descriptor, name))
+        return Entry(path, attributes, mapped, xattrs, bare)
 
     def _too_long(self, path: str) -> bool:
         characters = len(self._walk.path) + 1 + len(path)
@@ -192,6 +202,7 @@ class _Filling:
         self._bytes += _ENTRY_BYTES + len(entry.name.encode())
         if entry.attributes.target:
             self._bytes += len(entry.attributes.target.encode())
+        self._bytes += xattr_bytes(entry.xattrs)
 
     def _fail(self, path: str, code: Code) -> None:
         self.failures.append((path, code))

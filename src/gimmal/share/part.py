@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from gimmal.base.sealed_journal import SealedJournal
 from gimmal.protocol.codes import Code
+from gimmal.protocol.data_blocks import DataBlocks, hole_digest
 from gimmal.protocol.digest import block_count, block_length
 from gimmal.protocol.limits import BLOCK_SIZE
 from gimmal.protocol.messages import OpenPart
@@ -42,6 +43,7 @@ class Part:
         self.name = name
         self.request = request
         self.size = request.size
+        self.blocks = DataBlocks(request.size, request.data)
         self._descriptor = descriptor
         self._journal = journal
         self._digests = digests
@@ -115,10 +117,14 @@ class Part:
                 self._digests[index] = digest
 
     def blocks_from(self, first: int, count: int) -> list[bytes]:
-        """Digests of at most ``count`` blocks from ``first``, empty where missing, none after the last verified."""
+        """Digests of at most ``count`` blocks that hold data from the ``first`` such on.
+
+        Empty where missing, none after the last verified.
+        """
         with self._lock:
-            last = max(self._digests, default=-1)
-            return [self._digests.get(index, b"") for index in range(first, min(first + count, last + 1))]
+            after = self.blocks.number_of(max(self._digests, default=-1) + 1)
+            numbers = range(first, min(first + count, after))
+            return [self._digests.get(self.blocks.index_at(number), b"") for number in numbers]
 
     def all_digests(self) -> list[bytes]:
         """Digests of all blocks in order.
@@ -127,19 +133,28 @@ class Part:
             RefusedError: INVALID where blocks are missing.
         """
         with self._lock:
-            blocks = block_count(self.size)
-            if len(self._digests) != blocks:
+            if len(self._digests) != self.blocks.count:
                 raise RefusedError(Code.INVALID)
-            return [self._digests[index] for index in range(blocks)]
+            digests = [hole_digest(BLOCK_SIZE)] * block_count(self.size)
+            if digests:
+                digests[-1] = hole_digest(block_length(self.size, len(digests) - 1))
+            for index, digest in self._digests.items():
+                digests[index] = digest
+            return digests
 
     def index_of(self, offset: int, length: int) -> int:
         """Index of the block that lies at ``offset`` and has ``length`` bytes.
 
         Raises:
-            RefusedError: INVALID, no block does.
+            RefusedError: INVALID, no block does, or it is a hole.
         """
         index, rest = divmod(offset, BLOCK_SIZE)
-        if rest or index >= block_count(self.size) or length != block_length(self.size, index):
+        if (
+            rest
+            or index >= block_count(self.size)
+            or length != block_length(self.size, index)
+            or not self.blocks.holds(index)
+        ):
             raise RefusedError(Code.INVALID)
         return index
 

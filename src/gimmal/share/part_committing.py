@@ -9,12 +9,14 @@ from gimmal.protocol.codes import Code
 from gimmal.protocol.digest import file_digest
 from gimmal.protocol.messages import Commit, Discard, Done, Found
 from gimmal.share.attributes import attributes_of
+from gimmal.share.keeping import keep_ahead, keeper_of, keeping
 from gimmal.share.part import Part, is_same
 from gimmal.share.part_opening import access_to_write
 from gimmal.share.places import refuse_own
 from gimmal.share.placing import mode_for, place_file, standing_file, sync_folder
 from gimmal.share.refused import RefusedError
 from gimmal.share.state import SessionState
+from gimmal.share.xattrs import check_xattrs, write_xattrs
 
 
 def answer_commit(state: SessionState, request: Commit) -> Found:
@@ -24,14 +26,15 @@ def answer_commit(state: SessionState, request: Commit) -> Found:
     going on with it would end the same way. Any other refusal leaves it for another try.
     """
     part = state.parts.get(request.part)
+    check_xattrs(request.xattrs)
     with part.finishing() as descriptor:
         _verify(state, request, part, descriptor)
         refuse_own(part.place, access_to_write(part.request.replace))
-        _place(state, request, part, descriptor)
+        whole = _place(state, request, part, descriptor)
         state.parts.drop(request.part, forget=True)
         if request.durable:
             sync_folder(part.place.root, part.place.names[:-1])
-        return Found(attributes_of(os.fstat(descriptor)))
+        return Found(attributes_of(os.fstat(descriptor)), not whole)
 
 
 def answer_discard(state: SessionState, request: Discard) -> Done:
@@ -50,13 +53,15 @@ def _verify(state: SessionState, request: Commit, part: Part, descriptor: int) -
         raise RefusedError(Code.CORRUPT)
 
 
-def _place(state: SessionState, request: Commit, part: Part, descriptor: int) -> None:
+def _place(state: SessionState, request: Commit, part: Part, descriptor: int) -> bool:
+    """Place the file; False where it lacks extended attributes that came."""
     opened = part.request
     with part.place.parent() as (folder, final):
         if not is_same(descriptor, part.name, folder):
             state.parts.drop(request.part, forget=True)
             raise RefusedError(Code.UNKNOWN_PART)
         standing = standing_file(part.place.share, folder, final, opened.replace, opened.expected)
+        whole = write_xattrs(descriptor, request.xattrs)
         os.fchmod(descriptor, mode_for(request.mode, standing, state.new_file_mode))
         os.utime(descriptor, ns=(request.mtime_ns, request.mtime_ns))
         if request.durable:
@@ -66,7 +71,11 @@ def _place(state: SessionState, request: Commit, part: Part, descriptor: int) ->
                 # What did not reach the disk may still look whole from here: never go on with it.
                 _give_up(state, request, part)
                 raise
-        place_file(part.place.share, folder, part.name, final, opened.replace, opened.expected)
+        with keeping(state, [part.place], request.keep) as kept:
+            keep_ahead(kept, folder, final)
+            keep = keeper_of(kept, 0)
+            place_file(part.place.share, folder, part.name, final, opened.replace, opened.expected, keep=keep)
+    return whole
 
 
 def _give_up(state: SessionState, request: Commit, part: Part) -> None:

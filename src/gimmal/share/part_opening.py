@@ -10,8 +10,11 @@ import stat
 
 from gimmal.base.sealed_journal import SealedJournal
 from gimmal.protocol.codes import Code
-from gimmal.protocol.limits import PART_BLOCKS_MAX
+from gimmal.protocol.data_blocks import DataBlocks, are_stretches
+from gimmal.protocol.digest import block_count
+from gimmal.protocol.limits import PART_BLOCKS_MAX, SPARSE_SIZE_MAX
 from gimmal.protocol.messages import OpenPart, PartOpened, Replace
+from gimmal.share.holes import make_hole
 from gimmal.share.part import Part, is_same
 from gimmal.share.part_journals import PartJournals, verified_blocks
 from gimmal.share.places import Access, Place
@@ -33,11 +36,12 @@ def answer_open_part(state: SessionState, request: OpenPart) -> PartOpened:
     """An open part file, with the blocks that a former upload of the same source left and that are still true."""
     if (request.replace is Replace.EXPECTED) != (request.expected is not None):
         raise RefusedError(Code.INVALID)
+    _check_data(request)
     place = state.places.find(request.path, access_to_write(request.replace))
     opened = state.parts.at(place)
     if opened is not None:
         number, part = opened
-        if (part.request.source, part.size) == (request.source, request.size):
+        if (part.request.source, part.size, part.request.data) == (request.source, request.size, request.data):
             part.request = request
             return _opened(number, part, request)
         part.remove_file()
@@ -115,7 +119,10 @@ def _resume(
     if journal is None:
         return None
     try:
-        _require_room(descriptor, request.size)
+        _require_room(descriptor, request)
+        _make_holes(descriptor, request)
+        blocks = DataBlocks(request.size, request.data)
+        digests = {index: digest for index, digest in digests.items() if blocks.holds(index)}
         true = verified_blocks(descriptor, request.size, digests)
     except BaseException:
         journal.close()
@@ -127,7 +134,8 @@ def _begin(journals: PartJournals, place: Place, folder: int, name: bytes, reque
     descriptor = os.open(name, _CREATING, 0o600, dir_fd=folder)
     try:
         _lock(descriptor)
-        _require_room(descriptor, request.size)
+        _require_room(descriptor, request)
+        _make_holes(descriptor, request)
     except BaseException:
         os.unlink(name, dir_fd=folder)
         os.close(descriptor)
@@ -148,9 +156,30 @@ def _lock(descriptor: int) -> None:
             raise
 
 
-def _require_room(descriptor: int, size: int) -> None:
+def _check_data(request: OpenPart) -> None:
+    if request.data is None:
+        return
+    if request.size > SPARSE_SIZE_MAX:
+        raise RefusedError(Code.TOO_LARGE)
+    if not are_stretches(request.data, block_count(request.size)):
+        raise RefusedError(Code.INVALID)
+
+
+def _make_holes(descriptor: int, request: OpenPart) -> None:
+    """Give a sparse part its size, and let what holds no data be holes, whatever a former upload left there."""
+    if request.data is None:
+        return
+    if os.fstat(descriptor).st_size != request.size:
+        os.ftruncate(descriptor, request.size)
+    for offset, length in DataBlocks(request.size, request.data).holes():
+        make_hole(descriptor, offset, length)
+
+
+def _require_room(descriptor: int, request: OpenPart) -> None:
     """Say at once what would fail at the end."""
+    if request.data is not None:
+        return  # what it will take is not known: its blocks may be holes for the most part
     room = os.fstatvfs(descriptor)
     free = (room.f_bavail if os.geteuid() else room.f_bfree) * (room.f_frsize or room.f_bsize)
-    if room.f_blocks and size - os.fstat(descriptor).st_blocks * 512 > free:
+    if room.f_blocks and request.size - os.fstat(descriptor).st_blocks * 512 > free:
         raise RefusedError(Code.NO_SPACE)

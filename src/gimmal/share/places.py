@@ -18,6 +18,7 @@ from gimmal.base.paths import is_mapped, parse_shared_path, wire_name_to_local
 from gimmal.protocol.codes import Code
 from gimmal.share.refused import RefusedError
 from gimmal.share.shares import HALF_FILES, HALF_FOLDER, Rights, Share, ShareTable
+from gimmal.share.trash_names import is_trash_name
 
 PART_PREFIX = b".gimmal-part-"
 """Names that begin so, in any case, are gimmal's own: never shown, never asked for."""
@@ -150,9 +151,9 @@ class Places:
 
 
 def refuse_own(place: Place, access: Access) -> None:
-    """Raise RefusedError if a place is gimmal's own: a part file, a half, what is in it, or what would make one."""
+    """Raise RefusedError if a place is gimmal's own: part file, trash, half, what is in them, what makes a half."""
     for name in place.names:
-        if is_part_name(name):
+        if is_own_name(name):
             raise RefusedError(Code.NOT_FOUND if access is Access.LOOK else Code.BAD_NAME)
     folders = (os.fsencode(place.share.share.path.name), *place.names)
     for depth, name in enumerate(folders):
@@ -163,6 +164,11 @@ def refuse_own(place: Place, access: Access) -> None:
         below = folders[depth + 1].lower() if depth + 1 < len(folders) else b""
         if access is not Access.LOOK and below in HALF_FILES:
             raise RefusedError(Code.NOT_GRANTED)
+
+
+def is_own_name(name: bytes) -> bool:
+    """Whether what is called so is gimmal's: a part file, or a trash."""
+    return is_part_name(name) or is_trash_name(name)
 
 
 def is_part_name(name: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 
 from gimmal.base.beneath import Root
 from gimmal.base.system_calls import rename_without_replacing
@@ -56,6 +57,7 @@ def place_file(
     expected: Version | None = None,
     *,
     source_folder: int | None = None,
+    keep: Callable[[int, bytes], None] | None = None,
 ) -> None:
     """Give a file its final name, replacing only what ``replace`` allows.
 
@@ -67,6 +69,7 @@ def place_file(
         replace: what may stand there before.
         expected: the version that may, with ``Replace.EXPECTED``.
         source_folder: descriptor of the folder of ``temporary``, where it is another.
+        keep: called with ``folder`` and ``final`` before a file there is replaced; what it raises forbids that.
 
     Raises:
         RefusedError: as `standing_file`.
@@ -76,6 +79,8 @@ def place_file(
     for _ in range(_TRIES):
         # With NEVER the system itself judges, in the same instant; only a no needs a closer look.
         if replace is not Replace.NEVER and standing_file(share, folder, final, replace, expected) is not None:
+            if keep is not None:
+                keep(folder, final)
             os.rename(temporary, final, src_dir_fd=source, dst_dir_fd=folder)
             return
         try:
@@ -85,6 +90,39 @@ def place_file(
             if replace is Replace.NEVER:
                 standing_file(share, folder, final, replace, expected)
             # Otherwise it came just now, or went: look again.
+    raise RefusedError(Code.CHANGED)
+
+
+def place_link(folder: int, temporary: bytes, final: bytes, replace: Replace) -> None:
+    """Give a symbolic or a further hard link its final name.
+
+    Args:
+        folder: descriptor of the folder of both names.
+        temporary: the name it has now.
+        final: the name it gets.
+        replace: NEVER, or ALWAYS for a file or link that may stand there.
+
+    Raises:
+        RefusedError: something stands there that may not be replaced.
+        OSError: the system refuses.
+    """
+    for _ in range(_TRIES):
+        try:
+            rename_without_replacing(temporary, final, folder, folder)
+            return
+        except FileExistsError:
+            if replace is Replace.NEVER:
+                raise RefusedError(Code.EXISTS) from None
+        try:
+            state = os.stat(final, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            continue  # it went just now
+        if stat.S_ISDIR(state.st_mode):
+            raise RefusedError(Code.IS_A_DIRECTORY)
+        if not (stat.S_ISREG(state.st_mode) or stat.S_ISLNK(state.st_mode)):
+            raise RefusedError(Code.SPECIAL_FILE)
+        os.rename(temporary, final, src_dir_fd=folder, dst_dir_fd=folder)
+        return
     raise RefusedError(Code.CHANGED)
 
 

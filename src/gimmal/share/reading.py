@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from gimmal.base.beneath import open_regular
 from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import Failed, Read
 from gimmal.share.attributes import version_of
+from gimmal.share.holes import data_stretches
 from gimmal.share.places import Access
 from gimmal.share.refused import RefusedError, code_of
 from gimmal.share.state import SessionState
@@ -48,6 +50,16 @@ class OpenRange:
         """
         with memoryview(buffer) as view:
             return os.preadv(self._descriptor, [view[: max(0, self.length - at)]], self._offset + at)
+
+    def stretches(self) -> Iterator[tuple[int, int]]:
+        """Stretches of the range that may hold data, as beginning and end in the range; the rest is zeros.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        start = self._offset
+        for data, hole in data_stretches(self._descriptor, start, start + self.length):
+            yield data - start, hole - start
 
     def check(self) -> Code | None:
         """CHANGED where the file is another now than when the range was opened, None where it is the same."""

@@ -6,7 +6,9 @@ called from several at a time.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,18 +22,24 @@ from gimmal.protocol.messages import (
     Commit,
     Copy,
     Discard,
+    EmptyTrash,
+    Examine,
     Failed,
     List,
+    ListTrash,
     MakeDirectories,
+    MakeLinks,
     OpenPart,
     Read,
     ReadBundle,
     RemoveMany,
     Rename,
     Request,
+    RestoreTrash,
     SetAttributes,
     Stat,
     StatFileSystem,
+    Trash,
     Tree,
     Write,
     WriteBundle,
@@ -41,12 +49,16 @@ from gimmal.share import (
     bundle_writing,
     changing,
     copying,
+    examining,
+    linking,
     listing,
     looking,
     part_committing,
     part_opening,
     part_writing,
     reading,
+    trash_removing,
+    trashing,
 )
 from gimmal.share.cursors import Cursors
 from gimmal.share.part_journals import PartJournals
@@ -55,7 +67,7 @@ from gimmal.share.part_writing import PartWriter
 from gimmal.share.places import Places
 from gimmal.share.reading import OpenRange
 from gimmal.share.refused import RefusedError, code_of
-from gimmal.share.shares import ShareTable
+from gimmal.share.shares import Rights, ShareTable
 from gimmal.share.state import SessionState
 
 _ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
@@ -71,6 +83,12 @@ _ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
     Rename: changing.answer_rename,
     Copy: copying.answer_copy,
     SetAttributes: changing.answer_set_attributes,
+    Trash: trashing.answer_trash,
+    ListTrash: trashing.answer_list_trash,
+    RestoreTrash: trashing.answer_restore_trash,
+    EmptyTrash: trashing.answer_empty_trash,
+    Examine: examining.answer_examine,
+    MakeLinks: linking.answer_make_links,
 }
 
 
@@ -81,12 +99,20 @@ class ShareService:
         shares: what is shared.
         journal_directory: where notes on unfinished uploads are kept; made when first needed.
         journal_key: 32 bytes from the half that seal them.
+        clock: seconds since 1970.
 
     Raises:
         LocalError: the folder of a share cannot be opened.
     """
 
-    def __init__(self, shares: ShareTable, journal_directory: Path, journal_key: bytes) -> None:
+    def __init__(
+        self,
+        shares: ShareTable,
+        journal_directory: Path,
+        journal_key: bytes,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
         try:
             self._places = Places(shares)
         except OSError as error:
@@ -99,9 +125,19 @@ class ShareService:
         self._parts = OpenParts(journals)
         self._new_file_mode = 0o666 & ~_umask()
 
-    def open_session(self) -> ShareSession:
-        """The answering side of a new session of the peer."""
-        return ShareSession(SessionState(self._places, Cursors(), PartTable(self._parts), self._new_file_mode))
+    def open_session(self, who: str = "this side") -> ShareSession:
+        """The answering side of a new session of the peer; ``who`` it is stands in the notes of a trash."""
+        parts = PartTable(self._parts)
+        return ShareSession(SessionState(self._places, Cursors(), parts, self._new_file_mode, who, self._clock))
+
+    def sweep_trash(self) -> bool:
+        """Remove some of what has been in the trash of a writable share for too long; True: call again."""
+        more = False
+        for opened in self._places:
+            if opened.share.rights is Rights.READ_WRITE:
+                with contextlib.suppress(OSError):
+                    more = trash_removing.sweep(opened.root, self._clock()) or more
+        return more
 
     def close(self) -> None:
         """Let go of all shared folders; sessions must be closed before."""

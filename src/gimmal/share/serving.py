@@ -8,27 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Protocol
 
 from gimmal.base.errors import ProtocolViolation
-from gimmal.base.primitives import new_blake3
 from gimmal.base.workers import Workers
 from gimmal.protocol.codec import decode_struct, encode, split_bundle_files
-from gimmal.protocol.codes import Code
 from gimmal.protocol.kinds import RecordKind
-from gimmal.protocol.limits import BODY_MAX
 from gimmal.protocol.messages import (
     Answer,
     Commit,
     Copy,
+    EmptyTrash,
     Failed,
     OpenPart,
     Read,
     ReadBundle,
     StreamEnd,
+    Trash,
     Write,
     WriteBundle,
 )
+from gimmal.share.loading import Loaded, load_range
 from gimmal.share.service import ShareSession
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.exchange import Incoming, Piece
@@ -41,8 +40,8 @@ READS_AT_ONCE = 4
 CALLS_AT_ONCE = 8
 """Other requests of one session that are in threads at a time."""
 
-WHOLE_FILE = (OpenPart, Commit, Copy)
-"""Requests that may take as long as reading or writing a whole file; calls must not wait behind them."""
+WHOLE_FILE = (OpenPart, Commit, Copy, Trash, EmptyTrash)
+"""Requests that may take as long as reading a whole file or looking through a tree; calls must not wait for them."""
 
 WHOLE_FILES_AT_ONCE = 4
 """Of those, how many of one session are in threads at a time."""
@@ -96,51 +95,23 @@ class Serving:
         loaded = await self._workers.bulk(self._load, request)
         if isinstance(loaded, Failed):
             return loaded
-        filled, digest = loaded
-        offset = request.offset
+        link, number = incoming.link, incoming.number
         try:
-            while filled:
-                buffer, length = filled.pop(0)
-                await incoming.link.send_buffer(RecordKind.DATA, incoming.number, offset, buffer, length)
-                offset += length
+            while loaded.pieces:
+                piece = loaded.pieces.pop(0)
+                offset = request.offset + piece.at
+                if piece.owner is None:
+                    await link.writable()
+                    link.post(RecordKind.DATA, number, offset, piece.body)
+                else:
+                    await link.send_buffer(RecordKind.DATA, number, offset, piece.owner, len(piece.body))
         finally:
-            for buffer, _length in filled:
-                self._pool.give(buffer)
-        end = encode(StreamEnd(digest))
-        incoming.link.post(RecordKind.END, incoming.number, offset - request.offset, end)
+            loaded.give_back(self._pool)
+        link.post(RecordKind.END, number, loaded.length, encode(StreamEnd(loaded.digest)))
         return None
 
-    def _load(self, request: Read) -> tuple[list[tuple[RecordBuffer, int]], bytes] | Failed:
-        opened = self._share.open_range(request)
-        if isinstance(opened, Failed):
-            return opened
-        hasher = new_blake3()
-        filled: list[tuple[RecordBuffer, int]] = []
-        failed: Code | None = None
-        try:
-            done = 0
-            while done < opened.length:
-                buffer = self._pool.take()
-                want = min(BODY_MAX, opened.length - done)
-                got = _fill(opened.read_into, buffer.body[:want], done)
-                if got == 0:
-                    self._pool.give(buffer)
-                    break
-                hasher.update(buffer.body[:got])
-                filled.append((buffer, got))
-                done += got
-                if got < want:
-                    break
-            failed = opened.check()
-        except OSError:
-            failed = Code.INPUT_OUTPUT
-        finally:
-            opened.close()
-        if failed is not None:
-            for buffer, _length in filled:
-                self._pool.give(buffer)
-            return Failed(failed)
-        return filled, hasher.digest()
+    def _load(self, request: Read) -> Loaded | Failed:
+        return load_range(self._share, self._pool, request)
 
     async def _read_bundle(self, incoming: Incoming, request: ReadBundle) -> Answer | None:
         buffer, header_length, length = await self._workers.bulk(self._load_bundle, request)
@@ -162,30 +133,24 @@ class Serving:
         writer = await self._workers.bulk(self._share.begin_write, request)
         if isinstance(writer, Failed):
             return writer
-        received = 0
         answer: Answer | None = None
         try:
             while answer is None:
                 pieces: list[Piece] = []
-                start = received
                 digest: bytes | None = None
                 for kind, offset, piece in await incoming.records():
+                    # Their order is checked where they arrive, their places once more by the writer.
                     if kind is RecordKind.DATA and digest is None:
-                        if offset != request.offset + received or len(piece.body) > request.length - received:
-                            raise ProtocolViolation("the other side sent bytes of a write out of place")
-                        received += len(piece.body)
+                        piece.at = offset - request.offset
                         pieces.append(piece)
                     elif kind is RecordKind.END and digest is None:
-                        if offset != received or received != request.length:
-                            raise ProtocolViolation("the other side ended a write at a wrong length")
                         digest = decode_struct(StreamEnd, piece.body).digest
                     else:
                         raise ProtocolViolation(f"the other side sent {kind.name} inside a write")
-                bodies = [piece.body for piece in pieces]
                 if digest is not None:
-                    answer = await self._workers.bulk(writer.finish, digest, bodies, start)
+                    answer = await self._workers.bulk(writer.finish, digest, pieces)
                 else:
-                    await self._workers.bulk(writer.write, bodies, start)
+                    await self._workers.bulk(writer.write_pieces, pieces)
                 for piece in pieces:
                     incoming.give(piece)
         finally:
@@ -202,17 +167,3 @@ class Serving:
         answer = await self._workers.bulk(self._share.write_bundle, request, files, contents)
         incoming.give(piece)
         return answer
-
-
-class _ReadInto(Protocol):
-    def __call__(self, buffer: memoryview, at: int) -> int: ...
-
-
-def _fill(read_into: _ReadInto, view: memoryview, at: int) -> int:
-    done = 0
-    while done < len(view):
-        count = read_into(view[done:], at + done)
-        if count == 0:
-            break
-        done += count
-    return done

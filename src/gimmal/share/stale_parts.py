@@ -45,10 +45,13 @@ def _remove(name: bytes, folder: int, older_than: int | None) -> bool:
         return False
     with contextlib.suppress(OSError):
         state = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        if not stat.S_ISREG(state.st_mode) or state.st_uid != os.geteuid():
+        if state.st_uid != os.geteuid() or not (stat.S_ISREG(state.st_mode) or stat.S_ISLNK(state.st_mode)):
             return False
         if older_than is not None and time.time() - state.st_ctime < older_than:
             return False
+        if stat.S_ISLNK(state.st_mode):
+            os.unlink(name, dir_fd=folder)  # a link cannot be held; only gimmal gives such names
+            return True
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

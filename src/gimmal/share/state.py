@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gimmal.share.cursors import Cursors
@@ -18,3 +20,7 @@ class SessionState:
     parts: PartTable
     new_file_mode: int
     """Permission bits of a file that came without any."""
+    who: str = "this side"
+    """Who asks, for the notes of a trash."""
+    clock: Callable[[], float] = time.time
+    """Seconds since 1970."""

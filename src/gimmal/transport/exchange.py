@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from gimmal.base.errors import GimmalError, Interrupted, ProtocolViolation
 from gimmal.protocol.codec import decode_answer, decode_struct
 from gimmal.protocol.kinds import RecordKind
+from gimmal.protocol.limits import HOLE_MIN
 from gimmal.protocol.messages import STREAMED, Answer, Request, StreamEnd, Write
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.frames import again
@@ -35,6 +36,8 @@ class Piece:
 
     body: memoryview
     owner: RecordBuffer | None
+    at: int = 0
+    """Place of its first byte in the stream; between two pieces of a sparse one lie zeros."""
 
 
 class Sink(Protocol):
@@ -69,9 +72,15 @@ class AnswerSink:
 
 
 class RangeSink:
-    """Collects the DATA records of one range, up to END; or a Failed answer."""
+    """Collects the DATA records of one range, up to END; or a Failed answer.
 
-    def __init__(self, done: asyncio.Future[None], pool: BufferPool, start: int, length: int) -> None:
+    ``received`` counts the bytes of the stream, those that a sparse one leaves out too.
+    """
+
+    def __init__(
+        self, done: asyncio.Future[None], pool: BufferPool, start: int, length: int, *, sparse: bool = False
+    ) -> None:
+        self._sparse = sparse
         self.done = done
         self._pool = pool
         self._start = start
@@ -87,8 +96,9 @@ class RangeSink:
         if kind is RecordKind.DATA:
             return self._on_data(offset, body, owner)
         if kind is RecordKind.END:
-            if offset != self.received:
+            if not (self._sparse and self.received <= offset <= self._length) and offset != self.received:
                 raise ProtocolViolation("the other side ended a stream at another length than it sent")
+            self.received = offset
             self.digest = decode_struct(StreamEnd, body).digest
         elif kind is RecordKind.ANSWER:
             self.answer = decode_answer(body)
@@ -98,16 +108,17 @@ class RangeSink:
         return False
 
     def _on_data(self, offset: int, body: memoryview, owner: RecordBuffer | None) -> bool:
-        if self.done.done() or self._short or offset != self._start + self.received:
+        at = offset - self._start
+        if self.done.done() or not may_follow(self.received, at, short=self._short, sparse=self._sparse):
             raise ProtocolViolation("the other side sent bytes of a stream out of order")
-        if not body or len(body) > self._length - self.received:
+        if not body or len(body) > self._length - at:
             raise ProtocolViolation("the other side sent more bytes of a stream than were asked for")
         self._short = len(body) < DATA_RECORD_MIN
-        self.received += len(body)
+        self.received = at + len(body)
         if owner is None or len(body) < KEPT_MIN:
-            self.pieces.append(Piece(memoryview(bytes(body)), None))
+            self.pieces.append(Piece(memoryview(bytes(body)), None, at))
             return False
-        self.pieces.append(Piece(body, owner))
+        self.pieces.append(Piece(body, owner, at))
         return True
 
     def reset(self) -> None:
@@ -151,6 +162,18 @@ class BundleSink:
         """See Sink."""
 
 
+def may_follow(received: int, at: int, *, short: bool, sparse: bool) -> bool:
+    """Whether DATA may stand at place ``at`` of a stream of which ``received`` bytes have come.
+
+    Args:
+        short: the record before had fewer than DATA_RECORD_MIN bytes.
+        sparse: the stream may leave out zeros, HOLE_MIN of them at least.
+    """
+    if at == received:
+        return not short
+    return sparse and at >= received + HOLE_MIN
+
+
 def _finish(done: asyncio.Future[None]) -> None:
     if not done.done():
         done.set_result(None)
@@ -176,16 +199,17 @@ class _StreamOrder:
                 raise ProtocolViolation(f"the other side sent {kind.name} where one BUNDLE was due")
         elif kind is RecordKind.END:
             self._ended = True
-            if offset != self._received or offset != request.length:
+            if offset != request.length or (offset != self._received and not request.sparse):
                 raise ProtocolViolation("the other side ended a write at a wrong length")
         elif kind is not RecordKind.DATA:
             raise ProtocolViolation(f"the other side sent {kind.name} inside a write")
         else:
-            if self._short or not size or offset != request.offset + self._received:
+            at = offset - request.offset
+            if not size or not may_follow(self._received, at, short=self._short, sparse=request.sparse):
                 raise ProtocolViolation("the other side sent bytes of a write out of place")
-            if size > request.length - self._received:
+            if size > request.length - at:
                 raise ProtocolViolation("the other side sent more bytes of a write than it announced")
-            self._received += size
+            self._received = at + size
             self._short = size < DATA_RECORD_MIN
 
 

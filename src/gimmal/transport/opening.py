@@ -42,6 +42,7 @@ from gimmal.noise.keys import SESSION_RANDOM_SIZE, RootKeys, session_root
 from gimmal.noise.link_cipher import LinkCipher
 from gimmal.noise.renewal import RenewalMaterial
 from gimmal.protocol.codec import decode_struct, encode
+from gimmal.protocol.features import OFFERED
 from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.limits import PROTOCOL_VERSION
 from gimmal.protocol.messages import Hello, Join
@@ -54,7 +55,6 @@ HANDSHAKE_SECONDS = 5.0
 DIAL_SECONDS = 8.0
 """What the dialling side waits for the other side's part of the opening."""
 
-FEATURES = 0
 """Feature bits of this program; none are defined in version 1."""
 
 
@@ -93,7 +93,7 @@ class Identity:
 
     def hello(self, random: bytes) -> bytes:
         """Body of this side's HELLO record."""
-        return encode(Hello(self.version, self.program, FEATURES, random, self.computer, self.agent))
+        return encode(Hello(self.version, self.program, OFFERED, random, self.computer, self.agent))
 
 
 class _Greeting:

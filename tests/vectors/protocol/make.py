@@ -87,10 +87,21 @@ def file_digest(content: bytes) -> bytes:
     return blake3(len(content).to_bytes(8, "big") + b"".join(blocks)).digest()
 
 
-FILE = {"kind": 0, "size": 5, "mtime_ns": 1_700_000_000_123_456_789, "mode": 0o644, "identity": 77, "target": ""}
-FOLDER = {"kind": 1, "size": 0, "mtime_ns": 0, "mode": 0o755, "identity": 2, "target": ""}
-LINK = {"kind": 2, "size": 3, "mtime_ns": -1, "mode": 0o777, "identity": (1 << 64) - 1, "target": "../é"}
-OTHER = {"kind": 3, "size": (1 << 63) - 1, "mtime_ns": -(1 << 63), "mode": 0o7777, "identity": 0, "target": ""}
+PLAIN = {"linked": 0, "sparse": False}
+FILE = {
+    "kind": 0,
+    "size": 5,
+    "mtime_ns": 1_700_000_000_123_456_789,
+    "mode": 0o644,
+    "identity": 77,
+    "target": "",
+    **PLAIN,
+}
+FOLDER = {"kind": 1, "size": 0, "mtime_ns": 0, "mode": 0o755, "identity": 2, "target": "", **PLAIN}
+LINK = {"kind": 2, "size": 3, "mtime_ns": -1, "mode": 0o777, "identity": (1 << 64) - 1, "target": "../é", **PLAIN}
+OTHER = {"kind": 3, "size": (1 << 63) - 1, "mtime_ns": -(1 << 63), "mode": 0o7777, "identity": 0, "target": "", **PLAIN}
+TWIN = {**FILE, "linked": (1 << 64) - 1, "sparse": True}
+XATTRS = [["user.a", b"\x00value"], ["user.mime_type", b""]]
 VERSION = {"identity": 77, "size": 5, "mtime_ns": 1_700_000_000_123_456_789}
 DIGEST = digest_of("content")
 SOURCE = bytes(range(16))
@@ -107,12 +118,12 @@ def requests() -> list[Vector]:
         request("Stat", 1, "a long path", path=LONG),
         request("List", 2, "", path="Documents", cursor=0),
         request("List", 2, "the largest cursor", path="", cursor=(1 << 32) - 1),
-        request("Tree", 3, "", path="Documents", cursor=7),
+        request("Tree", 3, "", path="Documents", cursor=7, xattrs=True),
         request("StatFileSystem", 4, "", path="Documents"),
-        request("Read", 5, "", path="a/b", offset=0, length=4 << 20, version=None),
-        request("Read", 5, "with a version", path="a/b", offset=(1 << 63) - 1, length=1, version=VERSION),
-        request("ReadBundle", 6, "", folder="a", names=["b", "c/d"]),
-        request("ReadBundle", 6, "as many as allowed", folder="a", names=["n"] * 1024),
+        request("Read", 5, "", path="a/b", offset=0, length=4 << 20, version=None, sparse=False),
+        request("Read", 5, "with a version", path="a/b", offset=(1 << 63) - 1, length=1, version=VERSION, sparse=True),
+        request("ReadBundle", 6, "", folder="a", names=["b", "c/d"], xattrs=True),
+        request("ReadBundle", 6, "as many as allowed", folder="a", names=["n"] * 1024, xattrs=False),
         request(
             "OpenPart",
             7,
@@ -123,23 +134,60 @@ def requests() -> list[Vector]:
             replace=2,
             expected=VERSION,
             first=24_576,
+            data=None,
         ),
-        request("Write", 8, "", part=1, offset=4 << 20, length=4 << 20),
-        request("Write", 8, "nothing", part=1, offset=0, length=0),
-        request("Commit", 9, "", part=1, digest=DIGEST, mtime_ns=-1, mode=0o600, durable=True),
-        request("Commit", 9, "no mode", part=1, digest=DIGEST, mtime_ns=0, mode=None, durable=False),
+        request(
+            "OpenPart",
+            7,
+            "of a sparse file",
+            path="a/b",
+            size=1 << 40,
+            source=SOURCE,
+            replace=0,
+            expected=None,
+            first=0,
+            data=[[0, 1], [5, 2]],
+        ),
+        request("Write", 8, "", part=1, offset=4 << 20, length=4 << 20, sparse=True),
+        request("Write", 8, "nothing", part=1, offset=0, length=0, sparse=False),
+        request(
+            "Commit", 9, "", part=1, digest=DIGEST, mtime_ns=-1, mode=0o600, durable=True, keep=True, xattrs=XATTRS
+        ),
+        request(
+            "Commit", 9, "no mode", part=1, digest=DIGEST, mtime_ns=0, mode=None, durable=False, keep=False, xattrs=[]
+        ),
         request("Discard", 10, "", part=1, remove=False),
-        request("WriteBundle", 11, "", folder="a", replace=1, durable=True, newer_only=True),
+        request("WriteBundle", 11, "", folder="a", replace=1, durable=True, newer_only=True, keep=True),
         request("MakeDirectories", 12, "", paths=["a/b", "a/b/c"], parents=True, exist_ok=True, mode=0o700),
         request("RemoveMany", 13, "", paths=["a/b"]),
         request("Rename", 14, "", source="a/b", target="a/c", replace=0, expected=None),
-        request("Copy", 15, "", source="a/b", target="a/c", replace=1),
+        request("Copy", 15, "", source="a/b", target="a/c", replace=1, keep=False, xattrs=True),
         request(
             "SetAttributes",
             16,
             "",
-            items=[{"path": "a", "mtime_ns": 1, "mode": None}, {"path": "a/b", "mtime_ns": 2, "mode": 0o755}],
+            items=[
+                {"path": "a", "mtime_ns": 1, "mode": None, "xattrs": []},
+                {"path": "a/b", "mtime_ns": 2, "mode": 0o755, "xattrs": XATTRS},
+            ],
         ),
+        request("Examine", 17, "", path="a/b", version=None, offset=0),
+        request("Examine", 17, "with a version, from a place on", path="a/b", version=VERSION, offset=(1 << 63) - 1),
+        request(
+            "MakeLinks",
+            18,
+            "",
+            items=[
+                {"path": "a/b", "target": "../é", "mtime_ns": -1, "hard": False, "size": 0},
+                {"path": "a/c", "target": "a/d", "mtime_ns": 1, "hard": True, "size": (1 << 63) - 1},
+            ],
+            replace=1,
+        ),
+        request("Trash", 20, "", paths=["a/b", "a/c"]),
+        request("ListTrash", 21, "", share="a", after=""),
+        request("ListTrash", 21, "from a place on", share="a", after="67412abc1f2e3d4c.1023"),
+        request("RestoreTrash", 22, "", share="a", names=["67412abc1f2e3d4c.0"], target="a/d"),
+        request("EmptyTrash", 23, "", share="a", names=["67412abc1f2e3d4c.0", "67412abc1f2e3d4c.1"]),
     ]
 
 
@@ -151,17 +199,18 @@ def answers() -> list[Vector]:
         answer("Failed", 64, "", code=3),
         answer("Failed", 64, "a code of the future", code=65535),
         answer("Done", 65, ""),
-        answer("Found", 66, "", attributes=FILE),
+        answer("Found", 66, "", attributes=FILE, bare=False),
+        answer("Found", 66, "placed without its extended attributes", attributes=TWIN, bare=True),
         answer("Page", 67, "the last", entries=[], cursor=0, failures=[]),
         answer(
             "Page",
             67,
             "",
             entries=[
-                {"name": "report.odt", "attributes": FILE, "mapped": False},
-                {"name": "sub", "attributes": FOLDER, "mapped": False},
-                {"name": "é", "attributes": LINK, "mapped": True},
-                {"name": "pipe", "attributes": OTHER, "mapped": False},
+                {"name": "report.odt", "attributes": FILE, "mapped": False, "xattrs": [], "bare": False},
+                {"name": "sub", "attributes": FOLDER, "mapped": False, "xattrs": XATTRS, "bare": True},
+                {"name": "é", "attributes": LINK, "mapped": True, "xattrs": [], "bare": False},
+                {"name": "pipe", "attributes": OTHER, "mapped": False, "xattrs": [], "bare": False},
             ],
             cursor=9,
             failures=[["secret", 9]],
@@ -169,7 +218,25 @@ def answers() -> list[Vector]:
         answer("Room", 68, "", total=1 << 40, free=1 << 39, available=0),
         answer("PartOpened", 69, "", part=1, blocks=[DIGEST, b"", DIGEST]),
         answer("Results", 70, "", codes=[0, 3, 300]),
-        answer("BundleWritten", 71, "", codes=[0, 4]),
+        answer("BundleWritten", 71, "", codes=[0, 4], bare=1),
+        answer("Examined", 72, "", xattrs=XATTRS, bare=True, extents=[[0, 4096], [1 << 40, 1]], next=1 << 41),
+        answer("Examined", 72, "a folder without", xattrs=[], bare=False, extents=[], next=0),
+        answer(
+            "TrashPage",
+            75,
+            "",
+            entries=[
+                {
+                    "name": "67412abc1f2e3d4c.0",
+                    "path": "sub/report.odt",
+                    "attributes": FILE,
+                    "trashed": (1 << 32) - 1,
+                    "who": "side b",
+                }
+            ],
+            more=True,
+        ),
+        answer("TrashPage", 75, "an empty trash", entries=[], more=False),
     ]
 
 
@@ -217,8 +284,14 @@ def evolved() -> list[Vector]:
         },
         {**message("answer", "Done", 65, {}, "a new field"), "bytes": pack([65, "new"]).hex()},
         {
-            **message("answer", "Found", 66, {"attributes": FILE}, "target left out, and a new field of the outer"),
-            "bytes": pack([66, list(FILE.values())[:5], None]).hex(),
+            **message(
+                "answer",
+                "Found",
+                66,
+                {"attributes": FILE, "bare": False},
+                "fields of the inner left out, and a new one of the outer",
+            ),
+            "bytes": pack([66, list(FILE.values())[:5], False, None]).hex(),
         },
     ]
 
@@ -236,10 +309,25 @@ def bundles() -> list[Vector]:
         }
 
     def item(content: bytes) -> dict[str, Any]:
-        return {"code": 0, "size": len(content), "digest": file_digest(content), "attributes": FILE}
+        return {
+            "code": 0,
+            "size": len(content),
+            "digest": file_digest(content),
+            "attributes": FILE,
+            "xattrs": XATTRS,
+            "bare": True,
+        }
 
     def file(name: str, content: bytes) -> dict[str, Any]:
-        return {"name": name, "size": len(content), "digest": file_digest(content), "mtime_ns": 1, "mode": None}
+        return {
+            "name": name,
+            "size": len(content),
+            "digest": file_digest(content),
+            "mtime_ns": 1,
+            "mode": None,
+            "xattrs": [],
+            "sparse": False,
+        }
 
     return [
         bundle("bundle_items", "no file", [], []),
@@ -248,7 +336,7 @@ def bundles() -> list[Vector]:
             "three files, one of them failed",
             [
                 item(b"hello"),
-                {"code": 3, "size": 0, "digest": b"", "attributes": None},
+                {"code": 3, "size": 0, "digest": b"", "attributes": None, "xattrs": [], "bare": False},
                 item(b""),
             ],
             [b"hello", b"", b""],
@@ -259,7 +347,7 @@ def bundles() -> list[Vector]:
             "two files",
             [
                 file("a", b"content"),
-                {**file("b/c", b""), "mode": 0o600},
+                {**file("b/c", b""), "mode": 0o600, "xattrs": XATTRS, "sparse": True},
             ],
             [b"content", b""],
         ),
@@ -274,7 +362,9 @@ def bad() -> list[Vector]:
     version = [77, 5, 1]
     requests = [
         ("no bytes", b""),
-        ("a tag of the future", pack([17, "a"])),
+        ("a tag of the future", pack([60, "a"])),
+        ("too many paths for a trash", pack([20, ["a/b"] * 1025])),
+        ("a name of a trash entry that is too long", pack([21, "a", "n" * 65])),
         ("an answer's tag", pack([65])),
         ("a tag that is a string", pack(["1", "a"])),
         ("a map", b"\x82\x00\x01\x01\xa1a"),
@@ -303,11 +393,19 @@ def bad() -> list[Vector]:
         ("a digest of 31 bytes", pack([9, 1, bytes(31), 0])),
         ("a mode of 13 bits", pack([9, 1, DIGEST, 0, 0o10000])),
         ("a time of 65 bits", b"\x94\x09\x01" + pack(DIGEST) + b"\xcf" + b"\xff" * 8),
+        ("more extended attributes than allowed", pack([9, 1, DIGEST, 0, None, True, False, [["user.a", b""]] * 65])),
+        ("an extended attribute too large", pack([9, 1, DIGEST, 0, None, True, False, [["user.a", bytes(65_537)]]])),
+        ("an extended attribute whose name is too long", pack([16, [["a", 1, None, [["user." + "n" * 251, b""]]]]])),
+        ("more stretches of data than allowed", pack([7, "a", 5, SOURCE, 0, None, 0, [[0, 1]] * 8193])),
+        ("an examination from a negative place", pack([17, "a", None, -1])),
+        ("more links than allowed", pack([18, [["a", "b", 1]] * 1025])),
+        ("a link without a time", pack([18, [["a", "b"]]])),
         ("nested without end", b"\x93\x01\xa1a" + b"\x91" * 5000),
     ]
     answers = [
         ("no bytes", b""),
-        ("a tag of the future", pack([72])),
+        ("a tag of the future", pack([120])),
+        ("more entries of a trash than a page holds", pack([75, [["n", "p", [0, 0, 0, 0, 0], 0, ""]] * 1025, False])),
         ("a request's tag", pack([1, "a"])),
         ("bytes behind the end", pack([65]) + b"\x00"),
         ("a failure with code 0", pack([64, 0])),
@@ -317,6 +415,8 @@ def bad() -> list[Vector]:
         ("a negative identity", pack([66, [0, 0, 0, 0, -1]])),
         ("an array of 2^32 - 1 entries", b"\x93\x43\xdd\xff\xff\xff\xff"),
         ("more entries than allowed", b"\x93\x43\xdd" + struct.pack(">I", (1 << 16) + 1)),
+        ("more stretches of data than allowed", pack([72, [], False, [[0, 1]] * 8193])),
+        ("an extended attribute of three", pack([72, [["user.a", b"", 1]]])),
         ("more codes than allowed", pack([70, [0] * 1025])),
         ("more bundle codes than allowed", pack([71, [0] * 1025])),
         ("a block digest of 33 bytes", pack([69, 1, [bytes(33)]])),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from gimmal.frontends.cli.limit_option import limit_option
 from gimmal.frontends.cli.reaching import Way, reach_options
 
 
@@ -12,6 +13,8 @@ from gimmal.frontends.cli.reaching import Way, reach_options
 @click.option("-r", "-R", "--recursive", "recursive", is_flag=True, help="Copy folders with all they hold.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there and differ.")
 @click.option("--update", is_flag=True, help="Replace files that are there and older.")
+@click.option("--safe-links", is_flag=True, help="Leave out symbolic links that lead out of what is copied.")
+@click.option("--no-xattr", is_flag=True, help="Leave extended attributes where they are.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 @click.option(
     "--wait",
@@ -21,6 +24,7 @@ from gimmal.frontends.cli.reaching import Way, reach_options
     metavar="SECONDS",
     help="How long to wait for the other side when it is not there.",
 )
+@limit_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 @reach_options
 def command(
@@ -28,17 +32,20 @@ def command(
     recursive: bool,
     overwrite: bool,
     update: bool,
+    safe_links: bool,
+    no_xattr: bool,
     dry_run: bool,
     wait: float,
+    limit: int | None,
     quiet: bool,
     way: Way,
     as_json: bool,
 ) -> None:
     """Copy files between this computer and the other side; `:PATH` names the other side.
 
-    Times and modes are kept, every byte is verified, nothing appears under its final name before it is whole, and
-    nothing that is there is replaced without --overwrite or --update. Interrupted, the same command goes on where it
-    was; a file already there with the same size and time counts as copied.
+    Times, modes, links, holes and extended attributes are kept, every byte is verified, nothing appears under its final
+    name before it is whole, and nothing that is there is replaced without --overwrite or --update. Interrupted, the
+    same command goes on where it was; a file already there with the same size and time counts as copied.
 
     \b
     gimmal cp :Documents/report.odt .
@@ -59,7 +66,10 @@ def command(
             overwrite=overwrite,
             update=update,
             dry_run=dry_run,
+            safe_links=safe_links,
+            xattrs=not no_xattr,
             wait=wait,
+            limit=limit,
             quiet=quiet,
             as_json=as_json,
         ),

@@ -1,0 +1,12 @@
+"""Feature bits of Hello: what a side offers beyond the first messages of version 1 (docs/spec/protocol.md, 2.5)."""
+
+from __future__ import annotations
+
+FIDELITY = 1
+"""Examine and MakeLinks, sparse Reads and Writes, extended attributes."""
+
+TRASH = 2
+"""Requests 20 to 23, and ``keep`` in Commit, WriteBundle and Copy."""
+
+OFFERED = FIDELITY | TRASH
+"""All that this program offers."""

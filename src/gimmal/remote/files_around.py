@@ -1,0 +1,83 @@
+"""A tree of files seen through another: asks it for everything, so that a subclass changes one thing alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from gimmal.base.errors import RemoteError
+from gimmal.protocol.limits import CALL_SECONDS
+from gimmal.protocol.messages import Answer, BundleFile, Page, Request, Version, WriteBundle
+from gimmal.remote.files import Block, Bundle, Files
+
+
+class FilesAround(Files):
+    """See Files.
+
+    Args:
+        inner: the tree itself.
+    """
+
+    def __init__(self, inner: Files) -> None:
+        self.inner = inner
+        self.bundle_room = inner.bundle_room
+
+    @property
+    def side(self) -> object:
+        """See Files."""
+        return self.inner.side
+
+    @property
+    def bare(self) -> int:
+        """See Files: counted by the tree itself, whoever was asked."""
+        return self.inner.bare
+
+    @bare.setter
+    def bare(self, count: int) -> None:
+        self.inner.bare = count
+
+    def offers(self, feature: int) -> bool:
+        """See Files."""
+        return self.inner.offers(feature)
+
+    async def ask(self, request: Request, deadline: float | None = CALL_SECONDS) -> Answer:
+        """See Files."""
+        return await self.inner.ask(request, deadline)
+
+    async def tree(self, path: str, *, xattrs: bool = False) -> AsyncIterator[Page]:
+        """See Files."""
+        async for page in self.inner.tree(path, xattrs=xattrs):
+            yield page
+
+    async def read_block(
+        self, path: str, offset: int, length: int, version: Version | None, *, sparse: bool = False
+    ) -> Block:
+        """See Files."""
+        return await self.inner.read_block(path, offset, length, version, sparse=sparse)
+
+    async def write_block(
+        self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]], *, sparse: bool = False
+    ) -> bytes:
+        """See Files."""
+        return await self.inner.write_block(part, offset, length, load, sparse=sparse)
+
+    async def read_bundle(self, folder: str, names: list[str], *, xattrs: bool = False) -> Bundle:
+        """See Files."""
+        return await self.inner.read_bundle(folder, names, xattrs=xattrs)
+
+    async def write_bundle(
+        self, request: WriteBundle, files: list[BundleFile], contents: Sequence[memoryview]
+    ) -> list[int]:
+        """See Files."""
+        return await self.inner.write_bundle(request, files, contents)
+
+    def release(self, block: Block) -> None:
+        """See Files."""
+        self.inner.release(block)
+
+    def shown(self, path: str) -> str:
+        """See Files."""
+        return self.inner.shown(path)
+
+    def error(self, code: int, path: str = "") -> RemoteError:
+        """See Files."""
+        return self.inner.error(code, path)

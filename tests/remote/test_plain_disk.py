@@ -1,0 +1,33 @@
+"""A disk without links, holes and attributes still gets all files, and the report says what it lacks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.exfat import exfat
+from tests.remote.two_sides import TwoSides
+
+
+def test_what_the_disk_cannot_hold_is_counted_and_the_rest_is_whole(tmp_path: Path) -> None:
+    with exfat(tmp_path) as mounted:
+        sides = TwoSides(tmp_path, far=mounted / "far")
+        tree = sides.near / "tree"
+        (tree / "folder").mkdir(parents=True)
+        for name, size in (("small", 1000), ("large", 700_000)):
+            (tree / name).write_bytes(os.urandom(size))
+            (tree / "folder" / name).hardlink_to(tree / name)
+            os.setxattr(tree / name, "user.a", b"b")
+        os.setxattr(tree / "folder", "user.a", b"b")
+        (tree / "link").symlink_to("small")
+        with (tree / "holes").open("wb") as file:
+            file.truncate(9 << 20)
+            file.seek(5 << 20)
+            file.write(b"data")
+        progress = sides.copy("near/tree", "far/tree")
+        assert progress.failures == []
+        assert (progress.files, progress.plain_links, progress.hard_links, progress.links) == (5, 2, 0, 0)
+        assert progress.bare == 5, "two files, twice each, and a folder"
+        assert [reason for _name, reason in progress.left_out] == ["symbolic link, and the target takes none"]
+        for name in ("small", "large", "folder/small", "folder/large", "holes"):
+            assert (sides.far / "tree" / name).read_bytes() == (tree / name).read_bytes(), name
