@@ -1,15 +1,17 @@
 """The mutants of one module: small changes of its syntax tree, each of which some test should notice.
 
-Text for people (what is inside ``raise``, arguments of error classes, hints, labels of enumerations, docstrings),
-annotations, decorators, assertions and ``__slots__`` are left alone: no behaviour that a test should pin hangs on them.
+Text for people (what is inside ``raise``, arguments of error classes, hints, labels of enumerations, docstrings, and
+returned texts that have spaces), annotations, decorators, assertions and ``__slots__`` are left alone: no behaviour
+that a test should pin hangs on them.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CodeType
 from typing import Any
 
@@ -51,7 +53,7 @@ class Mutant:
         module: path below the package.
         line: number of the line.
         text: that line without its indentation.
-        change: what was done, with the column in ``text`` that it begins at.
+        change: what was done, with the column in ``text`` that it begins at, and a number where that fits several.
         code: the whole module, compiled with the change.
     """
 
@@ -96,7 +98,19 @@ def mutants(module: str, source: str, filename: str) -> list[Mutant]:
         code = _compiled(tree, edit, filename)
         if code is not None:
             found.append(Mutant(module, edit.at.lineno, line.strip(), f"{column}: {edit.told}", code))
-    return sorted(found, key=lambda mutant: (mutant.line, mutant.change))
+    found.sort(key=lambda mutant: (mutant.line, mutant.change))
+    return _numbered(found)
+
+
+def _numbered(found: list[Mutant]) -> list[Mutant]:
+    """Every key is of one mutant: those that look the same are told apart by a number."""
+    seen: Counter[tuple[str, str, str]] = Counter()
+    numbered = []
+    for mutant in found:
+        seen[mutant.key] += 1
+        number = seen[mutant.key]
+        numbered.append(mutant if number == 1 else replace(mutant, change=f"{mutant.change}, the same again, {number}"))
+    return numbered
 
 
 def _compiled(tree: ast.Module, edit: _Edit, filename: str) -> CodeType | None:
@@ -150,6 +164,8 @@ class _Finder:
         if isinstance(child, ast.Assert | ast.Import | ast.ImportFrom | ast.JoinedStr):
             return True
         if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
+            return True
+        if isinstance(owner, ast.Return) and _is_text(child) and " " in ast.unparse(child):
             return True
         if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
             return True

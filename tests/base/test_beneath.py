@@ -334,6 +334,43 @@ def test_attributes_of_the_root_and_each_alone(root: Root, tmp_path: Path) -> No
     assert stat.S_IMODE((tmp_path / "root/a").stat().st_mode) == 0o755
 
 
+def test_the_root_is_a_folder_that_is_only_passed(root: Root, tmp_path: Path) -> None:
+    with pytest.raises(NotADirectoryError):
+        Root(tmp_path / "root" / "file")
+    with root.parent([b"file"]) as (folder, _name):
+        assert fcntl.fcntl(folder, fcntl.F_GETFL) & os.O_PATH
+
+
+def test_what_lies_in_the_root_takes_no_descriptor(root: Root) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with root.parent([b"file"]):
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("target", ["../outside", "../outside/file", "../outside/none", "/dev/null", "/"])
+def test_a_link_tells_nothing_of_what_it_points_to(root: Root, tmp_path: Path, target: str) -> None:
+    """What is there, and whether anything is, would be an answer about the world outside."""
+    (tmp_path / "root" / "link").symlink_to(target)
+    with pytest.raises(OSError, match=r".+") as caught:
+        root.open_file([b"link"])
+    assert (type(caught.value), caught.value.errno) == (OSError, errno.ELOOP)
+
+
+def test_a_root_with_descriptor_0_is_closed_too(tmp_path: Path) -> None:
+    aside = os.dup(0)
+    try:
+        os.close(0)
+        root = Root(tmp_path)
+        with root.parent([b"x"]) as (folder, _name):
+            assert folder == 0
+        root.close()
+        with pytest.raises(OSError, match=r".+"):
+            os.fstat(0)
+    finally:
+        os.dup2(aside, 0)
+        os.close(aside)
+
+
 SWAPPER = """
 import os, sys
 one, other = sys.argv[1:]

@@ -47,3 +47,19 @@ def test_threads_never_share_a_buffer() -> None:
 
     with ThreadPoolExecutor(4) as threads:
         assert all(threads.map(work, range(4)))
+
+
+def test_buffers_that_nobody_used_are_let_go() -> None:
+    pool = BufferPool()
+    for buffer in [pool.take() for _ in range(8)]:
+        pool.give(buffer)
+    pool.trim()
+    assert len(pool._free) == 8  # all were in use since the pool was made
+    for buffer in [pool.take() for _ in range(3)]:
+        pool.give(buffer)
+    pool.trim()
+    assert len(pool._free) == 3
+    assert pool.take() is buffer
+    pool.trim()
+    pool.trim()
+    assert len(pool._free) == 0

@@ -63,6 +63,9 @@ SWEEP_PAUSE_SECONDS = 0.1
 REDIAL_FIRST, REDIAL_MOST = 0.5, 30.0
 OPEN_SECONDS = 10.0
 
+TRIM_SECONDS = 5.0
+"""After this time a record buffer that was not used goes back to the system."""
+
 
 @dataclass(frozen=True)
 class AgentOptions:
@@ -166,6 +169,7 @@ class Agent:
             address = f"[{shown}]:{self._listener.port}" if ":" in shown else f"{shown}:{self._listener.port}"
         self._tasks.start(self._sweep_trash(self._service), "sweep the trash")
         self._control = ControlServer(socket_path(self.half.pair_id, self.half.side), self._answer_command)
+        self._tasks.start(self._trim(), "trim buffers")
         if self.options.relays:
             self._start_relays(candidates)
         sources = [_KeptRelay(keeper) for keeper in self._keepers]
@@ -174,6 +178,12 @@ class Agent:
         if self.options.at is not None or self._keepers:
             self._tasks.start(self._keep_peer(), "keep the other side")
         return address
+
+    async def _trim(self) -> None:
+        """What a large copy needed is not kept for days."""
+        while True:
+            await asyncio.sleep(TRIM_SECONDS)
+            self._pool.trim()
 
     def _start_relays(self, addresses: list[tuple[str, int]]) -> None:
         key = candidate_key(self.half.discovery_secret)

@@ -136,4 +136,5 @@ def _repeats(text: str) -> bool:
 
 
 def _runs(plain: str) -> bool:
-    return any(plain in row * 3 or plain in row[::-1] * 3 for row in ROWS)
+    rows = (row * (len(plain) // len(row) + 2) for row in ROWS)
+    return any(plain in row or plain in row[::-1] for row in rows)

@@ -30,24 +30,34 @@ class RecordBuffer:
 
 
 class BufferPool:
-    """Hands out record buffers and keeps some of those given back.
+    """Hands out record buffers and keeps those given back for reuse: a new one costs many times what a used one does.
 
     Args:
-        kept: how many free buffers are kept for reuse; the memory of more goes back to the system.
+        kept: how many free buffers are kept; the memory of more goes back to the system.
     """
 
-    def __init__(self, kept: int = 16) -> None:
+    def __init__(self, kept: int = 48) -> None:
         self._kept = kept
         self._free: list[RecordBuffer] = []
+        self._idle = 0
+        """How many at the front of ``_free`` nobody has taken since the last ``trim``."""
 
     def take(self) -> RecordBuffer:
         """A buffer with arbitrary contents. Safe from any thread."""
         try:
-            return self._free.pop()
+            buffer = self._free.pop()
         except IndexError:
-            return RecordBuffer()
+            buffer = RecordBuffer()
+        # Threads may get this wrong by a few: then a few more or less are kept.
+        self._idle = min(self._idle, len(self._free))
+        return buffer
 
     def give(self, buffer: RecordBuffer) -> None:
         """Return a buffer that nobody uses any more. Safe from any thread."""
         if len(self._free) < self._kept:
             self._free.append(buffer)
+
+    def trim(self) -> None:
+        """Let go of the buffers that were free ever since the last call; for one that lives long, every few seconds."""
+        del self._free[: self._idle]
+        self._idle = len(self._free)
