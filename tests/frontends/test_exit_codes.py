@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -78,7 +79,7 @@ def plugged() -> Iterator[Plugged]:
         write_file(shared / "x", 10)
         (shared / "tree").mkdir()
         write_file(shared / "tree" / "y", 10)
-        (shared / "tree" / "link").symlink_to("y")
+        os.mkfifo(shared / "tree" / "pipe")  # neither a file nor a folder: left out, and said
         yield Plugged(world, world.up(world.a, shared), None, shared, mine)
 
 
