@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -21,6 +17,7 @@ from gimmal.remote.progress import Progress
 from gimmal.share.service import ShareService
 from gimmal.share.shares import Rights, Share, ShareTable
 from gimmal.transport.buffers import BufferPool
+from tests.exfat import exfat
 
 SECOND = 1_000_000_000
 TIME = 1_700_000_001 * SECOND + 123_456_789
@@ -95,35 +92,13 @@ def test_on_a_fine_disk_another_time_is_another_file(tmp_path: Path, source: Pat
     assert len(copy(tmp_path, source, target).failures) == 2
 
 
-@pytest.fixture
-def exfat(tmp_path: Path) -> Iterator[Path]:
-    """A real exFAT disk in a file."""
-    tools = ("mkfs.exfat", "mount.exfat-fuse", "losetup", "umount")
-    if os.geteuid() or not all(map(shutil.which, tools)) or not Path("/dev/fuse").exists():
-        pytest.skip("needs root, exfatprogs and exfat-fuse")
-    image, mounted = tmp_path / "image", tmp_path / "mounted"
-    with image.open("wb") as file:
-        file.truncate(32 << 20)
-    mounted.mkdir()
-    with ExitStack() as undo:
-        try:
-            _run("mkfs.exfat", str(image))
-            device = _run("losetup", "--find", "--show", str(image)).strip()
-            undo.callback(_run, "losetup", "--detach", device)
-            _run("mount.exfat-fuse", device, str(mounted))
-            undo.callback(_run, "umount", str(mounted))
-        except subprocess.CalledProcessError as error:
-            pytest.skip(f"exFAT cannot be mounted here: {error}")
-        yield mounted
-
-
-def _run(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout
-
-
 @pytest.mark.parametrize("below", ["", "folder"])
-def test_what_was_copied_to_exfat_counts_as_copied(tmp_path: Path, source: Path, exfat: Path, below: str) -> None:
-    target = exfat / below
+def test_what_was_copied_to_exfat_counts_as_copied(tmp_path: Path, source: Path, below: str) -> None:
+    with exfat(tmp_path) as mounted:
+        _copied_counts_as_copied(tmp_path, source, mounted / below)
+
+
+def _copied_counts_as_copied(tmp_path: Path, source: Path, target: Path) -> None:
     target.mkdir(exist_ok=True)
     first = copy(tmp_path, source, target)
     assert (first.files, first.failures) == (2, [])

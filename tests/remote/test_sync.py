@@ -28,6 +28,7 @@ from gimmal.remote.sync import SyncJob, sync_once
 from gimmal.share.service import ShareService
 from gimmal.share.shares import Rights, Share, ShareTable
 from gimmal.transport.buffers import BufferPool
+from tests.exfat import exfat
 
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
 OLD_TIME = 1_600_000_000
@@ -54,8 +55,8 @@ def tree(root: Path) -> dict[str, object]:
 class Sides:
     """Folders ``from`` and ``to``, synced as one command does."""
 
-    def __init__(self, base: Path) -> None:
-        self.source, self.target, self.base = base / "from", base / "to", base
+    def __init__(self, base: Path, target: Path | None = None) -> None:
+        self.source, self.target, self.base = base / "from", target or base / "to", base
         self.source.mkdir()
         self.target.mkdir()
         self.would: list[tuple[str, str]] = []
@@ -270,6 +271,40 @@ def test_a_folder_gives_way_to_a_file_with_delete_only(sides: Sides) -> None:
     sides.sync()
     assert tree(sides.target) == tree(sides.source)
     assert sides.trashed == [b"below", b"was a file"]
+
+
+@pytest.mark.parametrize("trash", [True, False])
+def test_what_a_link_replaces_is_in_the_trash(sides: Sides, trash: bool) -> None:
+    put(sides.source, "first")
+    (sides.source / "named").hardlink_to(sides.source / "first")
+    (sides.source / "link").symlink_to("first")
+    (sides.source / "turned").symlink_to("first")
+    put(sides.target, "named", "old name")
+    put(sides.target, "link", "old file")
+    (sides.target / "turned").symlink_to("elsewhere")
+    sides.sync(trash=trash)
+    assert sides.progress.failures == []
+    assert (sides.target / "named").samefile(sides.target / "first")
+    assert os.readlink(sides.target / "link") == os.readlink(sides.target / "turned") == "first"
+    assert sides.trashed == ([b"old file", b"old name"] if trash else [])
+    links = [os.readlink(path) for path in (sides.target / ".gimmal-trash").rglob("*") if path.is_symlink()]
+    assert links == (["elsewhere"] if trash else [])
+
+
+def test_what_no_link_can_replace_stays(tmp_path: Path) -> None:
+    with exfat(tmp_path) as mounted:
+        sides = Sides(tmp_path, mounted / "to")
+        put(sides.source, "first", "x" * 300_000)
+        (sides.source / "named").hardlink_to(sides.source / "first")
+        (sides.source / "link").symlink_to("first")
+        put(sides.target, "named", "old name")
+        put(sides.target, "link", "old file")
+        sides.sync()
+        assert sides.progress.failures == []
+        assert [reason for _name, reason in sides.progress.left_out] == ["symbolic link, and the target takes none"]
+        assert (sides.target / "link").read_text() == "old file"
+        assert (sides.target / "named").read_text() == "x" * 300_000
+        assert sides.trashed == [b"old name"]
 
 
 def test_a_folder_that_holds_what_is_left_out_does_not_give_way(sides: Sides) -> None:

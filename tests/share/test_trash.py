@@ -19,9 +19,11 @@ from gimmal.protocol.messages import (
     Failed,
     FolderTimes,
     Found,
+    LinkItem,
     List,
     ListTrash,
     MakeDirectories,
+    MakeLinks,
     OpenPart,
     Read,
     RemoveMany,
@@ -491,3 +493,91 @@ def test_removing_leaves_the_trash_alone(trash_rig: TrashRig) -> None:
     (entry,) = trash_rig.listed()
     assert trash_rig.restore(entry.name) == [0]
     assert (trash_rig.rw / "sub" / "file").read_bytes() == b"content"
+
+
+class TestReplacedByLinks:
+    ITEMS = (
+        LinkItem("rw/file", "elsewhere", 1),
+        LinkItem("rw/link", "elsewhere", 1),
+        LinkItem("rw/new", "elsewhere", 1),
+        LinkItem("rw/named", "rw/first", 5, True, 5),
+    )
+
+    def prepare(self, rig: TrashRig) -> None:
+        for name in ("file", "named", "first"):
+            rig.put(name, b"first" if name == "first" else b"old " + name.encode())
+        os.utime(rig.rw / "first", ns=(5, 5))
+        (rig.rw / "link").symlink_to("old")
+
+    def make(self, rig: TrashRig) -> list[int]:
+        answer = rig.session.answer(MakeLinks(list(self.ITEMS), Replace.ALWAYS, keep=True))
+        assert isinstance(answer, Results), answer
+        return answer.codes
+
+    def test_what_links_replace_is_kept(self, trash_rig: TrashRig) -> None:
+        self.prepare(trash_rig)
+        assert self.make(trash_rig) == [0, 0, 0, 0]
+        assert sorted(entry.path for entry in trash_rig.listed()) == ["file", "link", "named"]
+        assert trash_rig.restore(*(entry.name for entry in trash_rig.listed())) == [Code.EXISTS] * 3
+        for item in self.ITEMS:
+            (trash_rig.base / item.path).unlink()
+        assert trash_rig.restore(*(entry.name for entry in trash_rig.listed())) == [0, 0, 0]
+        assert (trash_rig.rw / "file").read_bytes() == b"old file"
+        assert (trash_rig.rw / "named").read_bytes() == b"old named"
+        assert os.readlink(trash_rig.rw / "link") == "old"
+        assert (trash_rig.rw / "file").stat().st_nlink == 1
+
+    def test_where_no_link_can_be_made_all_stays(self, trash_rig: TrashRig, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError(1, "operation not permitted")  # as exFAT says it
+
+        self.prepare(trash_rig)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "symlink", refuse)
+            patch.setattr(os, "link", refuse)
+            assert self.make(trash_rig) == [Code.NOT_STORED] * 4
+        assert trash_rig.listed() == []
+        assert sorted(os.listdir(trash_rig.rw)) == [".gimmal-trash", "file", "first", "link", "named"]
+        assert (trash_rig.rw / "file").read_bytes() == b"old file"
+        # Nor where only the last step fails, with all linked into the trash by then.
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "rename", refuse)
+            assert self.make(trash_rig)[:2] == [Code.DENIED] * 2
+        assert [entry.path for entry in trash_rig.listed()] == []
+        assert (trash_rig.rw / "file").stat().st_nlink == (trash_rig.rw / "named").stat().st_nlink == 1
+
+    def test_a_link_that_is_there_already_keeps_nothing(self, trash_rig: TrashRig) -> None:
+        self.prepare(trash_rig)
+        (trash_rig.rw / "named").unlink()
+        (trash_rig.rw / "named").hardlink_to(trash_rig.rw / "first")
+        assert self.make(trash_rig) == [0, 0, 0, 0]
+        assert "named" not in [entry.path for entry in trash_rig.listed()]
+        assert (trash_rig.rw / "first").stat().st_nlink == 2
+
+    def test_what_cannot_be_kept_is_not_replaced(self, trash_rig: TrashRig, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.prepare(trash_rig)
+        monkeypatch.setattr(trash_batches, "BATCHES_MAX", 0)
+        assert self.make(trash_rig) == [Code.LIMIT, Code.LIMIT, 0, Code.LIMIT]
+        assert (trash_rig.rw / "file").read_bytes() == b"old file"
+
+
+@pytest.mark.parametrize("way", ["upload", "copy"])
+def test_a_file_that_was_not_replaced_after_all_is_in_its_place_alone(
+    trash_rig: TrashRig, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    trash_rig.put("file", b"old")
+    trash_rig.put("source", b"new")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", refuse)
+        if way == "upload":
+            assert trash_rig.upload("rw/file", b"new", replace=Replace.ALWAYS, keep=True) == Failed(Code.DENIED)
+        else:
+            request = Copy("rw/source", "rw/file", Replace.ALWAYS, keep=True)
+            assert trash_rig.session.answer(request) == Failed(Code.DENIED)
+    assert trash_rig.listed() == []
+    assert (trash_rig.rw / "file").read_bytes() == b"old"
+    assert (trash_rig.rw / "file").stat().st_nlink == 1

@@ -6,7 +6,7 @@ FIDELITY = 1
 """Examine and MakeLinks, sparse Reads and Writes, extended attributes."""
 
 TRASH = 2
-"""Requests 20 to 23, and ``keep`` in Commit, WriteBundle and Copy."""
+"""Requests 20 to 23, and ``keep`` in Commit, WriteBundle, Copy and MakeLinks."""
 
 OFFERED = FIDELITY | TRASH
 """All that this program offers."""

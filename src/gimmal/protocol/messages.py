@@ -368,6 +368,8 @@ class MakeLinks(Struct, array_like=True, frozen=True, tag=18):
     items: Annotated[list[LinkItem], Meta(max_length=REMOVE_MANY_MAX)]
     replace: Replace = Replace.NEVER
     """ALWAYS replaces a file or link; EXPECTED makes no sense here."""
+    keep: bool = False
+    """What is replaced goes to the trash of its share."""
 
 
 class Trash(Struct, array_like=True, frozen=True, tag=20):

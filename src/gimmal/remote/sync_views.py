@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import CALL_SECONDS
 from gimmal.protocol.messages import (
     Answer,
@@ -20,9 +19,8 @@ from gimmal.protocol.messages import (
     Copy,
     Entry,
     Kind,
-    LinkItem,
+    MakeLinks,
     Page,
-    Replace,
     Request,
     WriteBundle,
 )
@@ -84,7 +82,7 @@ class TargetView(FilesAround):
 
     async def ask(self, request: Request, deadline: float | None = CALL_SECONDS) -> Answer:
         """See Files."""
-        if self._keep and isinstance(request, Commit | Copy):
+        if self._keep and isinstance(request, Commit | Copy | MakeLinks):
             request = msgspec.structs.replace(request, keep=True)
         return await self.inner.ask(request, deadline)
 
@@ -95,15 +93,6 @@ class TargetView(FilesAround):
         if self._keep:
             request = msgspec.structs.replace(request, keep=True)
         return await self.inner.write_bundle(request, files, contents)
-
-    async def make_links(self, items: list[LinkItem], replace: Replace) -> list[int]:
-        """See Files; what a link replaces is moved to the trash first."""
-        if not self._keep or replace is Replace.NEVER:
-            return await super().make_links(items, replace)
-        moved = await self.trash([item.path for item in items])
-        ready = [item for item, code in zip(items, moved, strict=True) if code in (0, Code.NOT_FOUND)]
-        made = iter(await super().make_links(ready, Replace.NEVER))
-        return [next(made) if code in (0, Code.NOT_FOUND) else code for code in moved]
 
 
 class SourceView(FilesAround):

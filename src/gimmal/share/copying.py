@@ -11,7 +11,7 @@ from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import Copy, Found, Replace
 from gimmal.share.attributes import PERMISSION_BITS, attributes_of, version_of
 from gimmal.share.holes import data_stretches
-from gimmal.share.keeping import keep_ahead, keeper_of, keeping
+from gimmal.share.keeping import keeping_one
 from gimmal.share.places import Access, Place
 from gimmal.share.placing import place_file, standing_file, sync_folder
 from gimmal.share.refused import RefusedError
@@ -57,9 +57,8 @@ def _copy(state: SessionState, reading: int, found: os.stat_result, target: Plac
             os.fchmod(writing, stat.S_IMODE(found.st_mode) & PERMISSION_BITS)
             os.utime(writing, ns=(found.st_atime_ns, found.st_mtime_ns))
             os.fsync(writing)
-            with keeping(state, [target], request.keep) as kept:
-                keep_ahead(kept, folder, final)
-                place_file(target.share, folder, temporary, final, request.replace, keep=keeper_of(kept, 0))
+            with keeping_one(state, target, folder, final, request.keep) as keep:
+                place_file(target.share, folder, temporary, final, request.replace, keep=keep)
             copied = os.fstat(writing)
         except BaseException:
             remove_temporary(temporary, folder)

@@ -118,8 +118,21 @@ def keeper_of(kept: Keeping | None, index: int) -> Callable[[int, bytes], None] 
     return partial(kept.keep, index) if kept is not None else None
 
 
-def keep_ahead(kept: Keeping | None, folder: int, name: bytes) -> None:
-    """`Keeping.ahead` of the only file of a request, durably."""
-    if kept is not None:
-        kept.ahead(0, folder, name)
-        kept.make_durable()
+@contextlib.contextmanager
+def keeping_one(
+    state: SessionState, place: Place, folder: int, name: bytes, wanted: bool
+) -> Iterator[Callable[[int, bytes], None] | None]:
+    """As `keeping`, for the only file of a request, linked ahead and durably; undone where the block fails.
+
+    Yields what `placing.place_file` calls before it replaces the file.
+    """
+    with keeping(state, [place], wanted) as kept:
+        try:
+            if kept is not None:
+                kept.ahead(0, folder, name)
+                kept.make_durable()
+            yield keeper_of(kept, 0)
+        except (RefusedError, OSError):
+            if kept is not None:
+                kept.undo(0, folder, name)
+            raise

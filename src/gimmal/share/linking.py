@@ -6,9 +6,12 @@ one share, and only where the file is still the one the asker means.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Callable, Iterator
+from operator import itemgetter
 
 from gimmal.base.errors import BadName
 from gimmal.base.paths import mapped_text_to_local
@@ -18,6 +21,7 @@ from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import LINK_TARGET_MAX
 from gimmal.protocol.messages import LinkItem, MakeLinks, Replace, Results
 from gimmal.share.collisions import refuse_collision
+from gimmal.share.keeping import Keeping, keeper_of, keeping
 from gimmal.share.places import PART_PREFIX, Access, Place
 from gimmal.share.placing import place_link, sync_folder
 from gimmal.share.refused import RefusedError, code_of
@@ -27,32 +31,79 @@ from gimmal.share.temporary import remove_temporary
 
 _NO_LINKS_HERE = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
+Keep = Callable[[int, bytes], None]
+
 
 def answer_make_links(state: SessionState, request: MakeLinks) -> Results:
     """Make links, in order; a code for each. They are durable when this returns."""
     if request.replace is Replace.EXPECTED:
         raise RefusedError(Code.INVALID)
-    codes = []
-    made: list[Place] = []
-    for item in request.items:
-        try:
+    codes = [0] * len(request.items)
+    found: dict[int, list[tuple[int, Place]]] = {}
+    for number, item in enumerate(request.items):
+        with _noting(codes, number):
             # A share that only takes things gets no links: what they mean is for those to say who see it.
             place = state.places.find(item.path, Access.CHANGE)
-            if item.hard:
-                _hard(state, item, place, request.replace)
-            else:
-                _symbolic(item, place, request.replace)
-            made.append(place)
-            codes.append(0)
-        except RefusedError as refused:
-            codes.append(refused.code)
-        except OSError as error:
-            codes.append(code_of(error))
+            found.setdefault(id(place.share), []).append((number, place))
+    with contextlib.ExitStack() as stack:
+        kept: dict[int, tuple[Keeping, int]] = {}
+        for places in found.values():
+            kept.update(_kept_ahead(stack, state, request, places, codes))
+        made: list[Place] = []
+        for number, place in sorted((each for places in found.values() for each in places), key=itemgetter(0)):
+            if codes[number]:
+                continue
+            with _noting(codes, number):
+                _make(state, request.items[number], place, request.replace, kept.get(number))
+                made.append(place)
     _sync(made)
     return Results(codes)
 
 
-def _symbolic(item: LinkItem, place: Place, replace: Replace) -> None:
+def _kept_ahead(
+    stack: contextlib.ExitStack,
+    state: SessionState,
+    request: MakeLinks,
+    places: list[tuple[int, Place]],
+    codes: list[int],
+) -> dict[int, tuple[Keeping, int]]:
+    """What keeps what the links of one share will replace, and its number there, by the links' numbers."""
+    wanted = request.keep and request.replace is not Replace.NEVER
+    keeping_all = stack.enter_context(keeping(state, [place for _number, place in places], wanted))
+    if keeping_all is None:
+        return {}
+    kept: dict[int, tuple[Keeping, int]] = {}
+    for index, (number, place) in enumerate(places):
+        with _noting(codes, number), place.parent() as (folder, final):
+            keeping_all.ahead(index, folder, final)
+            kept[number] = keeping_all, index
+    try:
+        keeping_all.make_durable()
+    except OSError as error:
+        for number, (_keeping, index) in kept.items():
+            codes[number] = code_of(error)
+            with contextlib.suppress(RefusedError, OSError), places[index][1].parent() as (folder, final):
+                keeping_all.undo(index, folder, final)
+    return kept
+
+
+def _make(
+    state: SessionState, item: LinkItem, place: Place, replace: Replace, kept: tuple[Keeping, int] | None
+) -> None:
+    keep = keeper_of(*kept) if kept is not None else None
+    try:
+        if item.hard:
+            _hard(state, item, place, replace, keep)
+        else:
+            _symbolic(item, place, replace, keep)
+    finally:
+        if kept is not None:
+            # What was not replaced, or is the file linked to, belongs to its place alone.
+            with contextlib.suppress(RefusedError, OSError), place.parent() as (folder, final):
+                kept[0].undo(kept[1], folder, final)
+
+
+def _symbolic(item: LinkItem, place: Place, replace: Replace, keep: Keep | None) -> None:
     try:
         target = mapped_text_to_local(item.target)
     except BadName:
@@ -68,13 +119,13 @@ def _symbolic(item: LinkItem, place: Place, replace: Replace) -> None:
             raise _refusal(error) from error
         try:
             os.utime(temporary, ns=(item.mtime_ns, item.mtime_ns), dir_fd=folder, follow_symlinks=False)
-            place_link(folder, temporary, final, replace)
+            place_link(folder, temporary, final, replace, keep)
         except BaseException:
             remove_temporary(temporary, folder)
             raise
 
 
-def _hard(state: SessionState, item: LinkItem, place: Place, replace: Replace) -> None:
+def _hard(state: SessionState, item: LinkItem, place: Place, replace: Replace, keep: Keep | None) -> None:
     source = state.places.find(item.target, Access.CHANGE)
     if source.share is not place.share:
         raise RefusedError(Code.CROSS_DEVICE)
@@ -97,12 +148,22 @@ def _hard(state: SessionState, item: LinkItem, place: Place, replace: Replace) -
             except OSError as error:
                 raise _refusal(error) from error
             try:
-                place_link(folder, temporary, final, replace)
+                place_link(folder, temporary, final, replace, keep)
             except BaseException:
                 remove_temporary(temporary, folder)
                 raise
     finally:
         os.close(file)
+
+
+@contextlib.contextmanager
+def _noting(codes: list[int], number: int) -> Iterator[None]:
+    try:
+        yield
+    except RefusedError as refused:
+        codes[number] = refused.code
+    except OSError as error:
+        codes[number] = code_of(error)
 
 
 def _is(found: os.stat_result, folder: int, name: bytes) -> bool:

@@ -9,7 +9,7 @@ from gimmal.protocol.codes import Code
 from gimmal.protocol.digest import file_digest
 from gimmal.protocol.messages import Commit, Discard, Done, Found
 from gimmal.share.attributes import attributes_of
-from gimmal.share.keeping import keep_ahead, keeper_of, keeping
+from gimmal.share.keeping import keeping_one
 from gimmal.share.part import Part, is_same
 from gimmal.share.part_opening import access_to_write
 from gimmal.share.places import refuse_own
@@ -71,9 +71,7 @@ def _place(state: SessionState, request: Commit, part: Part, descriptor: int) ->
                 # What did not reach the disk may still look whole from here: never go on with it.
                 _give_up(state, request, part)
                 raise
-        with keeping(state, [part.place], request.keep) as kept:
-            keep_ahead(kept, folder, final)
-            keep = keeper_of(kept, 0)
+        with keeping_one(state, part.place, folder, final, request.keep) as keep:
             place_file(part.place.share, folder, part.name, final, opened.replace, opened.expected, keep=keep)
     return whole
 

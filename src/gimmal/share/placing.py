@@ -93,7 +93,9 @@ def place_file(
     raise RefusedError(Code.CHANGED)
 
 
-def place_link(folder: int, temporary: bytes, final: bytes, replace: Replace) -> None:
+def place_link(
+    folder: int, temporary: bytes, final: bytes, replace: Replace, keep: Callable[[int, bytes], None] | None = None
+) -> None:
     """Give a symbolic or a further hard link its final name.
 
     Args:
@@ -101,6 +103,7 @@ def place_link(folder: int, temporary: bytes, final: bytes, replace: Replace) ->
         temporary: the name it has now.
         final: the name it gets.
         replace: NEVER, or ALWAYS for a file or link that may stand there.
+        keep: as for `place_file`.
 
     Raises:
         RefusedError: something stands there that may not be replaced.
@@ -121,6 +124,8 @@ def place_link(folder: int, temporary: bytes, final: bytes, replace: Replace) ->
             raise RefusedError(Code.IS_A_DIRECTORY)
         if not (stat.S_ISREG(state.st_mode) or stat.S_ISLNK(state.st_mode)):
             raise RefusedError(Code.SPECIAL_FILE)
+        if keep is not None:
+            keep(folder, final)
         os.rename(temporary, final, src_dir_fd=folder, dst_dir_fd=folder)
         return
     raise RefusedError(Code.CHANGED)

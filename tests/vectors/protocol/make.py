@@ -182,6 +182,7 @@ def requests() -> list[Vector]:
                 {"path": "a/c", "target": "a/d", "mtime_ns": 1, "hard": True, "size": (1 << 63) - 1},
             ],
             replace=1,
+            keep=True,
         ),
         request("Trash", 20, "", paths=["a/b", "a/c"]),
         request("ListTrash", 21, "", share="a", after=""),
