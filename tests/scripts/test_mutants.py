@@ -16,7 +16,7 @@ from tests.figures import figure
 
 PROJECT = Path(__file__).resolve().parents[2]
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
-BARS = {"crypto": 90, "record": 90, "disable": 90, "paths": 100, "walking and display": 90}
+BARS = {"crypto": 90, "record": 90, "disable": 90, "paths": 100, "display": 90}
 
 
 def run(into: Path, *arguments: str | Path, seconds: float) -> tuple[int, dict[str, Any], str]:
