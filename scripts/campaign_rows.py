@@ -112,7 +112,7 @@ ROWS = (
             "^mutants killed: record",
             "^mutants killed: disable",
             "^mutants killed: paths",
-            "^mutants killed: walking and display",
+            "^mutants killed: display",
         ),
     ),
 )

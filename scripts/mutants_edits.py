@@ -41,7 +41,7 @@ _COMPUTED: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitOr: ast.BitAnd,
     ast.BitXor: ast.BitAnd,
 }
-_TEXT_NAMES = re.compile("HINT|RULE|^__all__$|^__slots__$")
+_TEXT_NAMES = re.compile("HINT|RULE|^hint$|^__all__$|^__slots__$")
 _ENUMS = frozenset(("Enum", "IntEnum", "StrEnum", "Flag"))
 
 

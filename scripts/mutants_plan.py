@@ -75,13 +75,13 @@ GROUPS = (
         },
     ),
     Group("disable", 90, {"half/disable_code.py": ("tests/half/test_disable_code.py",)}),
-    Group("paths", 100, {"base/paths.py": ("tests/base/test_paths.py",)}),
     Group(
-        "walking and display",
-        90,
+        "paths",
+        100,
         {
+            "base/paths.py": ("tests/base/test_paths.py",),
             "base/beneath.py": ("tests/base/test_beneath.py",),
-            "base/display.py": ("tests/base/test_display.py",),
         },
     ),
+    Group("display", 90, {"base/display.py": ("tests/base/test_display.py",)}),
 )

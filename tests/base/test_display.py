@@ -130,3 +130,15 @@ def test_bytes_are_read_far_enough_and_no_further() -> None:
             assert tracemalloc.get_traced_memory()[1] - before < 100_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("typed", ["a\\b", "\\", "\\u202e", "\\x0a"])
+def test_a_typed_escape_is_not_taken_for_a_shown_one(typed: str) -> None:
+    assert displayable(typed) == typed.replace("\\", "\\\\")
+
+
+@pytest.mark.parametrize(
+    "number", [0xA0, 0x034F, 0x1160, 0x1680, 0x180F, 0x200A, 0x202F, 0x205F, 0x2800, 0xFE0F, 0xE01EF]
+)
+def test_what_the_eye_takes_for_nothing_or_a_space(number: int) -> None:
+    assert displayable(chr(number)) == (f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}")

@@ -75,3 +75,20 @@ def test_each_new_key_is_taken_once() -> None:
     for cipher in (ours, theirs):
         assert cipher._next_key is None
         assert cipher.owes is None
+
+
+def test_a_forged_renewal_ends_both_directions() -> None:
+    ours, theirs = two()
+    open_record(theirs, ours.seal(RENEW, 0, 0, A.material().ephemeral_private + bytes(16)))
+    with pytest.raises(AuthenticationFailed):
+        theirs.answer_renewal(B.material(), 0.0)
+    for use in (lambda: theirs.seal(KIND, 0, 0, b""), lambda: open_record(theirs, ours.seal(KIND, 0, 0, b""))):
+        with pytest.raises(AuthenticationFailed):
+            use()
+
+
+def test_a_renewal_is_read_from_a_larger_buffer() -> None:
+    ours, theirs = two()
+    view, out = memoryview(ours.start_renewal(A.material())), memoryview(bytearray(b"x" * 500))
+    theirs.open_into(view[:4], view[4:], out[: len(view) - 20 + 100])
+    assert open_record(ours, theirs.answer_renewal(B.material(), 0.0))[3]

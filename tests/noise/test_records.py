@@ -70,6 +70,18 @@ class TestLayout:
         assert Reference(KEY).open(small) == struct.pack(">BIQ", 0x05, 7, 1 << 40) + body
         assert open_all(RecordOpener(KEY), small) == [(0x05, 7, 1 << 40, body)]
 
+    def test_either_way_of_sealing_counts_for_both(self) -> None:
+        sealer, reference = RecordSealer(KEY), Reference(KEY)
+        out = bytearray(64)
+        for number in range(6):
+            if number % 3 < 2:
+                size = sealer.seal_into(5, 6, number, bytearray(13) + b"body", 4, memoryview(out))
+                record = bytes(out[:size])
+            else:
+                record = sealer.seal(5, 6, number, b"body")
+            assert reference.open(record) == struct.pack(">BIQ", 5, 6, number) + b"body"
+        assert sealer.counter == reference.counter == 6
+
     def test_extreme_fields(self) -> None:
         fields = (255, 2**32 - 1, 2**64 - 1, b"")
         assert open_all(RecordOpener(KEY), RecordSealer(KEY).seal(*fields)) == [fields]
@@ -139,6 +151,13 @@ class TestRefusals:
         assert sealer.closed and sealer.counter == 0
         with pytest.raises(AuthenticationFailed):
             sealer.seal(1, 0, 0, b"")
+
+    def test_a_failed_sealing_of_a_small_body_kills_the_sealer(self) -> None:
+        sealer = RecordSealer(KEY)
+        sealer._nonce = bytearray(11)
+        with pytest.raises(ValueError, match="nonce"):
+            sealer.seal(1, 0, 0, b"")
+        assert sealer.closed
 
     def test_a_failed_opening_leaves_no_plaintext(self) -> None:
         record = flipped(RecordSealer(KEY).seal(5, 6, 7, b"secret body"), 8 * 4)

@@ -114,3 +114,16 @@ def test_any_order_of_records_is_taken_or_refused(from_dialler: bool, kinds: lis
     assert all(kind not in ENDING for kind in taken[:-1])
     assert taken.count(RecordKind.HELLO) <= 1
     assert taken.count(RecordKind.JOIN) <= int(from_dialler)
+
+
+@pytest.mark.parametrize("from_dialler", [True, False])
+@pytest.mark.parametrize("before", range(2))
+def test_after_a_close_in_the_opening_nothing_comes(from_dialler: bool, before: int) -> None:
+    for late in RecordKind:
+        order = LinkOrder(from_dialler=from_dialler)
+        for kind in OPENING[:before]:
+            order.next(kind)
+        order.next(RecordKind.CLOSE)
+        assert order.phase is Phase.ENDED
+        with pytest.raises(ProtocolViolation):
+            order.next(late)

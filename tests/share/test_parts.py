@@ -7,6 +7,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -365,6 +366,49 @@ def test_only_one_session_writes_a_part(rig: Rig) -> None:
     rig.session.set_attached(True)
     assert rig.code(request) == Code.LIMIT
     assert isinstance(upload(other, "rw/file", BLOCK)[0], Found)
+    other.close()
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["without links", "ended"])
+def test_who_comes_back_waits_for_the_last_write_of_the_session_before(rig: Rig, ended: bool) -> None:
+    """As when a link breaks in the midst of a write: the next session would else be told of a limit."""
+    other = rig.service.open_session()
+    request = OpenPart("rw/file", BLOCK_SIZE, SOURCE)
+    opened = _opened(rig.session.answer(request))
+    part = rig.session._state.parts.get(opened.part)
+    rig.session.set_attached(False)
+    with ThreadPoolExecutor(1) as threads:
+        with part.using():
+            if ended:
+                rig.session.close()
+            again = threads.submit(other.answer, request)
+            with pytest.raises(TimeoutError):
+                again.result(0.1)
+        assert isinstance(again.result(5), PartOpened)
+    other.close()
+
+
+def test_a_session_waits_for_its_own_last_write(rig: Rig) -> None:
+    request = OpenPart("rw/file", BLOCK_SIZE, SOURCE)
+    opened = _opened(rig.session.answer(request))
+    part = rig.session._state.parts.get(opened.part)
+    with ThreadPoolExecutor(1) as threads:
+        with part.using():
+            rig.session.answer(Discard(opened.part, remove=False))
+            again = threads.submit(rig.session.answer, request)
+            with pytest.raises(TimeoutError):
+                again.result(0.1)
+        assert isinstance(again.result(5), PartOpened)
+
+
+def test_a_write_that_does_not_end_is_waited_for_so_long(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gimmal.share.part_table.GIVE_WAY_SECONDS", 0.05)
+    other = rig.service.open_session()
+    request = OpenPart("rw/file", BLOCK_SIZE, SOURCE)
+    part = rig.session._state.parts.get(_opened(rig.session.answer(request)).part)
+    rig.session.set_attached(False)
+    with part.using():
+        assert other.answer(request) == Failed(Code.LIMIT)
     other.close()
 
 

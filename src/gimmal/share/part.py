@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from gimmal.base.sealed_journal import SealedJournal
 from gimmal.protocol.codes import Code
@@ -51,6 +51,7 @@ class Part:
         self._lock = threading.Lock()
         self._users = 0
         self._closed = False
+        self._when_closed: Callable[[], None] | None = None
 
     @contextlib.contextmanager
     def using(self) -> Iterator[int]:
@@ -68,7 +69,9 @@ class Part:
         finally:
             with self._lock:
                 self._users -= 1
-                self._close_if_unused()
+                when_closed = self._close_if_unused()
+            if when_closed is not None:
+                when_closed()
 
     @contextlib.contextmanager
     def finishing(self) -> Iterator[int]:
@@ -158,25 +161,25 @@ class Part:
             raise RefusedError(Code.INVALID)
         return index
 
-    def close(self, *, forget: bool) -> bool:
+    def close(self, *, forget: bool, when_closed: Callable[[], None] | None = None) -> None:
         """Let go of the part file; the file itself stays.
 
         Args:
             forget: remove the journal, for the file is placed or removed.
-
-        Returns:
-            False where another thread still uses the descriptor, which is closed when it is done.
+            when_closed: called once the descriptor is closed: now, or by the last thread that still uses it.
         """
         with self._lock:
             if not self._closed:
                 self._closed = True
+                self._when_closed = when_closed
                 if self._journal is not None:
                     if forget:
                         self._journal.remove()
                     else:
                         self._journal.close()
-            self._close_if_unused()
-            return self._descriptor < 0
+            closed = self._close_if_unused()
+        if closed is not None:
+            closed()
 
     def remove_file(self) -> None:
         """Remove the part file, if it is still this one that has its name."""
@@ -188,10 +191,14 @@ class Part:
             if is_same(descriptor, self.name, folder):
                 os.unlink(self.name, dir_fd=folder)
 
-    def _close_if_unused(self) -> None:
-        if self._closed and not self._users and self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+    def _close_if_unused(self) -> Callable[[], None] | None:
+        """Close the descriptor if it is due; returns what to call then, outside the lock."""
+        if not self._closed or self._users or self._descriptor < 0:
+            return None
+        os.close(self._descriptor)
+        self._descriptor = -1
+        when_closed, self._when_closed = self._when_closed, None
+        return when_closed
 
 
 def is_same(descriptor: int, name: bytes, folder: int) -> bool:

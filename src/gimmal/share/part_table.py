@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from functools import partial
 
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import PARTS_MAX
@@ -10,6 +12,9 @@ from gimmal.share.part import Part
 from gimmal.share.part_journals import PartJournals
 from gimmal.share.places import Place
 from gimmal.share.refused import RefusedError
+
+GIVE_WAY_SECONDS = 5.0
+"""How long a session waits for a part file that one without links, or one that has ended, still writes to."""
 
 
 class OpenParts:
@@ -21,26 +26,33 @@ class OpenParts:
 
     def __init__(self, journals: PartJournals) -> None:
         self.journals = journals
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._holders: dict[Place, PartTable] = {}
 
     def hold(self, place: Place, holder: PartTable) -> None:
-        """Reserve a place for a session; one without links gives way.
+        """Reserve a place for a session; one without links gives way, as soon as it writes no more.
 
         Raises:
-            RefusedError: LIMIT while another session is at it.
+            RefusedError: LIMIT while another session is at it, or does not stop writing within GIVE_WAY_SECONDS.
         """
-        with self._lock:
-            other = self._holders.get(place)
-            if other is not None and other is not holder and not other.give_way(place):
-                raise RefusedError(Code.LIMIT)
+        deadline = time.monotonic() + GIVE_WAY_SECONDS
+        with self._changed:
+            while (other := self._holders.get(place)) is not None:
+                if other is holder and not holder.is_closing(place):
+                    return
+                if other is not holder and other.attached:
+                    raise RefusedError(Code.LIMIT)
+                other.give_way(place)
+                if self._holders.get(place) is other and not self._changed.wait(deadline - time.monotonic()):
+                    raise RefusedError(Code.LIMIT)
             self._holders[place] = holder
 
     def release(self, place: Place, holder: PartTable) -> None:
         """A session is done with a place."""
-        with self._lock:
+        with self._changed:
             if self._holders.get(place) is holder:
                 del self._holders[place]
+                self._changed.notify_all()
 
 
 class PartTable:
@@ -52,6 +64,7 @@ class PartTable:
         """Whether the session has links; without any, another session may take over its part files."""
         self._lock = threading.Lock()
         self._parts: dict[int, Part] = {}
+        self._closing: set[Place] = set()
         self._next = 1
 
     def add(self, part: Part) -> int:
@@ -92,21 +105,28 @@ class PartTable:
         """Let go of a part file; ``forget`` removes its journal."""
         with self._lock:
             part = self._parts.pop(number, None)
-        if part is not None:
-            part.close(forget=forget)
-            self.everyone.release(part.place, self)
+            if part is None:
+                return
+            self._closing.add(part.place)
+        part.close(forget=forget, when_closed=partial(self._closed, part.place))
 
-    def give_way(self, place: Place) -> bool:
-        """Let another session have a place, if this one has no links and is not writing just now."""
-        if self.attached:
-            return False
+    def give_way(self, place: Place) -> None:
+        """Let another session have a place, once nothing writes to the part file any more."""
         found = self.at(place)
-        if found is None:
-            return True
-        number, part = found
+        if found is not None:
+            self.drop(found[0], forget=False)
+        elif not self.is_closing(place):
+            self.everyone.release(place, self)
+
+    def is_closing(self, place: Place) -> bool:
+        """Whether the part file of a place was let go of and is still written to."""
         with self._lock:
-            self._parts.pop(number, None)
-        return part.close(forget=False)
+            return place in self._closing
+
+    def _closed(self, place: Place) -> None:
+        with self._lock:
+            self._closing.discard(place)
+        self.everyone.release(place, self)
 
     def close(self) -> None:
         """Let go of all of them; the files stay for another time."""

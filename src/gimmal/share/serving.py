@@ -89,6 +89,7 @@ class Serving:
 
     def session_ended(self) -> None:
         """See transport.answering.Handler."""
+        self._share.set_attached(False)  # at once: who comes back need not wait for the thread
         self._workers.start(self._share.close)
 
     async def _read(self, incoming: Incoming, request: Read) -> Answer | None:
