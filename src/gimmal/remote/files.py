@@ -53,6 +53,9 @@ _ITEM_BYTES = 32
 """Most bytes that an item of a request takes beside its path."""
 
 
+BLOCKS_AT_ONCE = 5
+"""Blocks of one copy that are under way at a time where one link or none carries them."""
+
 ENTRIES_MAX = 2_000_000
 """Entries of one tree that a command keeps in memory; beyond it says so instead of growing with what it is told."""
 
@@ -91,6 +94,11 @@ class Files(ABC):
     Every method raises RemoteError with the code of the protocol where the side that holds the files says no, and
     UnreachableError where it cannot be asked.
     """
+
+    @property
+    def blocks_at_once(self) -> int:
+        """Blocks that should be under way at a time; may change."""
+        return BLOCKS_AT_ONCE
 
     @abstractmethod
     async def ask(self, request: Request, deadline: float | None = CALL_SECONDS) -> Answer:
