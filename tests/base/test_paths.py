@@ -281,3 +281,27 @@ def test_a_text_that_is_mapped_back_is_the_only_one_for_its_target(text: str) ->
         return
     assert b"\0" not in target
     assert map_text(target)[0] == text
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "forbidden character"),
+        ("a\nb", "forbidden character"),
+        ("C:x", "forbidden character"),
+        ("a\uee00b", "mapped"),  # a NUL, which no link can hold
+        ("\uee41", "mapped"),
+        ("a\uee2fb", "mapped"),
+        ("a\uee00\uee0ab", "mapped"),
+    ],
+)
+def test_the_target_of_a_link_has_one_form_on_the_wire(text: str, reason: str) -> None:
+    with pytest.raises(BadName) as caught:
+        mapped_text_to_local(text)
+    assert reason in caught.value.message
+    assert caught.value.hint
+
+
+def test_what_needs_no_mapping_in_the_target_of_a_link_stands_as_it_is() -> None:
+    for text in ("../a//b/", "/", ".", "..", "1:x", "ab:c", "é", "a\uee0ab", "C\uee3ax"):
+        assert map_text(mapped_text_to_local(text)) == (text, "\uee0a" in text or "\uee3a" in text)

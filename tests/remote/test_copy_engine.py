@@ -28,9 +28,9 @@ from gimmal.protocol.messages import (
     Version,
     WriteBundle,
 )
-from gimmal.remote.copy_file import BLOCKS_AT_ONCE, FileCopier, FileJob
+from gimmal.remote.copy_file import FileCopier, FileJob
 from gimmal.remote.copy_tree import CopyOptions, Existing, TreeCopier
-from gimmal.remote.files import Block, Bundle
+from gimmal.remote.files import BLOCKS_AT_ONCE, Block, Bundle
 from gimmal.remote.local_files import LocalFiles
 from gimmal.remote.progress import Progress
 from gimmal.remote.removing import remove

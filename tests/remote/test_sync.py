@@ -20,10 +20,13 @@ from gimmal.base.workers import Workers
 from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import Page, Version
 from gimmal.remote.copy_deciding import CopyOptions, Existing
-from gimmal.remote.files import Block
+from gimmal.remote.files import Block, Files
+from gimmal.remote.files_around import FilesAround
 from gimmal.remote.filters import Filters, including
+from gimmal.remote.limited_files import LimitedFiles
 from gimmal.remote.local_files import LocalFiles
 from gimmal.remote.progress import Progress
+from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.sync import SyncJob, sync_once
 from gimmal.share.service import ShareService
 from gimmal.share.shares import Rights, Share, ShareTable
@@ -328,6 +331,11 @@ def test_a_folder_is_not_synced_into_itself(sides: Sides, tmp_path: Path) -> Non
     workers.close()
     session.close()
     service.close()
+
+
+def test_a_view_asks_its_tree_for_all_that_a_tree_may_answer_in_its_own_way() -> None:
+    own = {name for kind in (LocalFiles, RemoteFiles, LimitedFiles) for name in vars(kind) if name in vars(Files)}
+    assert {name for name in own if not name.startswith("_")} <= set(vars(FilesAround))
 
 
 class TestFilters:

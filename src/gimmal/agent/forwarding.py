@@ -24,8 +24,9 @@ from gimmal.protocol.messages import (
     Write,
     WriteBundle,
 )
-from gimmal.transport.exchange import AnswerSink, BundleSink, Incoming, Piece, RangeSink
+from gimmal.transport.exchange import AnswerSink, BundleSink, Incoming, Piece
 from gimmal.transport.link import Link
+from gimmal.transport.ranges import read_range
 from gimmal.transport.session import Session
 
 logger = logging.getLogger("gimmal.agent")
@@ -102,21 +103,19 @@ class Forwarding:
                 logger.debug("a part stays open: %s", exc)
 
     async def _read(self, incoming: Incoming, request: Read) -> Answer | None:
-        def make_sink(done: asyncio.Future[None]) -> RangeSink:
-            return RangeSink(done, self._pool, request.offset, request.length, sparse=request.sparse)
-
-        sink = await self._session.exchange(request, make_sink, bulk=True)
-        if sink.answer is not None:
-            sink.give_back()
-            return sink.answer
+        read = await read_range(self._session, request)
+        if read.answer is not None:
+            return read.answer
         try:
-            while sink.pieces:
-                piece = sink.pieces.pop(0)
+            while read.pieces:
+                piece = read.pieces.pop(0)
                 await self._pass_on(incoming.link, incoming.number, request.offset + piece.at, piece)
         finally:
-            sink.give_back()
-        end = encode(StreamEnd(sink.digest))
-        incoming.link.post(RecordKind.END, incoming.number, sink.received, end)
+            for piece in read.pieces:
+                if piece.owner is not None:
+                    self._pool.give(piece.owner)
+        end = encode(StreamEnd(read.digest))
+        incoming.link.post(RecordKind.END, incoming.number, read.received, end)
         return None
 
     async def _read_bundle(self, incoming: Incoming, request: ReadBundle) -> Answer | None:

@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Callable
 
+from gimmal.base.congestion import prefer_bbr
 from gimmal.base.errors import LocalError
 from gimmal.base.half_open import HalfOpen
 from gimmal.base.sources import source_of
@@ -160,6 +161,7 @@ class RelayServer:
                 continue
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            prefer_bbr(sock)
             doorstep = Doorstep(sock, source, self._shown)
             self._add_half_open(doorstep, source)
             doorstep.start()

@@ -16,11 +16,15 @@ from gimmal.protocol.digest import block_count, block_length, file_digest
 from gimmal.protocol.features import FIDELITY
 from gimmal.protocol.limits import BLOCK_SIZE, EXTENTS_MAX, HOLE_MIN, PART_BLOCKS_MAX, SPARSE_SIZE_MAX
 from gimmal.protocol.messages import Attributes, Commit, Extent, Extents, OpenPart, Replace, Version, Xattrs
-from gimmal.remote.files import Block, Files, version_of
+from gimmal.remote.files import BLOCKS_AT_ONCE, Block, Files, version_of
 from gimmal.remote.progress import Progress
 
-BLOCKS_AT_ONCE = 5
-"""Blocks of all files of one copy that are under way at a time; what bounds its memory."""
+FIRST_BLOCKS = 2
+"""Blocks that are under way before one was done: more would only queue where further links are still to come."""
+
+
+LOOK_SECONDS = 0.05
+"""How often to see whether there are more links while no block is done."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,9 @@ class FileCopier:
         self._source = source
         self._target = target
         self._progress = progress
-        self._blocks = asyncio.Semaphore(BLOCKS_AT_ONCE)
+        self._under_way = 0
+        self._most_before = FIRST_BLOCKS
+        self._block_done = asyncio.Event()
 
     async def copy(self, job: FileJob) -> None:
         """Copy one file, continuing a part file of the same version of the source.
@@ -181,12 +187,30 @@ class FileCopier:
         try:
             async with asyncio.TaskGroup() as group:
                 for index in missing:
-                    await self._blocks.acquire()
+                    await self._room()
+                    self._under_way += 1
                     # Not in the task: one that is cancelled before it began would keep its place for ever.
-                    group.create_task(copy_block(index)).add_done_callback(lambda _task: self._blocks.release())
+                    group.create_task(copy_block(index)).add_done_callback(self._end_block)
         except BaseExceptionGroup as exc:
             raise first_of(exc) from None
         return done
+
+    async def _room(self) -> None:
+        """Wait until another block may be begun; what bounds the memory of all files of one copy."""
+        while self._under_way >= self._most():
+            self._block_done.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._block_done.wait()
+
+    def _most(self) -> int:
+        most = max(self._source.blocks_at_once, self._target.blocks_at_once)
+        return most if most > BLOCKS_AT_ONCE else min(most, self._most_before)
+
+    def _end_block(self, _task: asyncio.Task[None]) -> None:
+        self._under_way -= 1
+        self._most_before += 1
+        self._block_done.set()
 
     async def _copy_block(self, job: FileJob, part: int, offset: int, length: int, *, sparse: bool) -> bytes:
         version = version_of(job.attributes)

@@ -64,6 +64,9 @@ _ITEM_BYTES = 40
 """Most bytes that an item of a request takes beside its path."""
 
 
+BLOCKS_AT_ONCE = 5
+"""Blocks of one copy that are under way at a time where one link or none carries them."""
+
 ENTRIES_MAX = 2_000_000
 """Entries of one tree that a command keeps in memory; beyond it says so instead of growing with what it is told."""
 
@@ -108,6 +111,11 @@ class Files(ABC):
 
     bare: int = 0
     """How many files were placed without extended attributes that came with them."""
+
+    @property
+    def blocks_at_once(self) -> int:
+        """Blocks that should be under way at a time; may change."""
+        return BLOCKS_AT_ONCE
 
     @property
     def side(self) -> object:

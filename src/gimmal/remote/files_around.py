@@ -27,6 +27,11 @@ class FilesAround(Files):
         return self.inner.side
 
     @property
+    def blocks_at_once(self) -> int:
+        """See Files."""
+        return self.inner.blocks_at_once
+
+    @property
     def bare(self) -> int:
         """See Files: counted by the tree itself, whoever was asked."""
         return self.inner.bare

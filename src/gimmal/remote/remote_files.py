@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 
@@ -23,10 +22,16 @@ from gimmal.protocol.messages import (
     Write,
     WriteBundle,
 )
-from gimmal.remote.files import Block, Bundle, Files
-from gimmal.transport.exchange import AnswerSink, BundleSink, RangeSink
-from gimmal.transport.link import Link
+from gimmal.remote.files import BLOCKS_AT_ONCE, Block, Bundle, Files
+from gimmal.transport.exchange import AnswerSink, BundleSink
+from gimmal.transport.link import Link, PathKind
+from gimmal.transport.ranges import read_range
 from gimmal.transport.session import Session
+
+BLOCKS_MAX = 12
+"""Blocks under way at a time, however many links there are: what bounds a copy's memory."""
+
+BLOCKS_THROUGH_AGENT = 8
 
 
 class RemoteFiles(Files):
@@ -49,6 +54,13 @@ class RemoteFiles(Files):
         """See Files."""
         return bool(self.session.peer.features & feature)
 
+    @property
+    def blocks_at_once(self) -> int:
+        """See Files: enough for all links, or for those of the agent, which are not seen from here."""
+        if any(link.path is PathKind.LOCAL for link in self.session.links):
+            return BLOCKS_THROUGH_AGENT
+        return min(BLOCKS_AT_ONCE + 2 * max(0, self.session.bulk.count - 1), BLOCKS_MAX)
+
     async def ask(self, request: Request, deadline: float | None = CALL_SECONDS) -> Answer:
         """See Files."""
         return await self.session.call(request, deadline=deadline)
@@ -57,16 +69,10 @@ class RemoteFiles(Files):
         self, path: str, offset: int, length: int, version: Version | None, *, sparse: bool = False
     ) -> Block:
         """See Files."""
-
-        def make_sink(done: asyncio.Future[None]) -> RangeSink:
-            return RangeSink(done, self._pool, offset, length, sparse=sparse)
-
-        request = Read(path, offset, length, version, sparse)
-        sink = await self.session.exchange(request, make_sink, bulk=True)
-        if sink.answer is not None:
-            sink.give_back()
-            self.expect(sink.answer, Block, path)
-        return Block(sink.pieces, sink.received, sink.digest)
+        read = await read_range(self.session, Read(path, offset, length, version, sparse))
+        if read.answer is not None:
+            self.expect(read.answer, Block, path)
+        return Block(read.pieces, read.received, read.digest)
 
     async def write_block(
         self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]], *, sparse: bool = False

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from gimmal.base.budget import ByteBudget
 from gimmal.base.errors import ProtocolViolation
 from gimmal.base.workers import Workers
 from gimmal.protocol.codec import decode_struct, encode, split_bundle_files
 from gimmal.protocol.kinds import RecordKind
+from gimmal.protocol.limits import BLOCK_SIZE
 from gimmal.protocol.messages import (
     Answer,
     Commit,
@@ -34,8 +36,8 @@ from gimmal.transport.exchange import Incoming, Piece
 
 logger = logging.getLogger("gimmal.share")
 
-READS_AT_ONCE = 4
-"""Ranges of one session that are in memory at a time."""
+READ_BYTES_AT_ONCE = 16 << 20
+"""Bytes of ranges and bundles of one session that are in memory at a time, those handed to its links not counted."""
 
 CALLS_AT_ONCE = 8
 """Other requests of one session that are in threads at a time."""
@@ -60,7 +62,7 @@ class Serving:
         self._share = share
         self._pool = pool
         self._workers = workers
-        self._reads = asyncio.Semaphore(READS_AT_ONCE)
+        self._reads = ByteBudget(READ_BYTES_AT_ONCE)
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._whole_files = asyncio.Semaphore(WHOLE_FILES_AT_ONCE)
 
@@ -68,10 +70,10 @@ class Serving:
         """See transport.answering.Handler."""
         request = incoming.request
         if isinstance(request, Read):
-            async with self._reads:
+            async with self._reads.taken(min(request.length, BLOCK_SIZE)):
                 return await self._read(incoming, request)
         if isinstance(request, ReadBundle):
-            async with self._reads:
+            async with self._reads.taken(BLOCK_SIZE):
                 return await self._read_bundle(incoming, request)
         if isinstance(request, Write):
             return await self._write(incoming, request)

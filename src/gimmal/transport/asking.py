@@ -10,7 +10,8 @@ from gimmal.base.errors import DeadlinePassed, GimmalError, Interrupted
 from gimmal.protocol import limits
 from gimmal.protocol.codec import encode
 from gimmal.protocol.kinds import RecordKind
-from gimmal.protocol.messages import CHANGING, Request
+from gimmal.protocol.limits import BODY_MAX
+from gimmal.protocol.messages import CHANGING, Read, ReadBundle, Request, Write, WriteBundle
 from gimmal.protocol.session import Asking
 from gimmal.transport.buffers import RecordBuffer
 from gimmal.transport.exchange import LinkLost, Sink
@@ -24,13 +25,21 @@ SinkT = TypeVar("SinkT", bound=Sink)
 
 
 class _Pending:
-    __slots__ = ("cause", "done", "link", "sink")
+    __slots__ = ("cause", "done", "left", "link", "sink")
 
-    def __init__(self, link: Link, sink: Sink) -> None:
+    def __init__(self, link: Link, sink: Sink, size: int) -> None:
         self.link = link
+        self.left = size
+        """Bytes that the request still moves."""
+        link.asked_bytes += size
         self.sink = sink
         self.done = sink.done
         self.cause: GimmalError | None = None
+
+    def came(self, size: int) -> None:
+        size = min(size, self.left)
+        self.left -= size
+        self.link.asked_bytes -= size
 
     def lose(self, cause: GimmalError) -> None:
         # Not as the future's exception: that would be raised through frames that hold the future.
@@ -116,7 +125,7 @@ class AskingSide:
             while True:
                 link = await self._link(bulk)
                 sink = make_sink(asyncio.get_running_loop().create_future())
-                if await self._try(link, number, body, sink, send_more):
+                if await self._try(_Pending(link, sink, size_of(request)), number, body, send_more):
                     return sink
                 if not changing:
                     self._settle(number)
@@ -144,15 +153,14 @@ class AskingSide:
 
     async def _try(
         self,
-        link: Link,
+        pending: _Pending,
         number: int,
         body: bytes,
-        sink: Sink,
         send_more: Callable[[Link, int], Awaitable[None]] | None,
     ) -> bool:
         """One try over one link; False where the link was lost."""
-        pending = self._pending[number] = _Pending(link, sink)
-        done = pending.done
+        self._pending[number] = pending
+        link, sink, done = pending.link, pending.sink, pending.done
         link.outstanding += 1
         complete = False
         try:
@@ -172,6 +180,7 @@ class AskingSide:
                 raise
         finally:
             link.outstanding -= 1
+            pending.came(pending.left)
             del self._pending[number]
             if not complete:
                 sink.reset()
@@ -187,7 +196,9 @@ class AskingSide:
         self, kind: RecordKind, number: int, offset: int, body: memoryview, owner: RecordBuffer | None
     ) -> bool:
         """A record of an answer; True if ``owner`` is kept."""
-        return self._pending[number].sink.on_record(kind, offset, body, owner)
+        pending = self._pending[number]
+        pending.came(len(body))
+        return pending.sink.on_record(kind, offset, body, owner)
 
     def lose(self, link: Link, lost: LinkLost) -> None:
         """What was asked over ``link`` has to be asked again."""
@@ -201,3 +212,10 @@ class AskingSide:
         for pending in list(self._pending.values()):
             pending.lose(cause)
         self._settled.set()
+
+
+def size_of(request: Request) -> int:
+    """About how many bytes of contents a request moves."""
+    if isinstance(request, Read | Write):
+        return request.length
+    return BODY_MAX if isinstance(request, ReadBundle | WriteBundle) else 0

@@ -146,6 +146,11 @@ class Link:
         """On the wire, handshake excluded."""
         self.last_received = self._loop.time()
         self.outstanding = 0
+        """Requests asked on it that wait for their answers."""
+        self.asked_bytes = 0
+        """Of bulk, how many bytes those requests move."""
+        self.retiring = False
+        """Whether nothing more is to be asked on it."""
         self.pings = 0
         self.pinged_at = 0.0
         self.round_trip: float | None = None

@@ -13,6 +13,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 
+from gimmal.base.congestion import prefer_bbr
 from gimmal.base.errors import GimmalError, LocalError
 from gimmal.base.half_open import HalfOpen
 from gimmal.base.sources import source_of
@@ -97,6 +98,7 @@ class Listener:
             connection.setblocking(False)
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            prefer_bbr(connection)
             task = self._tasks.start(self._greet_one(connection), "greeting")
             self._unmet[task] = connection
             victim = self._waiting.add(task, source_of(address[0]))

@@ -19,19 +19,14 @@ from gimmal.protocol.codec import decode_struct, encode
 from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.messages import Answer, Close, CloseReason, Hello, Request
 from gimmal.transport.answering import HELD_BUFFERS_MAX, AnsweringSide, Handler
-from gimmal.transport.asking import AskingSide
+from gimmal.transport.asking import AskingSide, size_of
 from gimmal.transport.buffers import BufferPool, RecordBuffer
+from gimmal.transport.bulk_links import BulkLinks
 from gimmal.transport.exchange import AnswerSink, LinkLost, Sink
 from gimmal.transport.frames import again, forget_frames
-from gimmal.transport.link import Link, PathKind
+from gimmal.transport.link import Link
 
 logger = logging.getLogger("gimmal.transport")
-
-BULK_AFTER = 3
-"""Exchanges of bulk after which a session without a link for bulk dials one; over a relay the first is enough."""
-
-BULK_AGAIN_SECONDS = 30.0
-"""How long to wait after a link for bulk could not be had."""
 
 TICK_SECONDS = 5.0
 REDIAL_FIRST_SECONDS = 0.2
@@ -84,21 +79,20 @@ class Session:
         self.closed_for: CloseReason | None = None
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._tasks = Tasks()
+        self.bulk = BulkLinks(self.links, self._tasks, self._add_bulk, self._ping)
         self._asking = AskingSide(opener=opener, find_link=self._link)
         self._answering = AnsweringSide(
             opener=opener,
             handler=handler,
             pool=pool,
             tasks=self._tasks,
-            carrier=lambda: self._pick(bulk=False),
+            carrier=lambda: self.bulk.pick(bulk=False),
             held_max=held_max,
         )
         self._link_came = asyncio.Event()
         self._links_dialled = 0
         self._without_links_since = self._loop.time()
         self._redialling: asyncio.Task[None] | None = None
-        self._bulk_exchanges = 0
-        self._bulk_not_before = 0.0
         self._tasks.start(self._keep_alive(), "session keep-alive")
 
     # Links -----------------------------------------------------------------------------------------------------------
@@ -152,16 +146,14 @@ class Session:
             raise
         return link
 
-    def _pick(self, *, bulk: bool) -> Link | None:
-        usable = [link for link in self.links if not link.over]
-        preferred = [link for link in usable if link.bulk is bulk] or usable
-        return min(preferred, key=lambda link: (link.outstanding, link.queued), default=None)
+    async def _add_bulk(self) -> Link:
+        return await self.add_link(bulk=True)
 
     async def _link(self, bulk: bool) -> Link:
         while True:
             if self.over:
                 raise self.why_over()
-            link = self._pick(bulk=bulk)
+            link = self.bulk.pick(bulk=bulk)
             if link is not None:
                 return link
             self._link_came.clear()
@@ -193,27 +185,10 @@ class Session:
         deadline: float | None = None,
         bulk: bool = False,
     ) -> SinkT:
-        """As AskingSide.exchange; bulk makes the session dial a link for it."""
-        if bulk:
-            self._want_bulk()
+        """As AskingSide.exchange; bulk makes the session dial links for it."""
+        if bulk and self.dial is not None:
+            self.bulk.wanted(self._loop.time(), size_of(request))
         return await self._asking.exchange(request, make_sink, send_more=send_more, deadline=deadline, bulk=bulk)
-
-    def _want_bulk(self) -> None:
-        """Dial a link for bulk where that helps: a direct one beside a relay, one that holds up no listing."""
-        self._bulk_exchanges += 1
-        if self.dial is None or self.over or self._loop.time() < self._bulk_not_before:
-            return
-        relayed = any(link.path is PathKind.RELAYED for link in self.links)
-        if any(link.bulk for link in self.links) or self._bulk_exchanges < (1 if relayed else BULK_AFTER):
-            return
-        self._bulk_not_before = self._loop.time() + BULK_AGAIN_SECONDS
-        self._tasks.start(self._dial_bulk(), "dial for bulk")
-
-    async def _dial_bulk(self) -> None:
-        try:
-            await self.add_link(bulk=True)
-        except GimmalError as exc:
-            logger.debug("no link for bulk: %s", exc)
 
     # Receiving -------------------------------------------------------------------------------------------------------
 
@@ -236,6 +211,7 @@ class Session:
         elif kind is RecordKind.PONG:
             if offset == link.pings > 0:
                 link.round_trip = self._loop.time() - link.pinged_at
+                self.bulk.ponged(link.round_trip)
         elif kind is RecordKind.CLOSE:
             reason = decode_struct(Close, body).reason
             self._end(None, CloseReason(reason) if reason in _REASONS else CloseReason.DONE)
@@ -246,6 +222,7 @@ class Session:
         """See Receiver."""
         if link in self.links:
             self.links.remove(link)
+            self.bulk.gone(link)
         self._answering.paused.discard(link)
         if self.over:
             return
@@ -276,11 +253,14 @@ class Session:
                 elif link.renewal_stuck:
                     link.fail(Interrupted("the other side does not renew the keys", "run the command again"))
                 elif silent > limits.PING_SECONDS:
-                    link.pings += 1
-                    link.pinged_at = now
-                    link.post(RecordKind.PING, offset=link.pings)
+                    self._ping(link)
             if not self.links and now - self._without_links_since > limits.SESSION_KEPT_SECONDS:
                 self._end(Interrupted("the other side did not come back", "run the command again"), None)
+
+    def _ping(self, link: Link) -> None:
+        link.pings += 1
+        link.pinged_at = self._loop.time()
+        link.post(RecordKind.PING, offset=link.pings)
 
     async def _redial(self) -> None:
         wait = 0.0
@@ -339,6 +319,7 @@ class Session:
             forget_frames(cause)
         self.cause, self.closed_for = cause, reason
         self.dial = None  # it leads back to the session
+        self.bulk.end()
         self.ended.set_result(None)
         self._asking.end(self.why_over())
         self._link_came.set()

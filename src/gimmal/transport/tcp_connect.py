@@ -9,6 +9,7 @@ import os
 import socket
 from typing import Any
 
+from gimmal.base.congestion import prefer_bbr
 from gimmal.base.tasks import Tasks
 
 _STAGGER_SECONDS = 0.25
@@ -64,6 +65,7 @@ async def _connect(family: socket.AddressFamily, address: tuple[Any, ...]) -> so
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await asyncio.get_running_loop().sock_connect(sock, address)
+        prefer_bbr(sock)
     except BaseException:
         sock.close()
         raise
