@@ -96,7 +96,7 @@ class BulkLinks:
         self._wanted_bytes += size
         if self._watching or self._dialling or self._add_link is None:
             return
-        self._measure_round_trip()
+        self.measure()
         enough = (
             self._exchanges >= BULK_AFTER or self._wanted_bytes >= BULK_AFTER_BYTES or self._is_relayed(self._links)
         )
@@ -104,6 +104,13 @@ class BulkLinks:
             return
         self._watching = True
         self._tasks.start(self._watch(), "links for bulk")
+
+    def measure(self) -> None:
+        """Learn the round trip, best before bulk is under way: then it shows how busy this process is."""
+        link = self.pick(bulk=False)
+        if self._round_trip is None and not self._pinged and link is not None:
+            self._pinged = True
+            self._ping(link)
 
     def ponged(self, round_trip: float) -> None:
         """A link has measured its round trip."""
@@ -131,12 +138,6 @@ class BulkLinks:
 
     def _is_relayed(self, links: list[Link]) -> bool:
         return any(link.path is PathKind.RELAYED for link in links)
-
-    def _measure_round_trip(self) -> None:
-        link = self.pick(bulk=False)
-        if self._round_trip is None and not self._pinged and link is not None:
-            self._pinged = True
-            self._ping(link)
 
     # Watching --------------------------------------------------------------------------------------------------------
 

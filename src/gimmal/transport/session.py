@@ -127,6 +127,8 @@ class Session:
             self.handler.attached(True)
         self.links.append(link)
         link.start(self)
+        if self.dial is not None and not link.bulk:
+            self.bulk.measure()
         self._link_came.set()
 
     async def add_link(self, *, bulk: bool) -> Link:
