@@ -427,7 +427,8 @@ def test_links_swapped_in_while_we_walk_lead_nowhere(root: Root, tmp_path: Path)
                     else:
                         root.rename([b"a", b"b", b"file"], [b"a", b"b", b"moved"])
                         root.rename([b"a", b"b", b"moved"], [b"a", b"b", b"file"])
-            if not (number % 500):
+            # A move that was met half way leaves the file under the other name, where nothing more is read.
+            if not number % 5:
                 with suppress(OSError):
                     root.rename([b"a", b"b", b"moved"], [b"a", b"b", b"file"])
     after = sorted(str(path) for path in outside.rglob("*"))
