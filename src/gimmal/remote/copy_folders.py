@@ -57,9 +57,14 @@ class FolderCopier:
                 examined = await self._source.examine(source_path)
                 self._progress.bare += examined.bare
                 xattrs = examined.xattrs
-        self._times = [FolderTimes(target_path, attributes.mtime_ns, attributes.mode, xattrs)]
-        if there is not None and (not self._compared or _same(attributes, there)):
+        mode = self.mode_of(source_path, attributes)
+        self._times = [FolderTimes(target_path, attributes.mtime_ns, mode, xattrs)]
+        if there is not None and (not self._compared or _same(attributes, there, mode)):
             self._times = []
+
+    def mode_of(self, source_path: str, attributes: Attributes) -> int | None:
+        """The mode that the copy of a folder gets; None where the source does not tell."""
+        return attributes.mode if self._source.tells_mode(source_path) else None
 
     def found_there(self, entry: Entry) -> None:
         """A folder that the target has already."""
@@ -117,12 +122,12 @@ class FolderCopier:
         if not self._compared:
             return False
         given = entry.xattrs and self._there.get(entry.name) != entry.xattrs
-        return bool(given) or not _same(entry.attributes, there)
+        return bool(given) or not _same(entry.attributes, there, entry.attributes.mode)
 
 
 def _times(path: str, entry: Entry) -> FolderTimes:
     return FolderTimes(path, entry.attributes.mtime_ns, entry.attributes.mode, entry.xattrs)
 
 
-def _same(source: Attributes, there: Attributes) -> bool:
-    return (source.mtime_ns, source.mode & 0o777) == (there.mtime_ns, there.mode & 0o777)
+def _same(source: Attributes, there: Attributes, mode: int | None) -> bool:
+    return source.mtime_ns == there.mtime_ns and (mode is None or mode & 0o777 == there.mode & 0o777)

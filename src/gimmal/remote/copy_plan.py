@@ -82,7 +82,7 @@ def local_source(text: str, index: int) -> tuple[Share, Named]:
         raise _local(text, exc) from exc
     typed = text.rstrip("/")
     contents = typed in ("", ".", "..") or typed.endswith(("/.", "/.."))
-    share = Share(f"s{index}", real.parent, Rights.READ_ONLY)
+    share = Share(f"s{index}", real.parent, Rights.READ_ONLY, own=True)
     if real == real.parent:
         raise UsageError("the root folder cannot be copied whole", "name the folders below it")
     wire, _mapped = local_name_to_wire(os.fsencode(real.name))
@@ -105,7 +105,7 @@ def local_target(text: str) -> tuple[Share, Named]:
         raise _local(text, exc) from exc
     if real == real.parent or (into and not real.name):
         raise UsageError("the root folder cannot be a target", "name a folder below it")
-    share = Share("here", real.parent, Rights.READ_WRITE)
+    share = Share("here", real.parent, Rights.READ_WRITE, own=True)
     name, mapped = local_name_to_wire(os.fsencode(real.name))
     if mapped or is_mapped(name):
         raise UsageError(f"the name {displayable(text)} cannot be written by gimmal", "choose a plainer name")

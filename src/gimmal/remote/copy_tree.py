@@ -134,7 +134,9 @@ class TreeCopier:
         elif self._options.dry_run:
             self._would(target_path, Replace.NEVER, folder=True)
         else:
-            code = (await self._target.make_directories([target_path], mode=attributes.mode | 0o700))[0]
+            mode = self._folders.mode_of(source_path, attributes)
+            mode = None if mode is None else mode | 0o700
+            code = (await self._target.make_directories([target_path], mode=mode))[0]
             if code:
                 raise self._target.error(code, target_path)
         try:

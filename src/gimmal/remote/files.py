@@ -122,6 +122,10 @@ class Files(ABC):
         """The same for all trees that lie on one side and see each other's paths."""
         return self
 
+    def tells_mode(self, path: str) -> bool:
+        """Whether the mode shown of a folder is its own: that of a share tells its rights (names.md, section 7)."""
+        return "/" in path
+
     @abstractmethod
     def offers(self, feature: int) -> bool:
         """Whether the side that holds the files understands what a bit of protocol.features stands for."""

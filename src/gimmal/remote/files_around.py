@@ -40,6 +40,10 @@ class FilesAround(Files):
     def bare(self, count: int) -> None:
         self.inner.bare = count
 
+    def tells_mode(self, path: str) -> bool:
+        """See Files."""
+        return self.inner.tells_mode(path)
+
     def offers(self, feature: int) -> bool:
         """See Files."""
         return self.inner.offers(feature)

@@ -58,6 +58,10 @@ class LocalFiles(Files):
         root = self._roots.get(name)
         return displayable(os.path.join(root, below) if root is not None and below else path)
 
+    def tells_mode(self, path: str) -> bool:
+        """See Files: a command's shares are its own (``Share.own``)."""
+        return True
+
     def offers(self, feature: int) -> bool:
         """See Files: both ends are this program."""
         return True

@@ -20,9 +20,10 @@ SHARE_LIST = Attributes(Kind.DIRECTORY, 0, 0, 0o555, 0)
 
 
 def share_attributes(opened: OpenShare) -> Attributes:
-    """A share as a folder whose mode tells the rights."""
+    """A share as a folder whose mode tells the rights; one of this side alone as the folder it is."""
     state = opened.root.stat(())
-    return Attributes(Kind.DIRECTORY, 0, state.st_mtime_ns, _MODES[opened.share.rights], state.st_ino)
+    mode = stat.S_IMODE(state.st_mode) if opened.share.own else _MODES[opened.share.rights]
+    return Attributes(Kind.DIRECTORY, 0, state.st_mtime_ns, mode, state.st_ino)
 
 
 def answer_stat(state: SessionState, request: Stat) -> Found:

@@ -38,11 +38,13 @@ class Share:
         name: its name on the wire, one component.
         path: the folder, absolute, links resolved.
         rights: what the peer may do there.
+        own: no peer asks, this side alone does: the mode shown is the folder's own, not one that tells the rights.
     """
 
     name: str
     path: Path
     rights: Rights
+    own: bool = False
 
 
 def parse_share(argument: str) -> Share:

@@ -91,7 +91,7 @@ def _folder(text: str, rights: Rights) -> Share:
         raise LocalError(
             f"{displayable(text)}: {reason}", "check the name, and that its disk is there; `:` names the other side"
         ) from error
-    return Share("here", real, rights)
+    return Share("here", real, rights, own=True)
 
 
 def _target(text: str, *, make: bool) -> tuple[Share, str]:
