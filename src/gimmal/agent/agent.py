@@ -25,6 +25,7 @@ from gimmal.agent.plugged import (
     relay_urls_of,
     state_directory,
 )
+from gimmal.agent.telling import WayNews
 from gimmal.base.errors import GimmalError, Interrupted, PeerAbsent, ProtocolViolation, VersionMismatch
 from gimmal.base.primitives import random_bytes
 from gimmal.base.tasks import Tasks
@@ -122,6 +123,7 @@ class Agent:
         self.half = half
         self.options = options
         self._say = on_event
+        self._ways = WayNews(on_event)
         self._loop = asyncio.get_running_loop()
         self._identity = identity_of(half, agent=True)
         self._root_keys = self._identity.keys()
@@ -331,6 +333,7 @@ class Agent:
         else:
             path = session.links[0].path.value if session.links else "?"
             self._say(f"connected: the other side, {path}")
+            self._ways.on_connected()
         session.ended.add_done_callback(lambda _ended: self._on_peer_ended(session))
 
     def _on_peer_ended(self, session: Session) -> None:
@@ -413,12 +416,16 @@ class Agent:
                     told = True
                 except GimmalError as exc:
                     logger.debug("the other side cannot be reached: %s", exc)
+                    if self.options.at is not None:
+                        self._ways.on_dial(exc)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._news.wait()
             wait = min(2 * wait, REDIAL_MOST)
 
     def _on_relay(self, status: RelayStatus) -> None:
+        if not self._stopping:
+            self._ways.on_relay(status)
         if status.peer_present:
             self._news.set()
 

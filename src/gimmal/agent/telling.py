@@ -1,0 +1,51 @@
+"""What ``gimmal up`` tells the person of ways that fail: each trouble once, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gimmal.base.display import displayable
+from gimmal.base.errors import GimmalError, RelayError
+from gimmal.transport.relay_keeper import RelayStatus
+
+
+class WayNews:
+    """Turns tries that fail again and again into one line each.
+
+    Args:
+        say: told each line.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._troubles: dict[str, str] = {}
+        self._waiting = False
+
+    def on_relay(self, status: RelayStatus) -> None:
+        """A relay was reached, lost, or tried in vain."""
+        address = status.url.address
+        if status.connected:
+            if self._troubles.pop(address, None) is not None:
+                self._say(f"relay: connected to {displayable(address)}")
+        elif status.failure is not None and self._is_news(address, status.failure):
+            self._troubles[address] = status.failure.message
+            self._say(f"relay: {_sentence(status.failure)}")
+
+    def on_dial(self, failure: GimmalError) -> None:
+        """The address that the person named was dialled in vain."""
+        if not self._waiting:
+            self._waiting = True
+            self._say(f"waiting: {_sentence(failure)}")
+
+    def on_connected(self) -> None:
+        """There is a session with the other side."""
+        self._waiting = False
+
+    def _is_news(self, address: str, failure: GimmalError) -> bool:
+        before = self._troubles.get(address)
+        # After a relay that was only away, one that will never take this half is other news.
+        return before is None or (isinstance(failure, RelayError) and failure.hopeless and before != failure.message)
+
+
+def _sentence(failure: GimmalError) -> str:
+    return displayable(f"{failure.message}; {failure.hint}" if failure.hint else failure.message)

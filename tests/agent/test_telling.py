@@ -1,0 +1,93 @@
+"""The person at ``gimmal up`` hears once of a way that fails, and when it is there again."""
+
+from __future__ import annotations
+
+import socket
+
+from gimmal.agent.telling import WayNews
+from gimmal.base.errors import GimmalError, RelayError
+from gimmal.protocol.relay.url import RelayUrl
+from gimmal.transport.relay_keeper import RelayStatus
+from tests.endtoend.world import new_world
+
+URL = RelayUrl.parse("gimmal-relay://relay.example.org:7117/")
+OTHER = RelayUrl.parse("gimmal-relay://other.example.org:7117/")
+
+
+def status(failure: GimmalError | None = None, url: RelayUrl = URL, *, connected: bool = False) -> RelayStatus:
+    return RelayStatus(url, connected, failure, False, 0)
+
+
+def test_a_trouble_is_told_once_and_its_end() -> None:
+    lines: list[str] = []
+    news = WayNews(lines.append)
+    news.on_relay(status())
+    news.on_relay(status(connected=True))
+    assert lines == []
+    news.on_relay(status(RelayError("the relay closed the connection", "try again")))
+    news.on_relay(status(RelayError("the relay cannot be reached", "check the network")))
+    news.on_relay(status(RelayError("away", ""), OTHER))
+    assert lines == ["relay: the relay closed the connection; try again", "relay: away"]
+    news.on_relay(status(connected=True))
+    news.on_relay(status(connected=True))
+    assert lines[2:] == ["relay: connected to relay.example.org:7117"]
+    news.on_relay(status(RelayError("lost", "")))
+    assert lines[3:] == ["relay: lost"]
+
+
+def test_a_refusal_is_news_after_mere_absence() -> None:
+    lines: list[str] = []
+    news = WayNews(lines.append)
+    refused = RelayError("the relay refuses: \x1b[2J", "", hopeless=True)
+    for failure in (RelayError("away", ""), refused, refused, RelayError("away", "")):
+        news.on_relay(status(failure))
+    assert lines == ["relay: away", "relay: the relay refuses: \\x1b[2J"]
+
+
+def test_an_address_dialled_in_vain_is_told_once_for_each_absence() -> None:
+    lines: list[str] = []
+    news = WayNews(lines.append)
+    for _ in range(3):
+        news.on_dial(GimmalError("cannot connect", "see that gimmal runs there"))
+    news.on_connected()
+    news.on_dial(GimmalError("cannot connect", ""))
+    assert lines == ["waiting: cannot connect; see that gimmal runs there", "waiting: cannot connect"]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def test_up_says_that_its_relay_is_away_and_that_it_came_back() -> None:
+    with new_world() as world:
+        relay = world.start_relay()
+        world.pair()
+        relay.stop()
+        agent = world.up(world.a)
+        assert "cannot be reached: connection refused" in agent.wait_line("relay: the relay ")
+        world.restart_relay()
+        assert agent.wait_line("relay: connected to ") == f"127.0.0.1:{relay.port}"
+
+
+def test_up_says_that_another_program_answers_for_its_half() -> None:
+    with new_world() as world:
+        world.start_relay()
+        world.pair()
+        world.relay_sees(world.up(world.a), world.a)
+        # As another user of the same computer, or a copy of the half elsewhere: the lock does not see it.
+        second = world.up(world.a, environment={"XDG_RUNTIME_DIR": str(world.b.base / "run")})
+        assert "another program already answers for this half" in second.wait_line("relay: ")
+
+
+def test_up_says_that_the_address_it_dials_does_not_answer() -> None:
+    with new_world() as world:
+        world.pair(relay=False)
+        port = free_port()
+        agent = world.up(world.b, more=["--at", f"127.0.0.1:{port}"])
+        assert f"cannot connect to 127.0.0.1 port {port}" in agent.wait_line("waiting: ")
+        home = world.up(world.a, listen=f"127.0.0.1:{port}")
+        assert home.wait_line("connected: ") == agent.wait_line("connected: ") == "the other side, direct"
+        assert agent.count_lines("waiting: ") == 1
