@@ -201,7 +201,9 @@ class TestExitCodes:
         from gimmal.base.errors import GimmalError
         from gimmal.frontends.cli import output
 
-        error = GimmalError("note.txt: the share does not grant this", "its keeper chose ro or drop with --share")
+        error = GimmalError(
+            ":Pictures/note.txt: the share does not grant this", "its keeper chose ro or drop with --share"
+        )
         error.exit_code = ExitCode.REFUSED
         output.want_json(True)
         try:

@@ -55,3 +55,19 @@ def test_hints_are_the_commands_own(desk: Desk) -> None:
     moved = desk.run("mv", desk.at("one"), desk.at("two"), code=4)
     assert moved.error == f"{desk.at('one')} to {desk.at('two')}: it is already there"
     assert "--update" not in moved.err
+
+
+def test_a_file_that_may_not_be_replaced_is_named_where_it_stands(desk: Desk) -> None:
+    for folder in (desk.far, desk.near):
+        (folder / "note").write_bytes(folder.name.encode() + str(folder).encode())
+        (folder / "link").symlink_to(folder.name + str(len(str(folder))))
+    for source, target, named in (
+        ("note", desk.at(), desk.at("note")),
+        (desk.at("note"), ".", str(desk.near / "note")),
+        ("note", desk.at("link"), desk.at("link")),
+    ):
+        assert desk.run("cp", source, target, code=4).error == f"{named}: it is already there"
+    assert desk.run("cp", "-r", desk.at("link"), ".", code=4).error == f"{desk.near / 'link'}: it is already there"
+    (desk.far / "folder" / "note").mkdir(parents=True)
+    error = desk.run("cp", "note", desk.at("folder"), "--overwrite", code=4).error
+    assert error.startswith(f"{desk.at('folder/note')}: ")

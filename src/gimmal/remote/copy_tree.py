@@ -98,7 +98,10 @@ class TreeCopier:
         there = await self._stat_or_none(target_path)
         if there is not None:
             await self._learn_grain(target_path, [there])
-        replace = decide(attributes, there, self._options.existing, self._grain)
+        try:
+            replace = decide(attributes, there, self._options.existing, self._grain)
+        except RemoteError as exc:
+            raise self._standing(target_path, exc) from None
         if replace is None:
             self._skip(attributes)
         elif self._options.dry_run:
@@ -113,7 +116,10 @@ class TreeCopier:
             RemoteError: ``exists`` where something is there and may not be replaced; what either side says.
         """
         there = await self._stat_or_none(target_path)
-        await self._meet_link(source_path.rpartition("/")[2], attributes, source_path, target_path, there)
+        try:
+            await self._meet_link(source_path.rpartition("/")[2], attributes, source_path, target_path, there)
+        except RemoteError as exc:
+            raise self._standing(target_path, exc) from None
         await self._links.finish()
 
     async def copy_folder(self, source_path: str, attributes: Attributes, target_path: str) -> None:
@@ -391,6 +397,11 @@ class TreeCopier:
         if self._options.would is not None:
             what = "make folder" if folder else "copy" if replace is Replace.NEVER else "replace"
             self._options.would(self._target.shown(path), what)
+
+    def _standing(self, path: str, error: RemoteError) -> RemoteError:
+        """The same error, named after what stands at the target."""
+        shown = self._target.shown(path)
+        return RemoteError(error.code, f"{shown}: {error.message.removeprefix(f'{shown}: ')}", error.hint)
 
     def _fail(self, side: Files, path: str, error: GimmalError) -> None:
         shown = side.shown(path)
