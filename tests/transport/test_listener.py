@@ -283,3 +283,11 @@ def test_an_honest_caller_is_served_beside_a_crowd() -> None:
 
 def _p95(values: list[float]) -> float:
     return statistics.quantiles(values, n=20)[-1]
+
+
+def test_a_port_that_is_taken_is_said_in_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(LocalError) as caught:
+            bind("127.0.0.1", port)
+    assert caught.value.message == f"cannot listen on 127.0.0.1 port {port}: address already in use"

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -48,6 +49,9 @@ def bind(host: str, port: int) -> list[socket.socket]:
             listeners = [socket.create_server(("", port), backlog=BACKLOG)]
     except (OSError, OverflowError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or str(exc)
+        if isinstance(exc, OSError) and not isinstance(exc, socket.gaierror) and exc.errno is not None:
+            # What create_server says names the address once more.
+            reason = os.strerror(exc.errno)
         raise LocalError(
             f"cannot listen on {host or 'any address'} port {port}: {reason.lower()}",
             "choose another port with --listen, or stop the program that has it",
