@@ -10,6 +10,9 @@ import unicodedata
 
 ELLIPSIS = "\u2026"
 
+PATH_CHARACTERS_MAX = 10 * 4_200
+"""Most characters of a path that is shown whole: no path on the wire has more than 4,096, no escape more than 10."""
+
 _HIDDEN_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 
 # Letters, marks and spaces by category, nothing or a plain gap to the eye.
@@ -59,6 +62,11 @@ def displayable(text: str | bytes, limit: int = 400) -> str:
                 length -= len(pieces.pop())
             return "".join(pieces) + ELLIPSIS
     return "".join(pieces)
+
+
+def displayable_path(path: str | bytes) -> str:
+    """A path as ``displayable`` makes it, whole: for what a person or program asked to be told, as listings are."""
+    return displayable(path, PATH_CHARACTERS_MAX)
 
 
 def _shown(character: str) -> str:

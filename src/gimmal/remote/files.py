@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from dataclasses import dataclass
 from typing import TypeVar
 
-from gimmal.base.display import displayable
+from gimmal.base.display import displayable_path
 from gimmal.base.errors import ProtocolViolation, RemoteError
 from gimmal.protocol.codes import error_of_code
 from gimmal.protocol.limits import BODY_MAX, BUNDLE_CONTENT_MAX, CALL_SECONDS, REMOVE_MANY_MAX
@@ -322,7 +322,7 @@ class Files(ABC):
 
 def shown(path: str) -> str:
     """A wire path as a person reads it: with the colon of the other side, escaped."""
-    return displayable(":" + path)
+    return displayable_path(":" + path)
 
 
 def xattr_bytes(xattrs: Xattrs) -> int:

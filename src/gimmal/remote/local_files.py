@@ -10,7 +10,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from gimmal.base.display import displayable
+from gimmal.base.display import displayable_path
 from gimmal.base.errors import RemoteError
 from gimmal.base.workers import Workers
 from gimmal.protocol.codec import decode_bundle_items
@@ -56,7 +56,7 @@ class LocalFiles(Files):
         """See Files: as a path of this computer."""
         name, _slash, below = path.partition("/")
         root = self._roots.get(name)
-        return displayable(os.path.join(root, below) if root is not None and below else path)
+        return displayable_path(os.path.join(root, below) if root is not None and below else path)
 
     def tells_mode(self, path: str) -> bool:
         """See Files: a command's shares are its own (``Share.own``)."""

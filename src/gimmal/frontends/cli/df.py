@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, metavar="[:PATH]...")
 @reach_options
 def command(paths: tuple[str, ...], way: Way, as_json: bool) -> None:
-    """Show the room on the disk of each :PATH, of every share without one."""
+    """Show the room on the disk of each :PATH, without one of every share that may be looked at."""
     from gimmal.frontends.cli.reaching import raise_failures, remote_path
 
     wanted = [remote_path(path) for path in paths if path != ":"]
@@ -27,11 +27,12 @@ def command(paths: tuple[str, ...], way: Way, as_json: bool) -> None:
 async def _show(files: Files, paths: list[str], *, as_json: bool) -> tuple[int, list[tuple[str, str]]]:
     from gimmal.base.display import displayable
     from gimmal.base.errors import RemoteError
+    from gimmal.frontends.cli.listing import may_look
     from gimmal.frontends.cli.output import human_size, print_json
     from gimmal.frontends.cli.reaching import failure_of
 
     if not paths:
-        paths = [entry.name async for page in files.entries("") for entry in page]
+        paths = [entry.name async for page in files.entries("") for entry in page if may_look(entry)]
     if not as_json:
         print(f"{'size':>9} {'used':>9} {'available':>9}  path")
     failures: list[tuple[str, str]] = []

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from gimmal.base.display import displayable
+from gimmal.base.display import displayable, displayable_path
 from gimmal.base.errors import RemoteError
 from gimmal.frontends.cli.output import human_size, local_time, print_json
-from gimmal.protocol.messages import Attributes, Kind
+from gimmal.protocol.messages import Attributes, Entry, Kind
 
 if TYPE_CHECKING:
     from gimmal.remote.files import Files
@@ -22,11 +22,13 @@ async def list_paths(files: Files, paths: list[str], *, long: bool, as_json: boo
     from gimmal.frontends.cli.reaching import failure_of
 
     failures: list[tuple[str, str]] = []
-    for index, path in enumerate(paths):
+    gap = ""
+    for path in paths:
         try:
             attributes = await files.stat(path) if path else None
             if len(paths) > 1 and not as_json:
-                sys.stdout.write(("\n" if index else "") + displayable(":" + path) + "\n")
+                sys.stdout.write(gap + displayable_path(":" + path) + "\n")
+                gap = "\n"
             if attributes is not None and attributes.kind is not Kind.DIRECTORY:
                 _print_entry(path.rpartition("/")[2], attributes, long=long, as_json=as_json, path=path)
                 continue
@@ -47,11 +49,13 @@ async def print_tree(files: Files, path: str, *, long: bool, as_json: bool) -> l
     from gimmal.protocol.codes import error_of_code
 
     failures: list[tuple[str, str]] = []
-    tops = [path] if path else [entry.name async for page in files.entries("") for entry in page]
-    for top in tops:
+    shares = [] if path else [entry async for page in files.entries("") for entry in page]
+    for top in [path] if path else [share.name for share in shares]:
         prefix = f"{top}/" if not path else ""
         if prefix and not as_json:
-            sys.stdout.write(displayable(prefix) + "\n")
+            sys.stdout.write(displayable_path(prefix) + "\n")
+        if any(share.name == top and not may_look(share) for share in shares):
+            continue
         try:
             async for page in files.tree(top):
                 for entry in page.entries:
@@ -67,19 +71,24 @@ async def print_tree(files: Files, path: str, *, long: bool, as_json: bool) -> l
     return failures
 
 
+def may_look(share: Entry) -> bool:
+    """Whether a share of the list of shares grants listing; its mode tells (names.md, section 7)."""
+    return bool(share.attributes.mode & 0o444)
+
+
 def _print_entry(
     name: str, attributes: Attributes, *, long: bool, as_json: bool, mapped: bool = False, path: str | None = None
 ) -> None:
     if as_json:
         print_json(entry_json(name, attributes, mapped=mapped) | ({} if path is None else {"path": ":" + path}))
         return
-    text = displayable(name) + _MARKS[attributes.kind]
+    text = displayable_path(name) + _MARKS[attributes.kind]
     if long:
         size = "" if attributes.kind is Kind.DIRECTORY else human_size(attributes.size)
         mode = _LETTERS[attributes.kind] + _mode(attributes.mode)
         text = f"{mode}  {size:>8}  {local_time(attributes.mtime_ns)}  {text}"
         if attributes.target:
-            text += f" -> {displayable(attributes.target)}"
+            text += f" -> {displayable_path(attributes.target)}"
     sys.stdout.write(text + "\n")
 
 

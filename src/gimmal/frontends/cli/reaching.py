@@ -149,9 +149,9 @@ def run_async(main: Coroutine[Any, Any, ResultT]) -> ResultT:
 
 def failure_of(path: str, error: GimmalError) -> tuple[str, str]:
     """Displayable name and reason of a wire path that a command failed on."""
-    from gimmal.base.display import displayable
+    from gimmal.base.display import displayable_path
 
-    shown = displayable(":" + path)
+    shown = displayable_path(":" + path)
     return shown, error.message.removeprefix(f"{shown}: ")
 
 

@@ -31,7 +31,7 @@ def command() -> None:
 @reach_options
 def list_command(where: str, way: Way, as_json: bool) -> None:
     """List the trash at WHERE, oldest first; of all shares of the other side without it."""
-    from gimmal.base.display import displayable
+    from gimmal.base.display import displayable, displayable_path
     from gimmal.frontends.cli.output import human_size, local_time, print_json
     from gimmal.protocol.messages import Kind
 
@@ -57,7 +57,7 @@ def list_command(where: str, way: Way, as_json: bool) -> None:
             continue
         size = human_size(entry.attributes.size) if entry.attributes.kind is Kind.FILE else ""
         slash = "/" if entry.attributes.kind is Kind.DIRECTORY else ""
-        shown = displayable(path) + slash if entry.path else "? (restore it with --to)"
+        shown = displayable_path(path) + slash if entry.path else "? (restore it with --to)"
         when = local_time(entry.trashed * 1_000_000_000)
         print(f"{displayable(entry.name, 64):21}  {when}  {size:>8}  {displayable(entry.who, 40)}  {shown}")
 
