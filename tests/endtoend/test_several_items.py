@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from tests.endtoend.conftest import Desk
 
 
@@ -71,3 +73,41 @@ def test_a_file_that_may_not_be_replaced_is_named_where_it_stands(desk: Desk) ->
     (desk.far / "folder" / "note").mkdir(parents=True)
     error = desk.run("cp", "note", desk.at("folder"), "--overwrite", code=4).error
     assert error.startswith(f"{desk.at('folder/note')}: ")
+
+
+def test_ls_of_several_begins_with_no_empty_line(desk: Desk) -> None:
+    for name in ("one", "two"):
+        (desk.far / name).mkdir()
+    assert desk.run("ls", desk.at("missing"), desk.at("one"), code=3).lines == [desk.at("one")]
+    assert desk.run("ls", desk.at("one"), desk.at("two")).lines == [desk.at("one"), "", desk.at("two")]
+
+
+def test_a_dry_run_does_not_say_that_anything_was_copied(desk: Desk) -> None:
+    (desk.near / "tree").mkdir()
+    (desk.near / "tree" / "file").write_bytes(b"x")
+    os.mkfifo(desk.near / "tree" / "pipe")
+    for words, done in ((("cp", "-r"), "copied"), (("sync",), "synced")):
+        result = desk.run(*words, "--dry-run", "tree", desk.at("new"), code=3)
+        assert f"would copy: {desk.at('new/file')}" in result.out
+        assert result.error == f"1 entry could not be {done}"
+        assert "verified" not in result.err
+        assert not (desk.far / "new").exists()
+
+
+def test_links_are_named_as_links(desk: Desk) -> None:
+    (desk.far / "link").symlink_to("nowhere")
+    result = desk.run("cat", desk.at("link"), code=4)
+    assert result.error == f"{desk.at('link')}: symbolic links are not followed"
+    result = desk.run("cp", desk.at("link"), ".", code=4)
+    assert result.error == f"{desk.at('link')}: symbolic links are not followed"
+    assert "-r copies" in result.err
+
+
+def test_one_link_is_one(desk: Desk) -> None:
+    (desk.near / "tree").mkdir()
+    (desk.near / "tree" / "link").symlink_to("nowhere")
+    assert desk.run("sync", "tree", desk.at("new")).err.rstrip().endswith("; 1 symbolic link")
+
+
+def test_a_share_itself_is_not_moved(desk: Desk) -> None:
+    assert desk.run("mv", ":shared", ":other", code=4).error == ":shared: a share itself cannot be moved"

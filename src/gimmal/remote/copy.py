@@ -53,7 +53,10 @@ async def copy_once(source: Files, target: Files, job: CopyJob, progress: Progre
                 raise
             # The side that said no names its own path: it may be the target that is missing.
             name, _colon, reason = exc.message.rpartition(": ")
-            progress.fail(name or named.as_typed, reason)
+            failure = (name or named.as_typed, reason)
+            # What stopped a whole tree was counted where it happened.
+            if failure not in progress.failures:
+                progress.fail(*failure)
     progress.walked = True
     progress.bare += target.bare
     progress.finish()

@@ -101,7 +101,7 @@ class TreeCopier:
         try:
             replace = decide(attributes, there, self._options.existing, self._grain)
         except RemoteError as exc:
-            raise self._standing(target_path, exc) from None
+            raise _named(self._target.shown(target_path), exc) from None
         if replace is None:
             self._skip(attributes)
         elif self._options.dry_run:
@@ -119,7 +119,7 @@ class TreeCopier:
         try:
             await self._meet_link(source_path.rpartition("/")[2], attributes, source_path, target_path, there)
         except RemoteError as exc:
-            raise self._standing(target_path, exc) from None
+            raise _named(self._target.shown(target_path), exc) from None
         await self._links.finish()
 
     async def copy_folder(self, source_path: str, attributes: Attributes, target_path: str) -> None:
@@ -398,16 +398,18 @@ class TreeCopier:
             what = "make folder" if folder else "copy" if replace is Replace.NEVER else "replace"
             self._options.would(self._target.shown(path), what)
 
-    def _standing(self, path: str, error: RemoteError) -> RemoteError:
-        """The same error, named after what stands at the target."""
-        shown = self._target.shown(path)
-        return RemoteError(error.code, f"{shown}: {error.message.removeprefix(f'{shown}: ')}", error.hint)
-
     def _fail(self, side: Files, path: str, error: GimmalError) -> None:
         shown = side.shown(path)
         self._progress.fail(shown, error.message.removeprefix(f"{shown}: "))
         if isinstance(error, RemoteError) and error.code in _FATAL and self._fatal is None:
-            self._fatal = error
+            self._fatal = _named(shown, error)
+
+
+def _named(shown: str, error: RemoteError) -> RemoteError:
+    """The same error, with the displayable name of what it is about."""
+    named = RemoteError(error.code, f"{shown}: {error.message.removeprefix(f'{shown}: ')}", error.hint)
+    named.exit_code = error.exit_code
+    return named
 
 
 def _job(

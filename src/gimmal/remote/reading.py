@@ -18,6 +18,12 @@ from gimmal.remote.files import Block, Files, version_of
 AHEAD = 3
 """Blocks under way while one is being used."""
 
+_NO_FILES = {
+    Kind.DIRECTORY: Code.IS_A_DIRECTORY,
+    Kind.LINK: Code.LINK_REFUSED,
+    Kind.OTHER: Code.SPECIAL_FILE,
+}
+
 
 async def read_blocks(files: Files, path: str) -> AsyncIterator[Block]:
     """The blocks of a file in order, each verified; the caller releases each.
@@ -27,8 +33,7 @@ async def read_blocks(files: Files, path: str) -> AsyncIterator[Block]:
     """
     attributes = await files.stat(path)
     if attributes.kind is not Kind.FILE:
-        code = Code.IS_A_DIRECTORY if attributes.kind is Kind.DIRECTORY else Code.SPECIAL_FILE
-        raise error_of_code(code, displayable(":" + path))
+        raise error_of_code(_NO_FILES[attributes.kind], displayable(":" + path))
     version = version_of(attributes)
     tasks = Tasks()
     waiting: deque[asyncio.Task[Block | GimmalError]] = deque()

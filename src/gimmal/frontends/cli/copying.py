@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from gimmal.base.display import displayable
 from gimmal.base.errors import LocalError, UsageError
-from gimmal.frontends.cli.output import human_size, print_json, say
+from gimmal.frontends.cli.output import counted, human_size, print_json, say
 from gimmal.frontends.cli.reaching import Way
 from gimmal.frontends.cli.transferring import Transfer, raise_transfer_failures, run_transfer, say_would
+from gimmal.protocol.codes import Code
 from gimmal.remote.copy import CopyJob, copy_once
 from gimmal.remote.copy_plan import Named, local_source, local_target, remote_named
 from gimmal.remote.copy_tree import CopyOptions, Existing
@@ -17,6 +18,8 @@ from gimmal.remote.local_files import LocalFiles
 from gimmal.remote.progress import Progress
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.share.shares import Share
+
+_HINTS = {Code.LINK_REFUSED: "-r copies a link as a link; share what it points to by itself"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def run_copy(command: CopyCommand, way: Way) -> None:
     for name, reason in ends.missing:
         progress.fail(name, reason)
     _summary(command, progress, seconds, path)
-    raise_transfer_failures(progress, "copied")
+    raise_transfer_failures(progress, "copied", dry_run=command.dry_run, hints=_HINTS)
 
 
 def _ends(command: CopyCommand) -> _Ends:
@@ -142,21 +145,17 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
     if progress.hole_bytes:
         text += f"; {human_size(progress.hole_bytes)} of it holes"
     if progress.links:
-        text += f"; {_count(progress.links, 'symbolic link')}"
+        text += f"; {counted(progress.links, 'symbolic link')}"
     if progress.hard_links:
-        text += f"; {_count(progress.hard_links, 'hard link')}"
+        text += f"; {counted(progress.hard_links, 'hard link')}"
     say(displayable(text))
     _notes(progress)
 
 
 def _notes(progress: Progress) -> None:
     if progress.links_out:
-        say(f"note: {_count(progress.links_out, 'symbolic link')} lead out of what was copied; look before following")
+        say(f"note: {counted(progress.links_out, 'symbolic link')} lead out of what was copied; look before following")
     if progress.plain_links:
-        say(f"note: {_count(progress.plain_links, 'hard link')} became files of their own: the target takes none")
+        say(f"note: {counted(progress.plain_links, 'hard link')} became files of their own: the target takes none")
     if progress.bare:
-        say(f"note: {_count(progress.bare, 'file or folder', 'files or folders')} lack extended attributes")
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"1 {one}" if number == 1 else f"{number:,} {many or one + 's'}"
+        say(f"note: {counted(progress.bare, 'file or folder', 'files or folders')} lack extended attributes")

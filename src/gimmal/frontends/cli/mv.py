@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 @reach_options
 def command(paths: tuple[str, ...], overwrite: bool, way: Way, as_json: bool) -> None:
     """Move each :SOURCE on the other side to :TARGET, or into it where it is a folder. Within one share."""
-    from gimmal.base.errors import UsageError
+    from gimmal.base.display import displayable
+    from gimmal.base.errors import RemoteError, UsageError
     from gimmal.frontends.cli.output import print_json
     from gimmal.frontends.cli.reaching import raise_failures, remote_path
     from gimmal.protocol.codes import Code
@@ -27,6 +28,9 @@ def command(paths: tuple[str, ...], overwrite: bool, way: Way, as_json: bool) ->
         raise UsageError("mv needs a source and a target", "gimmal mv :share/old :share/new")
     sources = [remote_path(path) for path in paths[:-1]]
     target = remote_path(paths[-1])
+    for source in sources:
+        if "/" not in source:
+            raise RemoteError("not_granted", f"{displayable(':' + source)}: a share itself cannot be moved")
     moved, failures = run_reaching(
         way, lambda files: _move(files, sources, target, into=paths[-1].endswith("/"), overwrite=overwrite)
     )

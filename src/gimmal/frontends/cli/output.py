@@ -152,6 +152,11 @@ def _lower(message: str) -> str:
     return (message[:1].lower() + message[1:]).rstrip(".")
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number of things: ``1 hard link``, ``2 hard links``; ``many`` where an s does not make the plural."""
+    return f"1 {one}" if number == 1 else f"{number:,} {many or one + 's'}"
+
+
 def human_size(size: int) -> str:
     """A number of bytes as a person reads it, in powers of 1,000 as disks are sold."""
     if size < 1000:

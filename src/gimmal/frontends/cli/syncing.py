@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gimmal.base.display import displayable
 from gimmal.base.errors import LocalError, UsageError
-from gimmal.frontends.cli.output import human_size, print_json, say
+from gimmal.frontends.cli.output import counted, human_size, print_json, say
 from gimmal.frontends.cli.reaching import Way
 from gimmal.frontends.cli.transferring import Transfer, raise_transfer_failures, run_transfer, say_would
 from gimmal.remote.copy_deciding import CopyOptions, Existing
@@ -79,7 +79,7 @@ def run_sync(command: SyncCommand, way: Way) -> None:
     _summary(command, progress, seconds, path)
     if progress.not_deleted:
         say(f"note: nothing was deleted, for not all was copied; {progress.not_deleted:,} entries would have been")
-    raise_transfer_failures(progress, "synced")
+    raise_transfer_failures(progress, "synced", dry_run=command.dry_run)
 
 
 def _folder(text: str, rights: Rights) -> Share:
@@ -141,7 +141,7 @@ def _summary(command: SyncCommand, progress: Progress, seconds: float, path: str
     if progress.skipped:
         text += f"; {progress.skipped:,} already there"
     if progress.links:
-        text += f"; {progress.links:,} symbolic links"
+        text += f"; {counted(progress.links, 'symbolic link')}"
     if progress.deleted:
         text += f"; {progress.deleted:,} deleted" + (", to the trash" if command.trash else "")
     say(displayable(text))

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from gimmal.base.tasks import Tasks
 from gimmal.frontends.cli.copy_progress import ProgressView
 from gimmal.frontends.cli.output import print_json, say
 from gimmal.frontends.cli.reaching import Way, hint_of, is_here, run_with_reach
+from gimmal.protocol.codes import Code
 from gimmal.remote.limit import Limit
 from gimmal.remote.limited_files import LimitedFiles
 from gimmal.remote.local_files import LocalFiles
@@ -90,8 +91,16 @@ def say_would(*, far: bool, as_json: bool) -> Callable[[str, str], None]:
     return would
 
 
-def raise_transfer_failures(progress: Progress, done: str) -> None:
+def raise_transfer_failures(
+    progress: Progress, done: str, *, dry_run: bool = False, hints: Mapping[Code, str] | None = None
+) -> None:
     """Say what was left out, and end a transfer that did not do all of it.
+
+    Args:
+        progress: what came of it.
+        done: what is done to an item, in the past.
+        dry_run: nothing was done to any.
+        hints: by protocol code, where the command knows better than the table what to do.
 
     Raises:
         PartlyDone: some items failed; where none was done, its exit code is REFUSED.
@@ -106,15 +115,16 @@ def raise_transfer_failures(progress: Progress, done: str) -> None:
         count = progress.failed + len(progress.left_out)
         if progress.files + progress.skipped == 0 and count == 1 and failed:
             name, reason = failed[0]
-            error = GimmalError(f"{name}: {reason}", hint_of(reason))
+            error = GimmalError(f"{name}: {reason}", hint_of(reason, hints))
             error.exit_code = ExitCode.LOCAL if is_here(reason) else ExitCode.REFUSED
             raise error
         nothing = not (progress.files + progress.skipped + progress.folders + progress.links or progress.left_out)
-        partly = PartlyDone(
-            f"{count} of {count + progress.files + progress.skipped} could not be {done}",
-            "the lines above say why" + ("" if nothing else f"; the rest is {done} and verified"),
-            tuple(failed),
-        )
+        message = f"{count} of {count + progress.files + progress.skipped} could not be {done}"
+        hint = "the lines above say why" + ("" if nothing else f"; the rest is {done} and verified")
+        if dry_run:
+            message = f"{'1 entry' if count == 1 else f'{count} entries'} could not be {done}"
+            hint = "the lines above say why; nothing was changed"
+        partly = PartlyDone(message, hint, tuple(failed))
         if nothing:
             partly.exit_code = ExitCode.REFUSED
         raise partly
