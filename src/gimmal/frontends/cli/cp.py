@@ -10,9 +10,10 @@ from gimmal.frontends.cli.reaching import Way, reach_options
 
 @click.command("cp")
 @click.argument("paths", nargs=-1, required=True, metavar="SOURCE... TARGET")
-@click.option("-r", "-R", "--recursive", "recursive", is_flag=True, help="Copy folders with all they hold.")
+@click.option("-r", "-R", "-a", "--recursive", "recursive", is_flag=True, help="Copy folders with all they hold.")
+@click.option("-p", is_flag=True, expose_value=False, help="Times and modes are kept with it or without.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there and differ.")
-@click.option("--update", is_flag=True, help="Replace files that are there and older.")
+@click.option("-u", "--update", is_flag=True, help="Replace files that are there and older.")
 @click.option("--safe-links", is_flag=True, help="Leave out symbolic links that lead out of what is copied.")
 @click.option("--no-xattr", is_flag=True, help="Leave extended attributes where they are.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from gimmal.remote.files import Files
 
 
-@click.command("df")
+@click.command("df", context_settings={"help_option_names": ["--help"]})
 @click.argument("paths", nargs=-1, metavar="[:PATH]...")
+@click.option("-h", is_flag=True, expose_value=False, help="Sizes are for people anyway.")
 @reach_options
 def command(paths: tuple[str, ...], way: Way, as_json: bool) -> None:
     """Show the room on the disk of each :PATH, without one of every share that may be looked at."""

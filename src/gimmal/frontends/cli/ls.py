@@ -7,9 +7,11 @@ import click
 from gimmal.frontends.cli.reaching import Way, reach_options, run_reaching
 
 
-@click.command("ls")
+@click.command("ls", context_settings={"help_option_names": ["--help"]})
 @click.argument("paths", nargs=-1, metavar="[:PATH]...")
 @click.option("-l", "long", is_flag=True, help="Show mode, size and time too.")
+@click.option("-a", is_flag=True, expose_value=False, help="Names that begin with a dot are listed anyway.")
+@click.option("-h", is_flag=True, expose_value=False, help="Sizes are for people anyway.")
 @reach_options
 def command(paths: tuple[str, ...], long: bool, way: Way, as_json: bool) -> None:
     """List what lies at :PATH on the other side; `:` alone lists the shares."""

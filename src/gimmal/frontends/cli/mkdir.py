@@ -9,7 +9,9 @@ from gimmal.frontends.cli.reaching import Way, reach_options, run_reaching
 
 @click.command("mkdir")
 @click.argument("paths", nargs=-1, required=True, metavar=":PATH...")
-@click.option("-p", "parents", is_flag=True, help="Make missing parents too; no error where the folder is there.")
+@click.option(
+    "-p", "--parents", "parents", is_flag=True, help="Make missing parents too; no error where the folder is there."
+)
 @reach_options
 def command(paths: tuple[str, ...], parents: bool, way: Way, as_json: bool) -> None:
     """Make each folder :PATH on the other side."""

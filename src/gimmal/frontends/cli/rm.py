@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 @click.command("rm")
 @click.argument("paths", nargs=-1, required=True, metavar=":PATH...")
-@click.option("-r", "recursive", is_flag=True, help="Remove folders with all they hold.")
-@click.option("-f", "force", is_flag=True, help="No error for what is not there.")
+@click.option("-r", "-R", "--recursive", "recursive", is_flag=True, help="Remove folders with all they hold.")
+@click.option("-f", "--force", "force", is_flag=True, help="No error for what is not there.")
 @reach_options
 def command(paths: tuple[str, ...], recursive: bool, force: bool, way: Way, as_json: bool) -> None:
     """Remove each :PATH on the other side. What is removed is gone."""

@@ -29,7 +29,7 @@ class _InOrder(click.Command):
 @click.argument("source", metavar="SOURCE")
 @click.argument("target", metavar="TARGET")
 @click.option("--delete", is_flag=True, help="Delete from TARGET what SOURCE does not hold.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 @click.option("--no-trash", is_flag=True, help="What is replaced or deleted is gone, not in the trash.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out, as a line of .gitignore does.")
 @click.option("--include", multiple=True, metavar="PATTERN", help="Take in what a pattern before left out.")
