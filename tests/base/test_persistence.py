@@ -229,6 +229,16 @@ class TestRemoving:
         assert overwrite_and_remove(tmp_path / "link")
         assert (tmp_path / "target").read_bytes() == OLD
 
+    def test_what_was_never_there_is_not_left_on_a_read_only_disk(self, tmp_path: Path) -> None:
+        class ReadOnlyDisk(Disk):
+            def unlink(self, path: str) -> None:
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+        (tmp_path / "file").write_bytes(OLD)
+        with replaced_disk(ReadOnlyDisk()):
+            assert overwrite_and_remove(tmp_path / "absent")
+            assert not overwrite_and_remove(tmp_path / "file")
+
     def test_zeros_keep_the_length(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(OLD)
         overwrite_with_zeros(tmp_path / "file")

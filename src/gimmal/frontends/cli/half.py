@@ -106,6 +106,5 @@ def erase(directory: str, yes: bool, as_json: bool) -> None:
     say(
         "This half no longer opens anything, and the other half finds no one any more: join it with a new one.\n"
         "The keys were overwritten once. Flash memory may keep old cells that special equipment can read, and copies\n"
-        "of this half, if there are any, still work: only disabling the pair with its code, or joining the other half\n"
-        "again, ends those."
+        "of this half, if there are any, still work: joining the other half again ends those."
     )
