@@ -12,6 +12,7 @@ from gimmal.base.paths import is_mapped, local_name_to_wire, parse_shared_path
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.messages import Kind
 from gimmal.remote.files import Files
+from gimmal.remote.matching import matching
 from gimmal.remote.placing import stat_or_none
 from gimmal.share.shares import Rights, Share
 
@@ -46,6 +47,19 @@ def remote_named(text: str) -> Named:
     path = typed_path(text.removesuffix("/."))
     name = "" if contents else path.rpartition("/")[2]
     return Named(path, name, displayable(text), text.endswith("/"))
+
+
+async def all_named(files: Files, named: list[Named]) -> list[Named]:
+    """Names of the other side with their patterns filled in (`matching`)."""
+    filled = []
+    for one in named:
+        for path in await matching(files, one.path):
+            if path == one.path:
+                filled.append(one)
+            else:
+                name = path.rpartition("/")[2] if one.name else ""
+                filled.append(Named(path, name, displayable(":" + path), one.into))
+    return filled
 
 
 def typed_path(text: str) -> str:

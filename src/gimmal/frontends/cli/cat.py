@@ -25,19 +25,21 @@ def command(paths: tuple[str, ...], way: Way, as_json: bool) -> None:
 
     del as_json  # the bytes are the output; only an error is printed as JSON
     wanted = [remote_path(path) for path in paths]
-    failures = run_with_reach(way, lambda reach: _print(reach, wanted))
+    done, failures = run_with_reach(way, lambda reach: _print(reach, wanted))
     hints = {Code.IS_A_DIRECTORY: "`gimmal ls` lists a folder, `gimmal cp -r` copies it"}
-    raise_failures(failures, len(wanted) - len(failures), "printed", hints)
+    raise_failures(failures, done, "printed", hints)
 
 
-async def _print(reach: Reach, paths: list[str]) -> list[tuple[str, str]]:
+async def _print(reach: Reach, paths: list[str]) -> tuple[int, list[tuple[str, str]]]:
     import sys
 
     from gimmal.base.errors import RemoteError
     from gimmal.frontends.cli.reaching import failure_of
+    from gimmal.remote.matching import all_matching
     from gimmal.remote.reading import read_blocks
 
     files = (await reach.open()).files
+    paths = await all_matching(files, paths)
     out = sys.stdout.buffer
     failures: list[tuple[str, str]] = []
     for path in paths:
@@ -49,7 +51,7 @@ async def _print(reach: Reach, paths: list[str]) -> list[tuple[str, str]]:
         except RemoteError as exc:
             failures.append(failure_of(path, exc))
     await reach.workers.bulk(out.flush)
-    return failures
+    return len(paths) - len(failures), failures
 
 
 def _write(out: BinaryIO, block: Block) -> None:

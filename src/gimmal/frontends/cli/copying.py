@@ -11,7 +11,7 @@ from gimmal.frontends.cli.reaching import Way
 from gimmal.frontends.cli.transferring import Transfer, raise_transfer_failures, run_transfer, say_would
 from gimmal.protocol.codes import Code
 from gimmal.remote.copy import CopyJob, copy_once
-from gimmal.remote.copy_plan import Named, local_source, local_target, remote_named
+from gimmal.remote.copy_plan import Named, all_named, local_source, local_target, remote_named
 from gimmal.remote.copy_tree import CopyOptions, Existing
 from gimmal.remote.files import Files
 from gimmal.remote.local_files import LocalFiles
@@ -59,7 +59,10 @@ def run_copy(command: CopyCommand, way: Way) -> None:
 
     async def work(local: LocalFiles, other: RemoteFiles, progress: Progress) -> None:
         ways: tuple[Files, Files] = (other, other) if ends.far else (local, other) if ends.upload else (other, local)
-        await copy_once(*ways, ends.job, progress)
+        job = ends.job
+        if ends.far or not ends.upload:
+            job = replace(job, sources=await all_named(other, job.sources))
+        await copy_once(*ways, job, progress)
 
     shown = not command.quiet and not command.as_json
     seconds, path = run_transfer(Transfer("copy", ends.shares, work, command.wait, shown, command.limit), way, progress)

@@ -17,21 +17,32 @@ _MARKS = {Kind.DIRECTORY: "/", Kind.LINK: "@", Kind.OTHER: "?", Kind.FILE: ""}
 _LETTERS = {Kind.DIRECTORY: "d", Kind.LINK: "l", Kind.OTHER: "?", Kind.FILE: "-"}
 
 
-async def list_paths(files: Files, paths: list[str], *, long: bool, as_json: bool) -> list[tuple[str, str]]:
-    """Print the entries of each folder and the names of each file; returns what could not be listed."""
+async def list_paths(files: Files, paths: list[str], *, long: bool, as_json: bool) -> tuple[int, list[tuple[str, str]]]:
+    """Print the entries of each folder and each file; returns how many were listed, and what could not be."""
     from gimmal.frontends.cli.reaching import failure_of
+    from gimmal.remote.matching import all_matching
 
+    paths = await all_matching(files, paths)
     failures: list[tuple[str, str]] = []
-    gap = ""
+    folders: list[str] = []
+    # Files before folders, as ls has them: behind a folder's entries they would look like one more.
     for path in paths:
         try:
             attributes = await files.stat(path) if path else None
+        except RemoteError as exc:
+            failures.append(failure_of(path, exc))
+            continue
+        if attributes is None or attributes.kind is Kind.DIRECTORY:
+            folders.append(path)
+        else:
+            name = path.rpartition("/")[2] if len(paths) == 1 or as_json else ":" + path
+            _print_entry(name, attributes, long=long, as_json=as_json, path=path)
+    gap = "\n" if len(paths) > len(failures) + len(folders) else ""
+    for path in folders:
+        try:
             if len(paths) > 1 and not as_json:
                 sys.stdout.write(gap + displayable_path(":" + path) + "\n")
                 gap = "\n"
-            if attributes is not None and attributes.kind is not Kind.DIRECTORY:
-                _print_entry(path.rpartition("/")[2], attributes, long=long, as_json=as_json, path=path)
-                continue
             async for entries in files.entries(path):
                 for entry in entries:
                     whole = f"{path}/{entry.name}" if path else entry.name
@@ -41,7 +52,7 @@ async def list_paths(files: Files, paths: list[str], *, long: bool, as_json: boo
         except RemoteError as exc:
             failures.append(failure_of(path, exc))
     sys.stdout.flush()
-    return failures
+    return len(paths) - len(failures), failures
 
 
 async def print_tree(files: Files, path: str, *, long: bool, as_json: bool) -> list[tuple[str, str]]:

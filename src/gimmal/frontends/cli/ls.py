@@ -19,5 +19,5 @@ def command(paths: tuple[str, ...], long: bool, way: Way, as_json: bool) -> None
     from gimmal.frontends.cli.reaching import raise_failures, remote_path
 
     wanted = [remote_path(path) for path in paths or (":",)]
-    failures = run_reaching(way, lambda files: list_paths(files, wanted, long=long, as_json=as_json))
-    raise_failures(failures, len(wanted) - len(failures), "listed")
+    done, failures = run_reaching(way, lambda files: list_paths(files, wanted, long=long, as_json=as_json))
+    raise_failures(failures, done, "listed")

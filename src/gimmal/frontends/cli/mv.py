@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 @reach_options
 def command(paths: tuple[str, ...], overwrite: bool, way: Way, as_json: bool) -> None:
     """Move each :SOURCE on the other side to :TARGET, or into it where it is a folder. Within one share."""
-    from gimmal.base.display import displayable
-    from gimmal.base.errors import RemoteError, UsageError
+    from gimmal.base.errors import UsageError
     from gimmal.frontends.cli.output import print_json
     from gimmal.frontends.cli.reaching import raise_failures, remote_path
     from gimmal.protocol.codes import Code
@@ -28,9 +27,6 @@ def command(paths: tuple[str, ...], overwrite: bool, way: Way, as_json: bool) ->
         raise UsageError("mv needs a source and a target", "gimmal mv :share/old :share/new")
     sources = [remote_path(path) for path in paths[:-1]]
     target = remote_path(paths[-1])
-    for source in sources:
-        if "/" not in source:
-            raise RemoteError("not_granted", f"{displayable(':' + source)}: a share itself cannot be moved")
     moved, failures = run_reaching(
         way, lambda files: _move(files, sources, target, into=paths[-1].endswith("/"), overwrite=overwrite)
     )
@@ -46,14 +42,19 @@ async def _move(
     from gimmal.base.display import displayable
     from gimmal.base.errors import RemoteError
     from gimmal.protocol.messages import Replace
+    from gimmal.remote.matching import all_matching
     from gimmal.remote.placing import is_folder
 
+    sources = await all_matching(files, sources)
     folder = await is_folder(files, target)
     if (into or len(sources) > 1) and not folder:
         raise RemoteError("not_a_directory", f"{displayable(':' + target)}: not a folder", "make it with mkdir first")
     moved = 0
     failures: list[tuple[str, str]] = []
     for source in sources:
+        if "/" not in source:
+            failures.append((displayable(":" + source), "a share itself cannot be moved"))
+            continue
         final = f"{target}/{source.rpartition('/')[2]}" if folder else target
         try:
             await files.rename(source, final, Replace.ALWAYS if overwrite else Replace.NEVER)

@@ -25,9 +25,10 @@ def command(paths: tuple[str, ...], recursive: bool, force: bool, way: Way, as_j
     wanted = [remote_path(path) for path in paths]
 
     async def work(files: Files) -> tuple[int, list[tuple[str, str]]]:
+        from gimmal.remote.matching import all_matching
         from gimmal.remote.removing import remove
 
-        return await remove(files, wanted, recursive=recursive, missing_ok=force)
+        return await remove(files, await all_matching(files, wanted), recursive=recursive, missing_ok=force)
 
     removed, failures = run_reaching(way, work)
     if as_json and (removed or not failures):

@@ -20,11 +20,11 @@ def command(paths: tuple[str, ...], way: Way, as_json: bool) -> None:
     from gimmal.frontends.cli.reaching import raise_failures, remote_path
 
     wanted = [remote_path(path) for path in paths]
-    failures = run_reaching(way, lambda files: _show(files, wanted, as_json=as_json))
-    raise_failures(failures, len(wanted) - len(failures), "shown")
+    done, failures = run_reaching(way, lambda files: _show(files, wanted, as_json=as_json))
+    raise_failures(failures, done, "shown")
 
 
-async def _show(files: Files, paths: list[str], *, as_json: bool) -> list[tuple[str, str]]:
+async def _show(files: Files, paths: list[str], *, as_json: bool) -> tuple[int, list[tuple[str, str]]]:
     import datetime
 
     from gimmal.base.display import displayable
@@ -32,8 +32,10 @@ async def _show(files: Files, paths: list[str], *, as_json: bool) -> list[tuple[
     from gimmal.frontends.cli.listing import entry_json
     from gimmal.frontends.cli.output import print_json
     from gimmal.frontends.cli.reaching import failure_of
+    from gimmal.remote.matching import all_matching
 
     failures: list[tuple[str, str]] = []
+    paths = await all_matching(files, paths)
     for path in paths:
         try:
             found = await files.stat(path)
@@ -54,4 +56,4 @@ async def _show(files: Files, paths: list[str], *, as_json: bool) -> list[tuple[
         print(f"mode: {found.mode:04o}")
         if found.target:
             print(f"target: {displayable(found.target)}")
-    return failures
+    return len(paths) - len(failures), failures
