@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -88,6 +89,10 @@ def run(arguments: list[str] | None = None) -> None:
     from gimmal.frontends.cli.output import finish, open_missing_streams, report_error, want_json
 
     open_missing_streams()
+    if "_GIMMAL_COMPLETE" in os.environ:
+        from gimmal.frontends.cli.completing import complete_files
+
+        complete_files()
     words = sys.argv[1:] if arguments is None else arguments
     # Until the command has read its options; the relay's --json is for its log.
     want_json("--json" in words and words[0] != "relay")
