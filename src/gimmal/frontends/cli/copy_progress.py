@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 FIRST_SECONDS = 0.5
 REDRAW_SECONDS = 0.1
 
+NAME_CELLS_MAX, NAME_CELLS_LEAST = 32, 8
+OTHER_CELLS = 50
+"""What sizes, speed, time and the gaps take in a terminal, and a short bar."""
+
 
 class ProgressView:
     """Draws what a ``Progress`` counts, while used as a context manager.
@@ -32,7 +36,7 @@ class ProgressView:
 
     def __enter__(self) -> Self:
         if self._shown:
-            self._timer = asyncio.get_running_loop().call_later(FIRST_SECONDS, self._draw)
+            self._timer = asyncio.get_running_loop().call_later(FIRST_SECONDS, self.draw)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -49,11 +53,12 @@ class ProgressView:
         else:
             say(text)
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """Draw now, and again every REDRAW_SECONDS."""
         if self._bar is None:
             self._start()
         self._update()
-        self._timer = asyncio.get_running_loop().call_later(REDRAW_SECONDS, self._draw)
+        self._timer = asyncio.get_running_loop().call_later(REDRAW_SECONDS, self.draw)
 
     def _start(self) -> None:
         from rich.console import Console
@@ -85,13 +90,29 @@ class ProgressView:
             return
         done = progress.files + progress.skipped + progress.failed
         more = "" if progress.walked else "+"
+        files = f"{done:,}/{progress.total_files:,}{more} files"
         name = progress.current.rpartition("/")[2]
+        room = min(NAME_CELLS_MAX, self._bar.console.width - OTHER_CELLS - len(files))
         self._bar.update(
             self._task,
             completed=progress.bytes + progress.skipped_bytes,
             # Until the walk has ended the total is not known, and a bar that shrinks back would be a lie.
             total=progress.total_bytes if progress.walked else None,
-            files=f"{done:,}/{progress.total_files:,}{more} files",
-            name=name if len(name) <= 32 else name[:31] + "…",
+            files=files,
+            name=fitting(name, room),
         )
         self._bar.refresh()
+
+
+def fitting(name: str, room: int) -> str:
+    """A displayable name cut to ``room`` cells of a terminal; empty where too few would be left to tell anything."""
+    from rich.cells import cell_len
+
+    if cell_len(name) <= room:
+        return name
+    if room < NAME_CELLS_LEAST:
+        return ""
+    cut = name[: room - 1]
+    while cell_len(cut) > room - 1:
+        cut = cut[:-1]
+    return cut + "…"
