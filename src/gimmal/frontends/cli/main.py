@@ -89,6 +89,7 @@ def run(arguments: list[str] | None = None) -> None:
     from gimmal.frontends.cli.output import finish, open_missing_streams, report_error, want_json
 
     open_missing_streams()
+    # Set by the shell's completion function, as click names it.
     if "_GIMMAL_COMPLETE" in os.environ:
         from gimmal.frontends.cli.completing import complete_files
 
