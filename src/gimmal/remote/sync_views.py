@@ -57,6 +57,7 @@ class TargetView(FilesAround):
         """What it holds, folders before what is in them."""
         self.kinds: dict[str, Kind] = {}
         """Kinds by every name that the source may use for an entry."""
+        self._own: dict[str, str] = {}
         self.protected: set[str] = set()
         """Left out, or not to be looked into: stays, and so do the folders above."""
 
@@ -74,11 +75,18 @@ class TargetView(FilesAround):
                 entries.append(entry)
                 if first:
                     self.there[name] = entry
-                    self.kinds.update((each, entry.attributes.kind) for each in names_of(entry))
+                    for each in names_of(entry):
+                        self.kinds[each] = entry.attributes.kind
+                        if each != entry.name:
+                            self._own[each] = entry.name
             self.protected.update(above + name for name, _code in page.failures)
             if len(self.there) + len(self.protected) > ENTRIES_MAX:
                 raise too_many_entries(self.shown(path))
             yield Page(entries, page.cursor, page.failures)
+
+    def own_name(self, name: str) -> str:
+        """The name in ``there`` of what the source may call ``name``."""
+        return name if name in self.there else self._own.get(name, name)
 
     async def ask(self, request: Request, deadline: float | None = CALL_SECONDS) -> Answer:
         """See Files."""
