@@ -50,6 +50,10 @@ class OpenShare:
     root: Root
     folding: dict[int, bool] = field(default_factory=dict)
     """Per device: whether it takes names that differ in case or form for one (`collisions`)."""
+    holes: dict[int, bool] = field(default_factory=dict)
+    """Per device: whether it keeps holes (`disk_traits`)."""
+    grains: dict[int, int] = field(default_factory=dict)
+    """Per device: in which steps it keeps times (`disk_traits`)."""
 
     def grants(self, access: Access) -> bool:
         """Whether the peer may do that here."""
