@@ -69,6 +69,7 @@ from gimmal.share.reading import OpenRange
 from gimmal.share.refused import RefusedError, code_of
 from gimmal.share.shares import Rights, ShareTable
 from gimmal.share.state import SessionState
+from gimmal.share.trash_filling import TrashFilling
 
 _ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
     Stat: looking.answer_stat,
@@ -128,7 +129,8 @@ class ShareService:
     def open_session(self, who: str = "this side") -> ShareSession:
         """The answering side of a new session of the peer; ``who`` it is stands in the notes of a trash."""
         parts = PartTable(self._parts)
-        return ShareSession(SessionState(self._places, Cursors(), parts, self._new_file_mode, who, self._clock))
+        trash = TrashFilling(who)
+        return ShareSession(SessionState(self._places, Cursors(), parts, self._new_file_mode, trash, self._clock))
 
     def sweep_trash(self) -> bool:
         """Remove some of what has been in the trash of a writable share for too long; True: call again."""
