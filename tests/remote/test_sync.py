@@ -22,6 +22,7 @@ from gimmal.protocol.messages import Page, Version
 from gimmal.remote.copy_deciding import CopyOptions, Existing
 from gimmal.remote.files import Block, Files
 from gimmal.remote.files_around import FilesAround
+from gimmal.remote.filtered_names import forms
 from gimmal.remote.filters import Filters, including
 from gimmal.remote.limited_files import LimitedFiles
 from gimmal.remote.local_files import LocalFiles
@@ -558,3 +559,38 @@ def test_a_mapped_name_of_another_kind_is_replaced(sides: Sides) -> None:
     progress = sides.sync(trash=False)
     assert progress.failures == []
     assert tree(sides.target) == {"a\uee5cb": None, "a\uee5cb/file": b"new"}
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("C:keep", "C:keep"),
+        ("a\\b.tmp", r"a\\b.tmp"),
+        ("line\nbreak", "line*break"),
+        ("fo\nlder/C:keep", "fo?lder/C:keep"),
+        ("fo\nlder/plain", "fo\uee0alder/plain"),
+        ("received\uee5cname", "received\uee5cname"),
+        ("received\uee5cname", r"received\\name"),
+    ],
+)
+def test_a_name_that_travels_mapped_is_protected_by_its_pattern(sides: Sides, name: str, pattern: str) -> None:
+    put(sides.source, "other")
+    put(sides.target, name, "stays")
+    before = tree(sides.target)
+    progress = sides.sync(pattern)
+    assert (progress.failed, progress.deleted) == (0, 0)
+    assert tree(sides.target) == {**before, "other": b"content"}
+
+
+def test_what_a_pattern_leaves_out_by_its_real_name_is_not_copied(sides: Sides) -> None:
+    put(sides.source, "C:secret")
+    put(sides.source, "D:other")
+    sides.sync("C:*")
+    assert list(tree(sides.target)) == ["D\uee3aother"]
+
+
+def test_a_path_of_very_many_spellings_is_tried_in_a_bounded_number() -> None:
+    path = "/".join(["a\uee5cb"] * 40)
+    tried = forms(path)
+    assert len(tried) <= 256
+    assert {path, path.replace("\uee5c", "\\")} <= set(tried)

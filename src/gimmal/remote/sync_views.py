@@ -27,6 +27,7 @@ from gimmal.protocol.messages import (
 from gimmal.remote.copy_deciding import names_of
 from gimmal.remote.files import ENTRIES_MAX, Files, too_many_entries
 from gimmal.remote.files_around import FilesAround
+from gimmal.remote.filtered_names import left_out
 from gimmal.remote.filters import Filters
 
 
@@ -69,7 +70,7 @@ class TargetView(FilesAround):
             entries: list[Entry] = []
             for entry in page.entries:
                 name = above + entry.name
-                if self._filters.excluded(name, folder=entry.attributes.kind is Kind.DIRECTORY):
+                if left_out(self._filters, name, folder=entry.attributes.kind is Kind.DIRECTORY):
                     self.protected.add(name)
                     continue
                 entries.append(entry)
@@ -134,7 +135,7 @@ class SourceView(FilesAround):
             entries: list[Entry] = []
             for entry in page.entries:
                 name = above + entry.name
-                if self._filters.excluded(name, folder=entry.attributes.kind is Kind.DIRECTORY):
+                if left_out(self._filters, name, folder=entry.attributes.kind is Kind.DIRECTORY):
                     continue
                 if first:
                     self.seen[name] = entry.attributes
@@ -142,7 +143,7 @@ class SourceView(FilesAround):
                         continue
                 entries.append(entry)
             failures = [
-                (name, code) for name, code in page.failures if not self._filters.excluded(above + name, folder=True)
+                (name, code) for name, code in page.failures if not left_out(self._filters, above + name, folder=True)
             ]
             whole = whole and not failures
             if len(self.seen) > ENTRIES_MAX:
