@@ -193,9 +193,9 @@ class Files(ABC):
             if not cursor:
                 return
 
-    async def room(self, path: str) -> Room:
-        """Room on the disk that holds a path."""
-        return self.expect(await self.ask(StatFileSystem(path)), Room, path)
+    async def room(self, path: str, *, grain: bool = False) -> Room:
+        """Room on the disk that holds a path; with ``grain`` also in which steps it keeps times."""
+        return self.expect(await self.ask(StatFileSystem(path, grain)), Room, path)
 
     async def make_directories(
         self, paths: list[str], *, parents: bool = False, exist_ok: bool = False, mode: int | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from gimmal.base.beneath import set_attributes_at
 from gimmal.share.holes import is_hole
 from gimmal.share.places import OpenShare
 from gimmal.share.temporary import create_temporary, remove_temporary
@@ -65,6 +66,7 @@ def _try_holes(folder: int) -> bool:
 
 
 def _try_times(folder: int) -> int:
+    before = os.fstat(folder).st_mtime_ns
     name, descriptor = create_temporary(folder)
     try:
         os.utime(descriptor, ns=(_TRIED_TIME, _TRIED_TIME))
@@ -73,6 +75,8 @@ def _try_times(folder: int) -> int:
     finally:
         os.close(descriptor)
         remove_temporary(name, folder)
+        # Asked by who looks: the folder keeps the time of what its owner did.
+        set_attributes_at(b".", folder, before, None)
     if kept == _TRIED_TIME:
         return 0
     return next((grain for grain in GRAINS if kept % grain == 0), 0)
