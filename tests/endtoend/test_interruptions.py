@@ -270,3 +270,32 @@ def test_two_agents_find_each_other_again_when_the_relay_was_away(world: World) 
     until(lambda: world.run(world.b, "ls", code=None).lines == ["of-a/"], "b reaches a", 60)
     until(lambda: world.run(world.a, "ls", code=None).lines == ["of-b/"], "a reaches b", 60)
     assert all(agent.running for agent in agents)
+
+
+@pytest.mark.parametrize("session", ["lost", "none"])
+def test_beside_an_agent_it_is_soon_said_that_there_is_no_way(world: World, session: str) -> None:
+    """It knows that its relay is away, and that no session or no link is there; a transfer waits all the same."""
+    relay = world.start_relay()
+    world.pair()
+    far = world.up(world.a, world.a.folder("of-a"))
+    near = world.up(world.b, world.b.folder("of-b"))
+    for agent in (far, near):
+        agent.wait_connected()
+    if session == "none":
+        far.stop()
+        until(lambda: world.agent_status(world.b)["sessions"] == 0, "the session is over")
+    else:
+        far.kill()
+    relay.kill()
+    for _ in range(3):
+        beside = world.run(world.b, "ls", code=7)
+        assert beside.seconds < 7, str(beside)
+        assert "hint: " in beside.err
+    write_file(world.b.disk / "file", MIB, 1)
+    copying = world.start(world.b, "cp", world.b.disk / "file", ":of-a/file")
+    until(lambda: "waiting for the other side" in copying.err or not copying.running, "it says that it waits", 20)
+    assert copying.running, copying.err
+    world.restart_relay()
+    world.up(world.a, world.a.folder("of-a"))
+    assert copying.wait(60).code == 0
+    assert digest(world.a.folder("of-a") / "file") == digest(world.b.disk / "file")

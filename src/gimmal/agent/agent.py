@@ -40,6 +40,7 @@ from gimmal.share.serving import Serving
 from gimmal.share.shares import ShareTable
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.dial import Dialler, Ways
+from gimmal.transport.frames import again
 from gimmal.transport.link import PathKind
 from gimmal.transport.listener import Listener, bind
 from gimmal.transport.opening import AcceptedLink, accept
@@ -55,6 +56,9 @@ RELAYED_WAITING_MAX = 256
 
 SECOND_DIALLER_WAIT = 1.0
 """What side b leaves to side a before it dials the other agent itself."""
+
+LINK_AGAIN_SECONDS = 3.0
+"""How long a command waits for a link of a session that has lost all of its own; then it hears why there is none."""
 
 SWEEP_SECONDS = 24 * 3600.0
 SWEEP_PAUSE_SECONDS = 0.1
@@ -356,8 +360,18 @@ class Agent:
         Raises:
             UnreachableError, PeerError: why there is none.
         """
-        if self._peer is not None and not self._peer.over:
-            return self._peer
+        peer = self._peer
+        if peer is not None and not peer.over:
+            if await peer.linked(min(deadline, LINK_AGAIN_SECONDS)):
+                return peer
+            if not peer.over:
+                raise (
+                    again(peer.redial_failure)
+                    if peer.redial_failure is not None
+                    else PeerAbsent(
+                        "the connection to the other side is lost", "it is tried again: see that both are online"
+                    )
+                )
         if self._opening is None:
             self._opening = self._tasks.start(self._open_peer(deadline), "open a session")
         opened = await asyncio.shield(self._opening)

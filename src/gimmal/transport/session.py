@@ -7,6 +7,7 @@ that changes something under its old number, so that it is answered and not done
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -77,6 +78,8 @@ class Session:
         self.links: list[Link] = []
         self.cause: GimmalError | None = None
         self.closed_for: CloseReason | None = None
+        self.redial_failure: GimmalError | None = None
+        """Why the last try to get a link again failed; None where none did, or since there is one."""
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._tasks = Tasks()
         self.bulk = BulkLinks(self.links, self._tasks, self._add_bulk, self._ping)
@@ -126,10 +129,20 @@ class Session:
         if self.handler is not None and not self.links:
             self.handler.attached(True)
         self.links.append(link)
+        self.redial_failure = None
         link.start(self)
         if self.dial is not None and not link.bulk:
             self.bulk.measure()
         self._link_came.set()
+
+    async def linked(self, deadline: float) -> bool:
+        """Wait until it has a link, ``deadline`` seconds at most; whether it has one."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline):
+                while not self.links and not self.over:
+                    self._link_came.clear()
+                    await self._link_came.wait()
+        return bool(self.links) and not self.over
 
     async def add_link(self, *, bulk: bool) -> Link:
         """Dial a further link and attach it.
@@ -275,6 +288,8 @@ class Session:
                 except (SessionLost, PeerError) as exc:
                     self._end(exc, None)
                 except GimmalError as exc:
+                    forget_frames(exc)
+                    self.redial_failure = exc
                     logger.debug("redial failed: %s", exc)
         finally:
             self._redialling = None
