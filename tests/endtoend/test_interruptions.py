@@ -299,3 +299,16 @@ def test_beside_an_agent_it_is_soon_said_that_there_is_no_way(world: World, sess
     world.up(world.a, world.a.folder("of-a"))
     assert copying.wait(60).code == 0
     assert digest(world.a.folder("of-a") / "file") == digest(world.b.disk / "file")
+
+
+def test_a_frozen_command_does_not_keep_its_file_from_the_next(world: World) -> None:
+    """As one on a computer that went to sleep: its connection stands, and nothing comes of it."""
+    plugged = plug_in(world, relay=False)
+    source = write_file(world.b.disk / "file", 64 * MIB, 5)
+    words = ["cp", "--at", plugged.agent_a.address, source, ":shared/file"]
+    frozen = world.start(world.b, *words, "--limit", "8M")
+    assert reaches(world.a.folder("shared"), 6 * MIB, frozen)
+    frozen.signal(signal.SIGSTOP)
+    world.run(world.b, *words)
+    assert digest(world.a.folder("shared") / "file") == digest(source)
+    frozen.kill()

@@ -320,6 +320,8 @@ class Agent:
     def _register(self, session: Session) -> None:
         key_id = session.keys.key_id
         self._sessions[key_id] = session
+        if isinstance(session.handler, Serving):
+            session.handler.watch(session)
         session.ended.add_done_callback(lambda _ended: self._sessions.pop(key_id, None))
 
     # The session with the other agent --------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 
 from gimmal.protocol.codes import Code
@@ -30,22 +31,32 @@ class OpenParts:
         self._holders: dict[Place, PartTable] = {}
 
     def hold(self, place: Place, holder: PartTable) -> None:
-        """Reserve a place for a session; one without links gives way, as soon as it writes no more.
+        """Reserve a place for a session; one without links or without an answer gives way, once it writes no more.
 
         Raises:
             RefusedError: LIMIT while another session is at it, or does not stop writing within GIVE_WAY_SECONDS.
         """
+        silent: PartTable | None = None
+        while (other := self._take(place, holder, silent)) is not None:
+            # Outside the lock, for it takes seconds: its peer may be dead and nobody have noticed yet.
+            if other.answers():
+                raise RefusedError(Code.LIMIT)
+            silent = other
+
+    def _take(self, place: Place, holder: PartTable, silent: PartTable | None) -> PartTable | None:
+        """Reserve a place; instead, the session with links that is at it, unless it is the one known to be silent."""
         deadline = time.monotonic() + GIVE_WAY_SECONDS
         with self._changed:
             while (other := self._holders.get(place)) is not None:
                 if other is holder and not holder.is_closing(place):
-                    return
-                if other is not holder and other.attached:
-                    raise RefusedError(Code.LIMIT)
+                    return None
+                if other is not holder and other.attached and other is not silent:
+                    return other
                 other.give_way(place)
                 if self._holders.get(place) is other and not self._changed.wait(deadline - time.monotonic()):
                     raise RefusedError(Code.LIMIT)
             self._holders[place] = holder
+        return None
 
     def release(self, place: Place, holder: PartTable) -> None:
         """A session is done with a place."""
@@ -62,6 +73,8 @@ class PartTable:
         self.everyone = everyone
         self.attached = True
         """Whether the session has links; without any, another session may take over its part files."""
+        self.answers: Callable[[], bool] = _true
+        """Whether the session's peer answers just now; may block for seconds."""
         self._lock = threading.Lock()
         self._parts: dict[int, Part] = {}
         self._closing: set[Place] = set()
@@ -137,3 +150,7 @@ class PartTable:
 
     def __len__(self) -> int:
         return len(self._parts)
+
+
+def _true() -> bool:
+    return True

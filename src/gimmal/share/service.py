@@ -190,6 +190,10 @@ class ShareSession:
         """Say whether the session has links now; without any, another may take over its uploads."""
         self._state.parts.attached = attached
 
+    def set_answers(self, answers: Callable[[], bool]) -> None:
+        """Say how to find out whether the session's peer answers; blocks, for seconds at most."""
+        self._state.parts.answers = answers
+
     def close(self) -> None:
         """The session is over: part files are let go of and stay for another time."""
         self._state.parts.close()

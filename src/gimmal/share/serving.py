@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import CancelledError as Cancelled
 
 from gimmal.base.budget import ByteBudget
 from gimmal.base.errors import ProtocolViolation
@@ -33,6 +34,7 @@ from gimmal.share.loading import Loaded, load_range
 from gimmal.share.service import ShareSession
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.exchange import Incoming, Piece
+from gimmal.transport.session import Session
 
 logger = logging.getLogger("gimmal.share")
 
@@ -47,6 +49,10 @@ WHOLE_FILE = (OpenPart, Commit, Copy, Trash, EmptyTrash)
 
 WHOLE_FILES_AT_ONCE = 4
 """Of those, how many of one session are in threads at a time."""
+
+
+ANSWER_SECONDS = 5.0
+"""How long a peer has to answer before another session takes over its part file."""
 
 
 class Serving:
@@ -89,8 +95,21 @@ class Serving:
         """See transport.answering.Handler."""
         self._share.set_attached(attached)
 
+    def watch(self, session: Session) -> None:
+        """Learn by this session whether its peer answers, when another wants the part files it holds open."""
+        loop = asyncio.get_running_loop()
+
+        def answers() -> bool:
+            try:
+                return asyncio.run_coroutine_threadsafe(session.hears(ANSWER_SECONDS), loop).result(2 * ANSWER_SECONDS)
+            except (TimeoutError, RuntimeError, Cancelled):
+                return False  # the loop is busy or over: nothing comes from there
+
+        self._share.set_answers(answers)
+
     def session_ended(self) -> None:
         """See transport.answering.Handler."""
+        self._share.set_answers(_never)  # what it was leads back to the session
         self._share.set_attached(False)  # at once: who comes back need not wait for the thread
         self._workers.start(self._share.close)
 
@@ -170,3 +189,7 @@ class Serving:
         answer = await self._workers.bulk(self._share.write_bundle, request, files, contents)
         incoming.give(piece)
         return answer
+
+
+def _never() -> bool:
+    return False

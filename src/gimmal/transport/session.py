@@ -93,6 +93,8 @@ class Session:
             held_max=held_max,
         )
         self._link_came = asyncio.Event()
+        self._heard = asyncio.Event()
+        self._records = 0
         self._links_dialled = 0
         self._without_links_since = self._loop.time()
         self._redialling: asyncio.Task[None] | None = None
@@ -143,6 +145,20 @@ class Session:
                     self._link_came.clear()
                     await self._link_came.wait()
         return bool(self.links) and not self.over
+
+    async def hears(self, deadline: float) -> bool:
+        """Whether the other side answers on any link within ``deadline`` seconds."""
+        if self._answering.paused:
+            return True  # it sends more than is worked off
+        before = self._records
+        for link in self.links:
+            self._ping(link)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline):
+                while self._records == before:
+                    self._heard.clear()
+                    await self._heard.wait()
+        return self._records != before and not self.over
 
     async def add_link(self, *, bulk: bool) -> Link:
         """Dial a further link and attach it.
@@ -213,6 +229,8 @@ class Session:
         """See Receiver."""
         if self.over:
             return False
+        self._records += 1
+        self._heard.set()
         if kind in _STREAM_KINDS:
             if self._asking.is_pending(stream):
                 return self._asking.on_record(kind, stream, offset, body, owner)
