@@ -312,3 +312,16 @@ def test_a_frozen_command_does_not_keep_its_file_from_the_next(world: World) -> 
     world.run(world.b, *words)
     assert digest(world.a.folder("shared") / "file") == digest(source)
     frozen.kill()
+
+
+def test_sources_named_in_another_order_are_gone_on_with(world: World) -> None:
+    plugged = plug_in(world, relay=False)
+    files = [write_file(world.b.folder(f"disk{number}") / f"file{number}", 24 * MIB, number) for number in range(3)]
+    at = ["--at", plugged.agent_a.address]
+    copying = world.start(world.b, "cp", *at, "--limit", "8M", *files, ":shared")
+    assert reaches(world.a.folder("shared"), 10 * MIB, copying)
+    copying.kill()
+    (report,) = world.json(world.b, "cp", *at, *reversed(files), ":shared")
+    assert report["resumed_bytes"] >= BLOCK
+    for file in files:
+        assert digest(world.a.folder("shared") / file.name) == digest(file)

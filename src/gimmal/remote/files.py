@@ -122,6 +122,10 @@ class Files(ABC):
         """The same for all trees that lie on one side and see each other's paths."""
         return self
 
+    def lasting_path(self, path: str) -> str:
+        """What of a path is the same in every command, so that an interrupted copy is known again by it."""
+        return path
+
     @abstractmethod
     def offers(self, feature: int) -> bool:
         """Whether the side that holds the files understands what a bit of protocol.features stands for."""

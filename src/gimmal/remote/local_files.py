@@ -58,6 +58,10 @@ class LocalFiles(Files):
         root = self._roots.get(name)
         return displayable(os.path.join(root, below) if root is not None and below else path)
 
+    def lasting_path(self, path: str) -> str:
+        """See Files: without its first part, which tells the sources of one command apart by their order."""
+        return path.partition("/")[2]
+
     def offers(self, feature: int) -> bool:
         """See Files: both ends are this program."""
         return True
