@@ -26,6 +26,7 @@ from gimmal.agent.plugged import (
     state_directory,
 )
 from gimmal.base.errors import GimmalError, Interrupted, PeerAbsent, ProtocolViolation, VersionMismatch
+from gimmal.base.fair_budget import FairBudget
 from gimmal.base.primitives import random_bytes
 from gimmal.base.tasks import Tasks
 from gimmal.base.workers import Workers
@@ -33,11 +34,12 @@ from gimmal.half.opened import OpenedHalf
 from gimmal.noise.channel import RecentHellos
 from gimmal.noise.keys import RootKeys
 from gimmal.protocol.candidates import Candidates, candidate_key, seal_candidates
-from gimmal.protocol.limits import PROTOCOL_VERSION
+from gimmal.protocol.limits import BLOCK_SIZE, PROTOCOL_VERSION
 from gimmal.protocol.messages import CloseReason
 from gimmal.share.service import ShareService
-from gimmal.share.serving import Serving
+from gimmal.share.serving import READ_BYTES_OF_ALL, Serving
 from gimmal.share.shares import ShareTable
+from gimmal.transport.budgets import Budgets
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.dial import Dialler, Ways
 from gimmal.transport.frames import again
@@ -130,6 +132,8 @@ class Agent:
         self._identity = identity_of(half, agent=True)
         self._root_keys = self._identity.keys()
         self._pool = BufferPool()
+        self._budgets = Budgets()
+        self._reads = FairBudget(READ_BYTES_OF_ALL, BLOCK_SIZE)
         self._workers = Workers()
         self._tasks = Tasks()
         self._recent = RecentHellos(RECENT_HELLOS)
@@ -178,7 +182,7 @@ class Agent:
             self._start_relays(candidates)
         sources = [_KeptRelay(keeper) for keeper in self._keepers]
         key = candidate_key(self.half.discovery_secret)
-        self._dialler = Dialler(self._identity, Ways(self.options.at, sources, key), self._pool)
+        self._dialler = Dialler(self._identity, Ways(self.options.at, sources, key), self._pool, self._budgets)
         if self.options.at is not None or self._keepers:
             self._tasks.start(self._keep_peer(), "keep the other side")
         return address
@@ -281,6 +285,7 @@ class Agent:
             peer=accepted.greeting,
             pool=self._pool,
             handler=self._serving(),
+            budgets=self._budgets,
         )
         try:
             session.attach(accepted.link)
@@ -315,7 +320,8 @@ class Agent:
     def _serving(self) -> Serving:
         assert self._service is not None
         other = "b" if self.half.side == "a" else "a"
-        return Serving(self._service.open_session(f"side {other}"), self._pool, self._workers)
+        share = self._service.open_session(f"side {other}")
+        return Serving(share, self._pool, self._workers, self._reads)
 
     def _register(self, session: Session) -> None:
         key_id = session.keys.key_id

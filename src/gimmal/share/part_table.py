@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from gimmal.base.fair_budget import FairBudget
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import PARTS_MAX
 from gimmal.share.part import Part
@@ -18,6 +19,10 @@ GIVE_WAY_SECONDS = 5.0
 """How long a session waits for a part file that one without links, or one that has ended, still writes to."""
 
 
+PARTS_OF_ALL, PARTS_OF_EACH = 192, 2
+"""Part files of all sessions together, beside those that each session may always have; each is two open files."""
+
+
 class OpenParts:
     """All part files that this side's sessions hold open, by final place.
 
@@ -27,6 +32,7 @@ class OpenParts:
 
     def __init__(self, journals: PartJournals) -> None:
         self.journals = journals
+        self.budget = FairBudget(PARTS_OF_ALL, PARTS_OF_EACH)
         self._changed = threading.Condition()
         self._holders: dict[Place, PartTable] = {}
 
@@ -79,6 +85,7 @@ class PartTable:
         self._parts: dict[int, Part] = {}
         self._closing: set[Place] = set()
         self._next = 1
+        self._share = everyone.budget.share()
 
     def add(self, part: Part) -> int:
         """The number of a part file just opened.
@@ -87,7 +94,7 @@ class PartTable:
             RefusedError: LIMIT.
         """
         with self._lock:
-            if len(self._parts) >= PARTS_MAX:
+            if len(self._parts) >= PARTS_MAX or not self._share.try_take(1):
                 raise RefusedError(Code.LIMIT)
             number = self._next
             self._next += 1
@@ -120,6 +127,7 @@ class PartTable:
             part = self._parts.pop(number, None)
             if part is None:
                 return
+            self._share.give(1)
             self._closing.add(part.place)
         part.close(forget=forget, when_closed=partial(self._closed, part.place))
 

@@ -12,6 +12,7 @@ from concurrent.futures import CancelledError as Cancelled
 
 from gimmal.base.budget import ByteBudget
 from gimmal.base.errors import ProtocolViolation
+from gimmal.base.fair_budget import FairBudget
 from gimmal.base.workers import Workers
 from gimmal.protocol.codec import decode_struct, encode, split_bundle_files
 from gimmal.protocol.kinds import RecordKind
@@ -41,6 +42,9 @@ logger = logging.getLogger("gimmal.share")
 READ_BYTES_AT_ONCE = 16 << 20
 """Bytes of ranges and bundles of one session that are in memory at a time, those handed to its links not counted."""
 
+READ_BYTES_OF_ALL = 64 << 20
+"""As many of all sessions together, beside one block of each."""
+
 CALLS_AT_ONCE = 8
 """Other requests of one session that are in threads at a time."""
 
@@ -62,9 +66,13 @@ class Serving:
         share: the session's share side.
         pool: record buffers.
         workers: threads.
+        reads: bytes that are read for all sessions at a time; None where this is the only one.
     """
 
-    def __init__(self, share: ShareSession, pool: BufferPool, workers: Workers) -> None:
+    def __init__(
+        self, share: ShareSession, pool: BufferPool, workers: Workers, reads: FairBudget | None = None
+    ) -> None:
+        self._reads_of_all = (reads or FairBudget(READ_BYTES_OF_ALL, BLOCK_SIZE)).share()
         self._share = share
         self._pool = pool
         self._workers = workers
@@ -76,10 +84,11 @@ class Serving:
         """See transport.answering.Handler."""
         request = incoming.request
         if isinstance(request, Read):
-            async with self._reads.taken(min(request.length, BLOCK_SIZE)):
+            size = min(request.length, BLOCK_SIZE)
+            async with self._reads.taken(size), self._reads_of_all.lent(size):
                 return await self._read(incoming, request)
         if isinstance(request, ReadBundle):
-            async with self._reads.taken(BLOCK_SIZE):
+            async with self._reads.taken(BLOCK_SIZE), self._reads_of_all.lent(BLOCK_SIZE):
                 return await self._read_bundle(incoming, request)
         if isinstance(request, Write):
             return await self._write(incoming, request)

@@ -21,6 +21,7 @@ from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.messages import Answer, Close, CloseReason, Hello, Request
 from gimmal.transport.answering import HELD_BUFFERS_MAX, AnsweringSide, Handler
 from gimmal.transport.asking import AskingSide, size_of
+from gimmal.transport.budgets import Budgets
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.bulk_links import BulkLinks
 from gimmal.transport.exchange import AnswerSink, LinkLost, Sink
@@ -52,6 +53,7 @@ class Session:
         dial: makes a further link of this session (its argument: bulk or not); None where only the other side
             can. Raises SessionLost where the other side does not know the session any more.
         held_max: buffers of streamed requests that may wait to be worked on.
+        budgets: what all sessions of this program may hold together; None where this is the only one.
 
     ``ended`` completes once. Then ``closed_for`` is the reason of CLOSE, or ``cause`` what broke the session, and
     nothing inside leads back to the session: it is freed with its last user.
@@ -67,7 +69,9 @@ class Session:
         handler: Handler | None = None,
         dial: Callable[[bool], Awaitable[Link]] | None = None,
         held_max: int = HELD_BUFFERS_MAX,
+        budgets: Budgets | None = None,
     ) -> None:
+        self._shares = (budgets if budgets is not None else Budgets()).share()
         self._loop = asyncio.get_running_loop()
         self.keys = keys
         self.opener = opener
@@ -91,6 +95,7 @@ class Session:
             tasks=self._tasks,
             carrier=lambda: self.bulk.pick(bulk=False),
             held_max=held_max,
+            shares=self._shares,
         )
         self._link_came = asyncio.Event()
         self._heard = asyncio.Event()
@@ -126,7 +131,7 @@ class Session:
         """
         if link.over:
             raise Interrupted("the connection to the other side was cut", "run the command again")
-        if self.over or len(self.links) >= limits.LINKS_MAX:
+        if self.over or len(self.links) >= limits.LINKS_MAX or not self._shares.links.try_take(1):
             raise ProtocolViolation("too many links in one session", "close other programs that use this half")
         if self.handler is not None and not self.links:
             self.handler.attached(True)
@@ -255,6 +260,7 @@ class Session:
         """See Receiver."""
         if link in self.links:
             self.links.remove(link)
+            self._shares.links.give(1)
             self.bulk.gone(link)
         self._answering.paused.discard(link)
         if self.over:
