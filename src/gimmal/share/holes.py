@@ -93,6 +93,12 @@ def _write_all(descriptor: int, view: memoryview, place: int) -> None:
         view = view[count:]
 
 
+def has_hole(descriptor: int, size: int) -> bool:
+    """Whether there is a hole in a file of ``size`` bytes, as far as its disk tells."""
+    hole = _seek(descriptor, 0, os.SEEK_HOLE)
+    return hole is not None and hole < size
+
+
 def is_hole(descriptor: int, offset: int, end: int) -> bool:
     """Whether a stretch of a file, up to ``end``, is known to hold no data."""
     data = _seek(descriptor, offset, os.SEEK_DATA)
