@@ -104,7 +104,7 @@ def agent_killed_mid_copy(plugged: Plugged, way: str, kills: int, size: int) -> 
         had = whole_blocks(part, source / "large") * BLOCK
         in_flight += max(0, written(target) - had)
         agent = world.up(world.a, plugged.shared)
-        until(lambda: len(told(openings)) > before or not copy.running, "the copy goes on", 60)  # noqa: B023
+        until(lambda: len(told(openings)) > before or not copy.running, "the copy goes on", 60)  # noqa: B023 - called in this round
         assert len(told(openings)) > before, str(copy.wait())
         lost.append(max(0, had - told(openings)[before]))
     result = copy.wait(60)
