@@ -136,7 +136,7 @@ def main() -> None:
             json.dump(window.result, file)
         really_exit(code)
 
-    os._exit = leave  # type: ignore[assignment]
+    os._exit = leave
     from gimmal.frontends.cli.main import run
 
     _wrap_all()

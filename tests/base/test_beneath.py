@@ -137,7 +137,7 @@ def test_special_files_are_refused_without_waiting(root: Root, tmp_path: Path) -
         names.append(b"device")
     begun = time.monotonic()
     for name in names:
-        for act in (lambda: root.open_file([name]), lambda: root.set_attributes([name], 0, None)):  # noqa: B023
+        for act in (lambda: root.open_file([name]), lambda: root.set_attributes([name], 0, None)):  # noqa: B023 - called in this round
             with pytest.raises(NotAFileError) as caught:
                 act()
             assert caught.value.errno == errno.ENXIO

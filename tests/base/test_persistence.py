@@ -52,7 +52,7 @@ class TestAtomic:
             with replaced_disk(simulated):
                 if existing:
                     write_atomic(target, OLD)
-                simulated.begin(make(step))  # type: ignore[arg-type]
+                simulated.begin(make(step))
                 done = True
                 try:
                     write_atomic(target, NEW)

@@ -104,7 +104,7 @@ def agent_killed_mid_copy(plugged: Plugged, way: str, kills: int, size: int) -> 
         had = whole_blocks(part, source / "large") * BLOCK
         in_flight += max(0, written(target) - had)
         agent = world.up(world.a, plugged.shared)
-        until(lambda: len(told(openings)) > before or not copy.running, "the copy goes on", 60)  # noqa: B023
+        until(lambda: len(told(openings)) > before or not copy.running, "the copy goes on", 60)  # noqa: B023 - called in this round
         assert len(told(openings)) > before, str(copy.wait())
         lost.append(max(0, had - told(openings)[before]))
     result = copy.wait(60)
@@ -270,3 +270,58 @@ def test_two_agents_find_each_other_again_when_the_relay_was_away(world: World) 
     until(lambda: world.run(world.b, "ls", code=None).lines == ["of-a/"], "b reaches a", 60)
     until(lambda: world.run(world.a, "ls", code=None).lines == ["of-b/"], "a reaches b", 60)
     assert all(agent.running for agent in agents)
+
+
+@pytest.mark.parametrize("session", ["lost", "none"])
+def test_beside_an_agent_it_is_soon_said_that_there_is_no_way(world: World, session: str) -> None:
+    """It knows that its relay is away, and that no session or no link is there; a transfer waits all the same."""
+    relay = world.start_relay()
+    world.pair()
+    far = world.up(world.a, world.a.folder("of-a"))
+    near = world.up(world.b, world.b.folder("of-b"))
+    for agent in (far, near):
+        agent.wait_connected()
+    if session == "none":
+        far.stop()
+        until(lambda: world.agent_status(world.b)["sessions"] == 0, "the session is over")
+    else:
+        far.kill()
+    relay.kill()
+    for _ in range(3):
+        beside = world.run(world.b, "ls", code=7)
+        assert beside.seconds < 7, str(beside)
+        assert "hint: " in beside.err
+    write_file(world.b.disk / "file", MIB, 1)
+    copying = world.start(world.b, "cp", world.b.disk / "file", ":of-a/file")
+    until(lambda: "waiting for the other side" in copying.err or not copying.running, "it says that it waits", 20)
+    assert copying.running, copying.err
+    world.restart_relay()
+    world.up(world.a, world.a.folder("of-a"))
+    assert copying.wait(60).code == 0
+    assert digest(world.a.folder("of-a") / "file") == digest(world.b.disk / "file")
+
+
+def test_a_frozen_command_does_not_keep_its_file_from_the_next(world: World) -> None:
+    """As one on a computer that went to sleep: its connection stands, and nothing comes of it."""
+    plugged = plug_in(world, relay=False)
+    source = write_file(world.b.disk / "file", 64 * MIB, 5)
+    words = ["cp", "--at", plugged.agent_a.address, source, ":shared/file"]
+    frozen = world.start(world.b, *words, "--limit", "8M")
+    assert reaches(world.a.folder("shared"), 6 * MIB, frozen)
+    frozen.signal(signal.SIGSTOP)
+    world.run(world.b, *words)
+    assert digest(world.a.folder("shared") / "file") == digest(source)
+    frozen.kill()
+
+
+def test_sources_named_in_another_order_are_gone_on_with(world: World) -> None:
+    plugged = plug_in(world, relay=False)
+    files = [write_file(world.b.folder(f"disk{number}") / f"file{number}", 24 * MIB, number) for number in range(3)]
+    at = ["--at", plugged.agent_a.address]
+    copying = world.start(world.b, "cp", *at, "--limit", "8M", *files, ":shared")
+    assert reaches(world.a.folder("shared"), 10 * MIB, copying)
+    copying.kill()
+    (report,) = world.json(world.b, "cp", *at, *reversed(files), ":shared")
+    assert report["resumed_bytes"] >= BLOCK
+    for file in files:
+        assert digest(world.a.folder("shared") / file.name) == digest(file)

@@ -160,7 +160,7 @@ def test_files_that_vanish_during_the_copy(desk: Desk) -> None:
         assert "no such file" in result.err
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything; see test_fidelity, as another user")
 def test_files_and_folders_that_may_not_be_read(desk: Desk) -> None:
     for name in ("tree/good", "tree/closed", "tree/folder/inner"):
         write_file(desk.far / name, 10)

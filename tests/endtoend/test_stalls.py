@@ -29,7 +29,7 @@ def listener(behave: object) -> Iterator[int]:
                     connection, _address = server.accept()
                     held.append(connection)
                     with suppress(OSError):
-                        behave(connection)  # type: ignore[operator]
+                        behave(connection)
 
         thread = threading.Thread(target=accept, daemon=True)
         thread.start()

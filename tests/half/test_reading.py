@@ -226,7 +226,7 @@ class TestLocks:
 class TestPlugged:
     def plug(self, monkeypatch: pytest.MonkeyPatch, *places: Path) -> None:
         mounts = [SimpleNamespace(mountpoint=str(place)) for place in places]
-        monkeypatch.setattr(psutil, "disk_partitions", lambda all: mounts)  # noqa: A006
+        monkeypatch.setattr(psutil, "disk_partitions", lambda all: mounts)  # noqa: A006 - psutil's own word
 
     def test_named_environment_then_plugged(self, two: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
         self.plug(monkeypatch, two[1], two[1].parent)

@@ -53,7 +53,7 @@ class Party:
         return RenewalMaterial(self.static_private, self.peer_static_public, os.urandom(32))
 
     def but(self, **changes: object) -> Party:
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return replace(self, **changes)
 
 
 def fixed(label: str) -> bytes:

@@ -96,7 +96,7 @@ def client(
 ) -> RelayClient:
     url = relay.url if isinstance(relay, RunningRelay) else relay
     more.setdefault("instance", random_bytes(16))
-    return RelayClient(url, identity, role, program="test", on_link=on_link, **more)  # type: ignore[arg-type]
+    return RelayClient(url, identity, role, program="test", on_link=on_link, **more)
 
 
 class LinkQueue:

@@ -49,7 +49,7 @@ def test_bytes_add_up_by_pair_and_day(tmp_path: Path) -> None:
 def test_failed_write_changes_nothing(tmp_path: Path) -> None:
     ledger = SqliteLedger(tmp_path / "ledger", 10)
     with pytest.raises(LocalError):
-        ledger.add_bytes({(KEYS.pair_id, DAY): 5, (None, DAY): 1})  # type: ignore[dict-item]
+        ledger.add_bytes({(KEYS.pair_id, DAY): 5, (None, DAY): 1})
     assert ledger.usage() == []
     ledger.add_bytes({(KEYS.pair_id, DAY): 5})
     ledger.close()

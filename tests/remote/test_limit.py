@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
+from typing import ClassVar
 
 import click
 import pytest
@@ -11,7 +13,9 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gimmal.base.primitives import new_blake3
 from gimmal.frontends.cli.limit_option import limit_option
+from gimmal.remote import limited_files
 from gimmal.remote.copy_tree import CopyOptions
 from gimmal.remote.limit import CATCH_UP_SECONDS, Bucket, Limit
 from gimmal.remote.limited_files import LimitedFiles
@@ -95,7 +99,7 @@ def test_a_real_session_moves_what_it_may_and_evenly(tmp_path: Path, way: tuple[
     samples: list[tuple[float, int]] = []
 
     async def work(sides: Sides) -> None:
-        sides.far = LimitedFiles(sides.session, Limit(RATE))
+        sides.far = LimitedFiles(sides.session, Limit(RATE), sides.workers)
         loop = asyncio.get_running_loop()
 
         async def sample() -> None:
@@ -119,3 +123,35 @@ def test_a_real_session_moves_what_it_may_and_evenly(tmp_path: Path, way: tuple[
     assert most <= 1.5 * RATE
     copied = sum(path.stat().st_size for path in ((two.far if way[1] == "far" else two.near) / "data").iterdir())
     assert copied == (SIZE // 256 * 256 if kind == "large" else SIZE)
+
+
+class WatchedHasher:
+    """A hasher that notes which threads use it."""
+
+    threads: ClassVar[set[int]] = set()
+
+    def __init__(self) -> None:
+        self._inner = new_blake3()
+
+    def update(self, data: memoryview) -> None:
+        self.threads.add(threading.get_ident())
+        self._inner.update(data)
+
+    def digest(self) -> bytes:
+        return self._inner.digest()
+
+
+def test_no_byte_is_hashed_on_the_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    two = TwoSides(tmp_path)
+    content = bytes(range(256)) * 20_000
+    (two.far / "file").write_bytes(content)
+    monkeypatch.setattr(limited_files, "new_blake3", WatchedHasher)
+
+    async def work(sides: Sides) -> None:
+        sides.far = LimitedFiles(sides.session, Limit(100 * RATE), sides.workers)
+        await copy_between(sides, "far/file", "near/file", Progress(), CopyOptions())
+
+    two.run(work)
+    assert (two.near / "file").read_bytes() == content
+    assert WatchedHasher.threads
+    assert threading.get_ident() not in WatchedHasher.threads

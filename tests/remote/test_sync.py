@@ -15,19 +15,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gimmal.base.errors import GimmalError, RemoteError, UsageError
+from gimmal.base.errors import GimmalError, RemoteError, UnreachableError, UsageError
 from gimmal.base.workers import Workers
 from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import Page, Version
 from gimmal.remote.copy_deciding import CopyOptions, Existing
 from gimmal.remote.files import Block, Files
 from gimmal.remote.files_around import FilesAround
+from gimmal.remote.filtered_names import forms
 from gimmal.remote.filters import Filters, including
 from gimmal.remote.limited_files import LimitedFiles
 from gimmal.remote.local_files import LocalFiles
 from gimmal.remote.progress import Progress
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.sync import SyncJob, sync_once
+from gimmal.remote.sync_kinds import stage_name
 from gimmal.share.service import ShareService
 from gimmal.share.shares import Rights, Share, ShareTable
 from gimmal.transport.buffers import BufferPool
@@ -73,6 +75,7 @@ class Sides:
         dry_run: bool = False,
         yes: bool = False,
         source_kind: type[LocalFiles] = LocalFiles,
+        target_kind: type[LocalFiles] = LocalFiles,
     ) -> Progress:
         shares = [Share("from", self.source, Rights.READ_ONLY), Share("to", self.target, Rights.READ_WRITE)]
         service = ShareService(ShareTable(shares), self.base / "journals", bytes(32))
@@ -85,7 +88,7 @@ class Sides:
         async def main() -> None:
             async with asyncio.timeout(60):
                 source = source_kind(session, pool, workers)
-                await sync_once(source, LocalFiles(session, pool, workers), job, progress)
+                await sync_once(source, target_kind(session, pool, workers), job, progress)
 
         try:
             asyncio.run(main())
@@ -434,3 +437,160 @@ def test_filters_judge_as_git_does(
     filters = Filters(patterns)
     assert {path for path in files if filters.excluded(path, folder=False)} == set(told.stdout.split())
     shutil.rmtree(root)
+
+
+def _make(path: Path, kind: str, content: str) -> None:
+    if kind == "file":
+        path.write_text(content)
+    elif kind == "link":
+        path.symlink_to(content)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        (path / "deep").mkdir(parents=True)
+        for number in range(3):
+            (path / "deep" / f"{number}").write_text(content)
+
+
+def _is_whole(path: Path, kind: str, content: str) -> bool:
+    if kind == "file":
+        return path.is_file() and not path.is_symlink() and path.read_text() == content
+    if kind == "link":
+        return path.is_symlink() and os.readlink(path) == content
+    if kind == "pipe":
+        return path.is_fifo()
+    deep = path / "deep"
+    return deep.is_dir() and sorted(each.read_text() for each in deep.iterdir()) == [content] * 3
+
+
+class Watched(LocalFiles):
+    """A target that says before each request what is on the disk, and may be cut off."""
+
+    look: Any
+    cut_at: int | None = None
+    asked: int = 0
+
+    async def ask(self, request: Any, deadline: float | None = 10.0) -> Any:
+        cls = type(self)
+        cls.look()
+        cls.asked += 1
+        if cls.cut_at is not None and cls.asked > cls.cut_at:
+            raise UnreachableError("cut", "")
+        return await super().ask(request, deadline)
+
+
+KINDS = [
+    (old, new)
+    for old in ("file", "link", "folder", "pipe")
+    for new in ("file", "link", "folder")
+    if old != new and (old, new) != ("file", "link")
+]
+
+
+@pytest.mark.parametrize("trash", [True, False], ids=["trash", "no-trash"])
+@pytest.mark.parametrize(("old", "new"), KINDS)
+def test_the_old_entry_or_the_new_one_stands_whatever_their_kinds(
+    sides: Sides, old: str, new: str, trash: bool
+) -> None:
+    _make(sides.source / "name", new, "new")
+    _make(sides.target / "name", old, "old")
+
+    def look() -> None:
+        beside = [sides.target / "name", *sides.target.glob(".gimmal-new-*")]
+        assert _is_whole(sides.target / "name", old, "old") or any(_is_whole(path, new, "new") for path in beside)
+
+    class Target(Watched):
+        pass
+
+    Target.look = staticmethod(look)
+    for cut_at in range(200):
+        Target.asked, Target.cut_at = 0, cut_at
+        with contextlib.suppress(UnreachableError):
+            progress = sides.sync(trash=trash, target_kind=Target)
+            assert progress.failures == []
+            break
+        look()
+    assert cut_at > 3
+    assert [path.name for path in sides.target.iterdir() if path.name != ".gimmal-trash"] == ["name"]
+    assert _is_whole(sides.target / "name", new, "new")
+
+
+@pytest.mark.parametrize("delete", [True, False])
+def test_what_a_cut_sync_made_beside_a_name_is_cleared_away(sides: Sides, delete: bool) -> None:
+    put(sides.source, "sub/name", "new")
+    put(sides.target, f"sub/{stage_name('name')}", "left over")
+    put(sides.target, "sub/.gimmal-new-of-somebody", "theirs")
+    put(sides.target, "other")
+    sides.sync(delete=delete, trash=False)
+    expected: dict[str, object] = {"sub": None, "sub/name": b"new"}
+    if not delete:
+        expected |= {"other": b"content", "sub/.gimmal-new-of-somebody": b"theirs"}
+    assert tree(sides.target) == expected
+
+
+def test_a_folder_that_cannot_be_copied_whole_replaces_nothing(sides: Sides) -> None:
+    put(sides.source, "name/one", "new")
+    os.mkfifo(sides.source / "name" / "two")
+    put(sides.target, "name", "old")
+
+    class Source(LocalFiles):
+        async def read_bundle(self, folder: str, names: list[str], *, xattrs: bool = False) -> Any:
+            raise RemoteError("denied", "not to be read", "")
+
+    progress = sides.sync(trash=False, source_kind=Source)
+    assert progress.failed > 0
+    assert (sides.target / "name").read_text() == "old"
+
+
+def test_a_link_that_finds_no_place_removes_nothing(tmp_path: Path) -> None:
+    with exfat(tmp_path) as disk:
+        sides = Sides(tmp_path, disk / "to")
+        (sides.source / "name").symlink_to("new")
+        put(sides.target, "name/below", "old")
+        progress = sides.sync(trash=False)
+        assert tree(sides.target) == {"name": None, "name/below": b"old"}
+        assert len(progress.left_out) == 1
+
+
+def test_a_mapped_name_of_another_kind_is_replaced(sides: Sides) -> None:
+    (sides.source / "a\\b").mkdir()
+    put(sides.source, "a\\b/file", "new")
+    put(sides.target, "a\uee5cb", "old")
+    progress = sides.sync(trash=False)
+    assert progress.failures == []
+    assert tree(sides.target) == {"a\uee5cb": None, "a\uee5cb/file": b"new"}
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("C:keep", "C:keep"),
+        ("a\\b.tmp", r"a\\b.tmp"),
+        ("line\nbreak", "line*break"),
+        ("fo\nlder/C:keep", "fo?lder/C:keep"),
+        ("fo\nlder/plain", "fo\uee0alder/plain"),
+        ("received\uee5cname", "received\uee5cname"),
+        ("received\uee5cname", r"received\\name"),
+    ],
+)
+def test_a_name_that_travels_mapped_is_protected_by_its_pattern(sides: Sides, name: str, pattern: str) -> None:
+    put(sides.source, "other")
+    put(sides.target, name, "stays")
+    before = tree(sides.target)
+    progress = sides.sync(pattern)
+    assert (progress.failed, progress.deleted) == (0, 0)
+    assert tree(sides.target) == {**before, "other": b"content"}
+
+
+def test_what_a_pattern_leaves_out_by_its_real_name_is_not_copied(sides: Sides) -> None:
+    put(sides.source, "C:secret")
+    put(sides.source, "D:other")
+    sides.sync("C:*")
+    assert list(tree(sides.target)) == ["D\uee3aother"]
+
+
+def test_a_path_of_very_many_spellings_is_tried_in_a_bounded_number() -> None:
+    path = "/".join(["a\uee5cb"] * 40)
+    tried = forms(path)
+    assert len(tried) <= 256
+    assert {path, path.replace("\uee5c", "\\")} <= set(tried)

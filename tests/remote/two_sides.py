@@ -36,6 +36,7 @@ class Sides:
     near: LocalFiles
     far: RemoteFiles
     session: Session
+    workers: Workers
 
     @property
     def wire_bytes(self) -> int:
@@ -87,7 +88,7 @@ class TwoSides:
             asking = local_session(ours, pool, None, opener=True, features=self._features)
             try:
                 async with asyncio.timeout(seconds):
-                    return await work(Sides(LocalFiles(near, pool, workers), RemoteFiles(asking), asking))
+                    return await work(Sides(LocalFiles(near, pool, workers), RemoteFiles(asking), asking, workers))
             finally:
                 asking.close(CloseReason.DONE)
                 await asking.finished()

@@ -103,7 +103,7 @@ def install(fault: Fault) -> None:
     for name in CALLS:
         setattr(os, name, fault.wrap(name, getattr(os, name)))
     fcntl.flock = fault.wrap("flock", fcntl.flock)
-    system_calls._libc = FaultyLibrary(system_calls._libc, fault)  # type: ignore[assignment]
+    system_calls._libc = FaultyLibrary(system_calls._libc, fault)
 
 
 def _upload(rig: Rig, replace: Replace) -> bool:

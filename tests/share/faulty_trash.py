@@ -62,7 +62,20 @@ def _empty(rig: Rig) -> bool:
     return isinstance(answer, Results) and not any(answer.codes)
 
 
-ACTS = {"trash": _trash, "upload": _upload, "bundle": _bundle, "copy": _copy, "restore": _restore, "empty": _empty}
+def _before(rig: Rig) -> None:
+    """What the same session put there just before, in the batch that will be filled further."""
+    assert rig.session.answer(Trash(["rw/before"])) == Results([0])
+
+
+ACTS = {
+    "trash": _trash,
+    "twice": _trash,
+    "upload": _upload,
+    "bundle": _bundle,
+    "copy": _copy,
+    "restore": _restore,
+    "empty": _empty,
+}
 
 
 def _prepare(base: Path, act: str) -> None:
@@ -71,6 +84,8 @@ def _prepare(base: Path, act: str) -> None:
     for path in PATHS:
         (base / "rw" / path).write_bytes(OLD)
     (base / "rw" / "source").write_bytes(NEW)
+    if act == "twice":
+        (base / "rw" / "before").write_bytes(OLD)
     if act in ("restore", "empty"):
         rig = Rig(base)
         assert _trash(rig)
@@ -99,6 +114,8 @@ def _judge(base: Path, act: str, done: bool) -> list[str]:
     there = {path: (base / "rw" / path).read_bytes() for path in PATHS if (base / "rw" / path).exists()}
     trashed = kept(base)
     bad = []
+    if act == "twice" and trashed.pop("before", None) != [OLD]:
+        bad.append("what was in the batch before is lost")
     for path in PATHS:
         if there.get(path) not in (None, OLD, NEW):
             bad.append(f"{path} is neither old nor new")
@@ -108,7 +125,7 @@ def _judge(base: Path, act: str, done: bool) -> list[str]:
             bad.append(f"{path} is listed and not whole")
     if set(trashed) - set(PATHS):
         bad.append(f"listed: {sorted(trashed)}")
-    if done and act in ("trash", "empty") and there:
+    if done and act in ("trash", "twice", "empty") and there:
         bad.append("it said done, and it is not")
     if done and act in ("restore", "empty") and trashed:
         bad.append("it said done, and the trash still lists it")
@@ -118,6 +135,8 @@ def _judge(base: Path, act: str, done: bool) -> list[str]:
 def _child(base: Path, act: str, fault: Fault) -> int:
     install(fault)
     rig = Rig(base)
+    if act == "twice":
+        _before(rig)
     fault.armed = True
     done = ACTS[act](rig) if act not in ("restore", "empty") else _armed_later(rig, act, fault)
     fault.armed = False

@@ -70,7 +70,7 @@ class Rig:
 
     def code(self, request: object) -> int:
         """Code of the answer to a request that must fail."""
-        answer = self.session.answer(request)  # type: ignore[arg-type]
+        answer = self.session.answer(request)
         assert isinstance(answer, Failed), answer
         return answer.code
 
@@ -205,9 +205,9 @@ def pages(session: ShareSession, request: List | Tree) -> tuple[list[Entry], lis
     while True:
         answer = session.answer(type(request)(request.path, cursor))
         assert not isinstance(answer, Failed | Found), answer
-        found += answer.entries  # type: ignore[union-attr]
-        failures += answer.failures  # type: ignore[union-attr]
-        cursor = answer.cursor  # type: ignore[union-attr]
+        found += answer.entries
+        failures += answer.failures
+        cursor = answer.cursor
         if not cursor:
             return found, failures
 

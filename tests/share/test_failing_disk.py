@@ -69,7 +69,7 @@ def test_contents_are_durable_before_the_name_and_the_name_before_the_answer(
 
     def tracing_rename(*arguments: object, **options: object) -> None:
         trace.append("rename")
-        rename(*arguments, **options)  # type: ignore[arg-type]
+        rename(*arguments, **options)
 
     def tracing_sync(descriptor: int) -> bool:
         trace.append("syncfs")

@@ -13,7 +13,7 @@ import pytest
 from tests.figures import figure
 
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
-ACTS = ["trash", "upload", "bundle", "copy", "restore", "empty"]
+ACTS = ["trash", "twice", "upload", "bundle", "copy", "restore", "empty"]
 FAULTS = ["kill before", "kill after", "EIO", "ENOSPC", "EACCES", "short"]
 CASES = [(act, fault) for act in ACTS for fault in FAULTS if FULL or fault in ("kill after", "EIO")]
 

@@ -15,6 +15,7 @@ from gimmal.base.primitives import blake3_digest
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import BLOCK_SIZE
 from gimmal.protocol.messages import Copy, Failed, Found, MakeDirectories, OpenPart, PartOpened, Replace
+from tests.exfat import exfat
 from tests.share.rig import SOURCE, Rig, upload, write_block
 
 
@@ -81,7 +82,7 @@ def test_a_bundle_and_a_copy_on_a_full_disk(small: Rig) -> None:
 
 def test_no_room_for_another_name(small: Rig) -> None:
     answer = small.session.answer(MakeDirectories([f"rw/{number}" for number in range(250)]))
-    assert set(answer.codes) == {0, Code.NO_SPACE}  # type: ignore[union-attr]
+    assert set(answer.codes) == {0, Code.NO_SPACE}
     assert small.code(OpenPart("rw/file", 1, SOURCE)) == Code.NO_SPACE
 
 
@@ -98,3 +99,21 @@ def test_a_file_larger_than_the_system_allows(rig: Rig) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert isinstance(rig.upload("rw/file", bytes(2 * BLOCK_SIZE)), Found)
+
+
+def test_a_sparse_file_on_a_disk_without_holes_needs_room_for_all_of_it(tmp_path: Path) -> None:
+    with exfat(tmp_path) as disk:
+        rig = Rig(disk / "side")
+        before = os.statvfs(disk).f_bfree
+        sparse = OpenPart("rw/file", 1 << 44, SOURCE, data=((0, 1),))
+        assert rig.code(sparse) == Code.NO_SPACE
+        assert os.statvfs(disk).f_bfree == before, "not a zero was written"
+        assert os.listdir(rig.rw) == []
+        assert isinstance(rig.session.answer(OpenPart("rw/file", 9 << 20, SOURCE, data=((1, 1),))), PartOpened)
+        rig.close()
+
+
+def test_a_sparse_file_may_be_larger_than_a_disk_with_holes(small: Rig) -> None:
+    opened = small.session.answer(OpenPart("rw/file", 1 << 40, SOURCE, data=((0, 1),)))
+    assert isinstance(opened, PartOpened)
+    assert os.listdir(small.rw) != []

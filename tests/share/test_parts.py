@@ -369,6 +369,22 @@ def test_only_one_session_writes_a_part(rig: Rig) -> None:
     other.close()
 
 
+def test_a_session_whose_peer_is_dead_gives_way_though_its_links_stand(rig: Rig) -> None:
+    other = rig.service.open_session()
+    request = OpenPart("rw/file", BLOCK_SIZE, SOURCE)
+    opened = _opened(rig.session.answer(request))
+    write_block(rig.session, opened.part, 0, BLOCK)
+    rig.session.set_answers(lambda: True)
+    assert other.answer(request) == Failed(Code.LIMIT)
+    rig.session.set_answers(lambda: False)
+    assert _opened(other.answer(request)).blocks == [blake3_digest(BLOCK)]
+    assert rig.session.begin_write(Write(opened.part, 0, BLOCK_SIZE)) == Failed(Code.UNKNOWN_PART)
+    other.set_answers(lambda: True)
+    rig.session.set_answers(lambda: False)
+    assert rig.code(request) == Code.LIMIT, "and is asked itself when it wants it back"
+    other.close()
+
+
 @pytest.mark.parametrize("ended", [False, True], ids=["without links", "ended"])
 def test_who_comes_back_waits_for_the_last_write_of_the_session_before(rig: Rig, ended: bool) -> None:
     """As when a link breaks in the midst of a write: the next session would else be told of a limit."""

@@ -9,13 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from gimmal.base.fair_budget import FairBudget
 from gimmal.base.workers import Workers
-from gimmal.protocol.messages import Answer, Commit, Copy, Found, OpenPart, Request, Stat
+from gimmal.protocol.limits import BLOCK_SIZE, PARTS_MAX
+from gimmal.protocol.messages import Answer, Commit, Copy, Found, OpenPart, PartOpened, Read, Request, Stat
+from gimmal.share.cursors import Cursors, Walk
+from gimmal.share.part_table import PARTS_OF_ALL, PARTS_OF_EACH
 from gimmal.share.service import ShareSession
 from gimmal.share.serving import Serving
 from gimmal.transport.buffers import BufferPool
+from gimmal.transport.ranges import read_range
 from tests.share.rig import MTIME, SOURCE, Rig
-from tests.transport.helpers import run
+from tests.transport.helpers import run, until
 from tests.transport.sessions import Pair
 
 
@@ -67,3 +72,69 @@ def test_work_on_whole_files_holds_up_no_question(rig: Rig, request_of_a_file: R
         await asyncio.get_running_loop().shutdown_default_executor()
 
     run(main())
+
+
+def test_a_session_that_takes_nothing_holds_up_no_reading_of_another(rig: Rig) -> None:
+    """All sessions read within one budget, of which the one that stopped holds all it may."""
+    (rig.rw / "file").write_bytes(bytes(64 << 20))
+
+    async def main() -> None:
+        workers, reads = Workers(), FairBudget(2 * BLOCK_SIZE, BLOCK_SIZE)
+        hostile = Pair(other=Serving(rig.session, BufferPool(), workers, reads))
+        good_share = rig.service.open_session()
+        good = Pair(other=Serving(good_share, BufferPool(), workers, reads))
+        left, _right = hostile.link()
+        good.link()
+        left.pause()
+        stuck = [asyncio.create_task(get(hostile, number)) for number in range(12)]
+        await until(lambda: reads.taken > 0)
+        async with asyncio.timeout(20):
+            for number in range(8):
+                assert await get(good, number) == BLOCK_SIZE
+        left.resume()
+        assert await asyncio.gather(*stuck) == [BLOCK_SIZE] * 12
+        assert reads.taken == 0
+        await hostile.close()
+        await good.close()
+        workers.close()
+
+    run(main())
+
+
+async def get(pair: Pair, number: int) -> int:
+    request = Read("rw/file", number * BLOCK_SIZE, BLOCK_SIZE)
+    read = await read_range(pair.a, request)
+    assert read.answer is None
+    for piece in read.pieces:
+        if piece.owner is not None:
+            pair.a.pool.give(piece.owner)
+    return read.received
+
+
+def test_sessions_share_part_files_and_cursors(rig: Rig) -> None:
+    sessions = [rig.service.open_session() for _ in range(8)]
+    counts = []
+    for index, session in enumerate(sessions):
+        count = 0
+        while isinstance(session.answer(OpenPart(f"rw/{index}-{count}", 5, SOURCE)), PartOpened):
+            count += 1
+        counts.append(count)
+    assert counts[0] == PARTS_MAX, "one alone is bounded by its own limit"
+    assert all(count >= PARTS_OF_EACH for count in counts)
+    assert sum(counts) <= PARTS_OF_ALL + len(sessions) * PARTS_OF_EACH
+    sessions[0].close()
+    assert isinstance(sessions[7].answer(OpenPart("rw/more", 5, SOURCE)), PartOpened)
+    for session in sessions[1:]:
+        session.close()
+    assert rig.service._parts.budget.taken == 0
+
+    budget = FairBudget(12, 2)
+    first, second = Cursors(budget.share()), Cursors(budget.share())
+    for cursors in (first, second):
+        for _ in range(100):
+            cursors.put(Walk("rw", False, next(iter(rig.service._places)), (), []))
+    assert len(first) == 8
+    assert len(second) >= 4
+    second.close()
+    first.close()
+    assert budget.taken == 0

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from gimmal.base.errors import UsageError
+from gimmal.protocol.codes import Code
+from gimmal.protocol.messages import Commit, Failed, Found, List, OpenPart, Page, PartOpened, Stat
+from gimmal.share.service import ShareService
 from gimmal.share.shares import Rights, Share, ShareTable, parse_share
+from tests.share.rig import SOURCE, Rig
 
 
 @pytest.mark.parametrize(
@@ -79,3 +85,58 @@ def test_order_is_that_of_the_bytes(tmp_path: Path) -> None:
     table = ShareTable([Share(name, tmp_path, Rights.DROP) for name in ("b", "é", "Z", "a")])
     assert [share.name for share in table] == ["Z", "a", "b", "é"]
     assert len(table) == 4
+
+
+class TestAShareRemovedAndMadeAgain:
+    def test_its_new_files_are_there(self, rig: Rig) -> None:
+        (rig.rw / "old").write_bytes(b"old")
+        opened = rig.session.answer(OpenPart("rw/upload", 5, SOURCE))
+        assert isinstance(opened, PartOpened)
+        shutil.rmtree(rig.rw)
+        assert rig.code(Stat("rw/old")) == Code.NOT_FOUND
+        rig.rw.mkdir()
+        (rig.rw / "new").write_bytes(b"new")
+        assert isinstance(rig.session.answer(Stat("rw/new")), Found)
+        assert rig.upload("rw/more", b"more") != Failed(Code.NOT_FOUND)
+        assert (rig.rw / "more").read_bytes() == b"more"
+        assert rig.code(Commit(opened.part, bytes(32), 0)) != 0, "what was begun in the old one is not in the new"
+        assert not (rig.rw / "upload").exists()
+
+    def test_the_list_of_shares_shows_it(self, rig: Rig) -> None:
+        rig.ro.rmdir()
+        rig.ro.mkdir()
+        page = rig.session.answer(List(""))
+        assert isinstance(page, Page)
+        identity = {entry.name: entry.attributes.identity for entry in page.entries}
+        assert identity["ro"] == rig.ro.stat().st_ino
+
+    def test_a_link_in_its_place_is_not_followed(self, rig: Rig, tmp_path: Path) -> None:
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        (outside / "secret").write_bytes(b"secret")
+        rig.rw.rmdir()
+        rig.rw.symlink_to(outside)
+        assert rig.code(Stat("rw/secret")) == Code.NOT_FOUND
+
+    def test_a_link_above_its_place_is_not_followed(self, tmp_path: Path) -> None:
+        """As a peer could make one that may write to a share around this one."""
+        outside, around = tmp_path / "outside", tmp_path / "around"
+        for folder in (outside / "inner", around / "inner"):
+            folder.mkdir(parents=True)
+        (outside / "inner" / "secret").write_bytes(b"secret")
+        table = ShareTable([Share("inner", around / "inner", Rights.READ_WRITE)])
+        service = ShareService(table, tmp_path / "journals", bytes(32))
+        session = service.open_session()
+        shutil.rmtree(around)
+        around.symlink_to(outside)
+        assert session.answer(Stat("inner/secret")) == Failed(Code.NOT_FOUND)
+        session.close()
+        service.close()
+
+    def test_no_descriptor_is_left_open(self, rig: Rig) -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(20):
+            rig.ro.rmdir()
+            rig.ro.mkdir()
+            assert isinstance(rig.session.answer(Stat("ro")), Found)
+        assert len(os.listdir("/proc/self/fd")) == before

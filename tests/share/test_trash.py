@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ from gimmal.share import trash_batches
 from gimmal.share.service import ShareService
 from gimmal.share.shares import ShareTable, parse_share
 from gimmal.share.trash_names import EntryName, is_trash_name, new_batch_name, parse_entry_name, time_of_batch
-from gimmal.share.trash_removing import EMPTY_SECONDS, KEPT_SECONDS
+from gimmal.share.trash_removing import EMPTY_SECONDS, FILLED_SECONDS, KEPT_SECONDS, ROOM_BATCHES
 from tests.share.rig import KEY, Rig, tree_of
 
 NOW = 1_700_000_000.0
@@ -154,7 +155,8 @@ def test_names_in_the_trash_do_not_collide(trash_rig: TrashRig) -> None:
     for number in range(20):
         trash_rig.put("same", b"%d" % number)
         assert trash_rig.move("same") == [0]
-    assert sorted(path.read_bytes() for path in trash_rig.trash.glob("*/0")) == sorted(b"%d" % n for n in range(20))
+    kept = sorted(path.read_bytes() for path in trash_rig.trash.glob("*/[0-9]*"))
+    assert kept == sorted(b"%d" % number for number in range(20))
     assert len(trash_rig.listed()) == 20
 
 
@@ -206,7 +208,7 @@ def test_no_path_from_the_wire_leads_into_it(trash_rig: TrashRig, name: str, fol
         )
     assert name not in trash_rig.names(folder)
     listing = trash_rig.session.answer(Tree("rw"))
-    assert not any("trash" in entry.name.lower() for entry in listing.entries)  # type: ignore[union-attr]
+    assert not any("trash" in entry.name.lower() for entry in listing.entries)
     assert tree_of(where) == before
 
 
@@ -364,7 +366,7 @@ def test_after_30_days_it_is_gone_and_not_before(trash_rig: TrashRig) -> None:
     trash_rig.now = NOW + KEPT_SECONDS - 1
     trash_rig.sweep()
     assert [entry.path for entry in trash_rig.listed()] == ["old", "young"]
-    trash_rig.now = NOW + KEPT_SECONDS
+    trash_rig.now = NOW + KEPT_SECONDS + FILLED_SECONDS
     trash_rig.sweep()
     assert [entry.path for entry in trash_rig.listed()] == ["young"]
     assert len(list(trash_rig.trash.iterdir())) == 1
@@ -377,7 +379,7 @@ def test_a_sweep_is_done_in_portions(trash_rig: TrashRig) -> None:
     for number in range(100):
         trash_rig.put(f"many/{number}")
     trash_rig.move("many")
-    trash_rig.now += KEPT_SECONDS
+    trash_rig.now += KEPT_SECONDS + FILLED_SECONDS
     rounds = 0
     with Root(trash_rig.rw) as root:
         while sweep(root, trash_rig.now, 10):
@@ -410,7 +412,7 @@ def test_replaced_files_are_kept(trash_rig: TrashRig) -> None:
     assert isinstance(trash_rig.upload("rw/file", b"second", replace=Replace.ALWAYS, keep=True), Found)
     assert isinstance(trash_rig.session.answer(Copy("rw/source", "rw/file", Replace.ALWAYS, keep=True)), Found)
     assert trash_rig.bundle("rw", {"file": b"fourth", "new": b"n"}, Replace.ALWAYS, keep=True) == [0, 0]
-    kept = {path.read_bytes(): path for path in trash_rig.trash.glob("*/0")}
+    kept = {path.read_bytes(): path for path in trash_rig.trash.glob("*/[0-9]*")}
     assert sorted(kept) == [b"first", b"second", b"third"]
     assert kept[b"first"].stat().st_ino == identity
     assert [entry.path for entry in trash_rig.listed()] == ["file"] * 3
@@ -581,3 +583,77 @@ def test_a_file_that_was_not_replaced_after_all_is_in_its_place_alone(
     assert trash_rig.listed() == []
     assert (trash_rig.rw / "file").read_bytes() == b"old"
     assert (trash_rig.rw / "file").stat().st_nlink == 1
+
+
+class TestBatchesOfSeveralRequests:
+    def replace(self, rig: TrashRig, name: str, content: bytes) -> None:
+        assert isinstance(rig.upload(f"rw/{name}", content, replace=Replace.ALWAYS, keep=True), Found)
+
+    def batches(self, rig: TrashRig) -> list[str]:
+        return sorted(os.listdir(rig.trash)) if rig.trash.exists() else []
+
+    def test_one_session_fills_one_batch_and_every_entry_knows_its_place(self, trash_rig: TrashRig) -> None:
+        for number in range(30):
+            trash_rig.put(f"folder{number}/file", b"old %d" % number)
+            self.replace(trash_rig, f"folder{number}/file", b"new")
+        assert len(self.batches(trash_rig)) == 1
+        entries = trash_rig.listed()
+        assert sorted(entry.path for entry in entries) == sorted(f"folder{number}/file" for number in range(30))
+        for number in range(30):
+            (trash_rig.rw / f"folder{number}/file").unlink()
+        names = [entry.name for entry in entries]
+        assert trash_rig.session.answer(RestoreTrash("rw", names)) == Results([0] * 30)
+        assert [(trash_rig.rw / f"folder{n}/file").read_bytes() for n in range(30)] == [
+            b"old %d" % n for n in range(30)
+        ]
+        assert self.batches(trash_rig) == []
+        self.replace(trash_rig, "folder1/file", b"new")  # the batch remembered is gone by now
+        assert [entry.path for entry in trash_rig.listed()] == ["folder1/file"]
+
+    def test_after_ten_minutes_and_in_another_session_another_is_begun(self, trash_rig: TrashRig) -> None:
+        trash_rig.put("file")
+        self.replace(trash_rig, "file", b"1")
+        trash_rig.now += FILLED_SECONDS
+        self.replace(trash_rig, "file", b"2")
+        assert len(self.batches(trash_rig)) == 2
+        trash_rig.again()
+        self.replace(trash_rig, "file", b"3")
+        assert len(self.batches(trash_rig)) == 3
+
+    def test_a_batch_holds_no_more_entries_than_have_names(self, trash_rig: TrashRig) -> None:
+        for number in range(1030):
+            trash_rig.put(f"{number}")
+        for start in range(0, 1030, 103):
+            answer = trash_rig.session.answer(Trash([f"rw/{number}" for number in range(start, start + 103)]))
+            assert answer == Results([0] * 103)
+        assert sorted(len(os.listdir(trash_rig.trash / name)) - 1 for name in self.batches(trash_rig)) == [103, 927]
+
+    def test_requests_at_the_same_time_keep_to_themselves(self, trash_rig: TrashRig) -> None:
+        def many(thread: int) -> None:
+            for number in range(40):
+                name = f"{thread}-{number}"
+                trash_rig.put(name, name.encode())
+                assert trash_rig.move(name) == [0]
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(many, range(4)))
+        assert len(self.batches(trash_rig)) <= 4
+        entries = trash_rig.listed()
+        assert len(entries) == 160
+        for entry in entries:
+            batch, _dot, index = entry.name.partition(".")
+            assert (trash_rig.trash / batch / index).read_bytes() == entry.path.encode()
+
+    def test_a_full_trash_lets_its_oldest_go(
+        self, trash_rig: TrashRig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        count = ROOM_BATCHES + 20
+        monkeypatch.setattr(trash_batches, "BATCHES_MAX", count)
+        for number in range(count):
+            trash_rig.put(f"{number}/deep/file", b"%d" % number)
+            assert trash_rig.move(f"{number}") == [0]
+            trash_rig.now += FILLED_SECONDS
+        trash_rig.put("one", b"more")
+        self.replace(trash_rig, "one", b"new")
+        assert [entry.path for entry in trash_rig.listed()] == [f"{n}" for n in range(ROOM_BATCHES, count)] + ["one"]
+        assert "the trash of rw is full" in caplog.text

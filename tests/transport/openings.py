@@ -90,7 +90,7 @@ def hello(**changes: object) -> bytes:
         "computer": bytes(16),
         "agent": False,
     }
-    return encode(Hello(**{**fields, **changes}))  # type: ignore[arg-type]
+    return encode(Hello(**{**fields, **changes}))
 
 
 async def exactly(connection: socket.socket, size: int) -> bytes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from blake3 import blake3
 
-from gimmal.base.errors import GimmalError, Interrupted
+from gimmal.base.errors import GimmalError, Interrupted, ProtocolViolation
 from gimmal.noise.keys import RootKeys
 from gimmal.protocol import limits
 from gimmal.protocol.codec import encode
@@ -20,6 +20,7 @@ from gimmal.protocol.limits import BODY_MAX
 from gimmal.protocol.messages import Answer, Done, Hello, Read, StreamEnd, Write
 from gimmal.protocol.messages import Request as AnyRequest
 from gimmal.transport.answering import Handler
+from gimmal.transport.budgets import Budgets
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.exchange import AnswerSink, Incoming, RangeSink
 from gimmal.transport.link import Link
@@ -58,6 +59,7 @@ class Pair:
     Args:
         wires: makes the connected sockets of a link; tests put a hostile middle here.
         redial: whether the opener may dial when all links are lost.
+        budgets: of the other side, where it has several sessions.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Pair:
         *,
         wires: Callable[[], tuple[socket.socket, socket.socket]] = socket_pair,
         redial: bool = False,
+        budgets: Budgets | None = None,
     ) -> None:
         self._wires = wires
         self._numbers = itertools.count()
@@ -76,7 +79,7 @@ class Pair:
         self.a = Session(
             keys, opener=True, peer=HELLO, pool=self.pools[0], handler=opener, dial=self._dial if redial else None
         )
-        self.b = Session(keys, opener=False, peer=HELLO, pool=self.pools[1], handler=other)
+        self.b = Session(keys, opener=False, peer=HELLO, pool=self.pools[1], handler=other, budgets=budgets)
 
     def link(self, *, bulk: bool = False) -> tuple[Link, Link]:
         left, right = self.unattached(bulk=bulk)
@@ -92,7 +95,12 @@ class Pair:
         right = link_over(ends[1], two, dialler=False, pool=self.pools[1])
         left.number = right.number = number
         left.bulk = right.bulk = bulk
-        self.b.attach(right)
+        try:
+            self.b.attach(right)
+        except ProtocolViolation as refused:
+            for end in (left, right):
+                end.fail(refused)
+            raise
         return left, right
 
     async def _dial(self, bulk: bool) -> Link:

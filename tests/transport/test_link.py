@@ -48,7 +48,7 @@ class TestRecords:
         self, ends: Callable[[], tuple[object, object]], keep: bool, buffered: bool
     ) -> None:
         async def main() -> None:
-            left, right = link_pair(ends())  # type: ignore[arg-type]
+            left, right = link_pair(ends())
             receivers = Recorder(keep=keep), Recorder(keep=keep)
             left.start(receivers[0])
             right.start(receivers[1])

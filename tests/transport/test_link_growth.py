@@ -112,7 +112,7 @@ def test_links_grow_to_what_the_line_takes_and_no_further(
     ),
 )
 def test_nothing_is_added_where_it_could_only_cost(total: float, each: float, line: dict[str, float]) -> None:
-    made = replace(Line(total, each), **line)  # type: ignore[arg-type]
+    made = replace(Line(total, each), **line)
     assert made.run(LinkGrowth(), 120) == []
 
 

@@ -23,6 +23,7 @@ from gimmal.protocol.relay.messages import Code
 from gimmal.protocol.relay.url import RelayUrl
 from gimmal.relay.certificate import load_or_make_certificate, server_context
 from gimmal.relay.listening import listen
+from gimmal.transport import relay_keeper
 from gimmal.transport.relay_client import RelayRefusedError, peer_absent
 from gimmal.transport.relay_keeper import RelayKeeper, RelayStatus
 from gimmal.transport.tcp_connect import connect_tcp
@@ -324,6 +325,51 @@ def test_keeper_says_why_it_is_not_connected(tmp_path: Path) -> None:
         started = time.monotonic()
         await keeper.close()
         assert time.monotonic() - started < 1
+
+    asyncio.run(scenario())
+
+
+def test_whoever_asks_makes_a_keeper_try_at_once_and_hears_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_keeper, "_FIRST_WAIT", 1000.0)
+    monkeypatch.setattr(relay_keeper, "_LAST_WAIT", 1000.0)
+    monkeypatch.setattr(relay_keeper, "_GONE_SECONDS", 0.0)
+    monkeypatch.setattr(relay_keeper, "_TRIED_SECONDS", 0.0)
+
+    async def scenario() -> None:
+        async with running_relay(tmp_path) as relay:
+            url = relay.url
+        keeper, _ = keeper_for(url, LinkQueue())
+        keeper.start()
+        await eventually(lambda: keeper.status.failure is not None)
+        for _ in range(3):
+            started = time.monotonic()
+            with pytest.raises(RelayError, match="cannot be reached"):
+                await keeper.wait_connected(60)
+            assert time.monotonic() - started < 2
+        async with running_relay(tmp_path, port=url.port):
+            await keeper.wait_connected(60)
+            assert keeper.status.connected
+        await keeper.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_relay_that_says_nothing_any_more_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_keeper, "_CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(relay_keeper, "_AWAY_SECONDS", 0.5)
+
+    async def scenario() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            keeper, _ = keeper_for(RelayUrl("127.0.0.1", silent.getsockname()[1], bytes(32)), LinkQueue())
+            keeper.start()
+            await eventually(lambda: keeper.status.failure is not None)
+            started = time.monotonic()
+            with pytest.raises(RelayError, match="did not answer"):
+                await keeper.wait_connected(60)
+            assert time.monotonic() - started < 5
+            await keeper.close()
 
     asyncio.run(scenario())
 

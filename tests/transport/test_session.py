@@ -31,7 +31,7 @@ class TestCloseAndCut:
                 pair.link()
             links = [*pair.a.links, *pair.b.links]
             asking = asyncio.create_task(pair.a.call(Stat("a")))
-            await asyncio.sleep(0.01)
+            await until(lambda: pair.b._answering.busy)
             pair.b.close(reason)
             with pytest.raises(GimmalError) as raised:
                 await asking

@@ -249,7 +249,7 @@ class TestHostilePeers:
             assert session_room.HELD_BUFFERS_MAX <= held <= session_room.HELD_BUFFERS_MAX + 2
             assert pair.b._answering.paused
             go.set()
-            assert [answer.codes for answer in await asyncio.gather(*writes)] == [[1]] * 16  # type: ignore[union-attr]
+            assert [answer.codes for answer in await asyncio.gather(*writes)] == [[1]] * 16
             assert pair.b._answering.held == 0
             assert not pair.b._answering.paused
             await pair.close()

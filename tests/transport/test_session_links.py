@@ -308,3 +308,20 @@ class TestRedial:
             await pair.close()
 
         run(main())
+
+
+def test_a_session_hears_its_peer_or_says_that_it_does_not() -> None:
+    async def main() -> None:
+        pair = Pair()
+        left, right = pair.link()
+        assert await pair.a.hears(5)
+        assert all(await asyncio.gather(*(pair.b.hears(5) for _ in range(5))))
+        right.pause()  # it reads no more, as a computer that is off
+        assert not await pair.a.hears(0.2)
+        right.resume()
+        assert await pair.a.hears(5)
+        cut(left)
+        assert not await pair.a.hears(0.1)
+        await pair.close()
+
+    run(main())

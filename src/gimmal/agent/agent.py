@@ -27,6 +27,7 @@ from gimmal.agent.plugged import (
 )
 from gimmal.agent.telling import WayNews
 from gimmal.base.errors import GimmalError, Interrupted, PeerAbsent, ProtocolViolation, VersionMismatch
+from gimmal.base.fair_budget import FairBudget
 from gimmal.base.primitives import random_bytes
 from gimmal.base.tasks import Tasks
 from gimmal.base.workers import Workers
@@ -34,13 +35,15 @@ from gimmal.half.opened import OpenedHalf
 from gimmal.noise.channel import RecentHellos
 from gimmal.noise.keys import RootKeys
 from gimmal.protocol.candidates import Candidates, candidate_key, seal_candidates
-from gimmal.protocol.limits import PROTOCOL_VERSION
+from gimmal.protocol.limits import BLOCK_SIZE, PROTOCOL_VERSION
 from gimmal.protocol.messages import CloseReason
 from gimmal.share.service import ShareService
-from gimmal.share.serving import Serving
+from gimmal.share.serving import READ_BYTES_OF_ALL, Serving
 from gimmal.share.shares import ShareTable
+from gimmal.transport.budgets import Budgets
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.dial import Dialler, Ways
+from gimmal.transport.frames import again
 from gimmal.transport.link import PathKind
 from gimmal.transport.listener import Listener, bind
 from gimmal.transport.opening import AcceptedLink, accept
@@ -56,6 +59,9 @@ RELAYED_WAITING_MAX = 256
 
 SECOND_DIALLER_WAIT = 1.0
 """What side b leaves to side a before it dials the other agent itself."""
+
+LINK_AGAIN_SECONDS = 3.0
+"""How long a command waits for a link of a session that has lost all of its own; then it hears why there is none."""
 
 SWEEP_SECONDS = 24 * 3600.0
 SWEEP_PAUSE_SECONDS = 0.1
@@ -128,6 +134,8 @@ class Agent:
         self._identity = identity_of(half, agent=True)
         self._root_keys = self._identity.keys()
         self._pool = BufferPool()
+        self._budgets = Budgets()
+        self._reads = FairBudget(READ_BYTES_OF_ALL, BLOCK_SIZE)
         self._workers = Workers()
         self._tasks = Tasks()
         self._recent = RecentHellos(RECENT_HELLOS)
@@ -176,7 +184,7 @@ class Agent:
             self._start_relays(candidates)
         sources = [_KeptRelay(keeper) for keeper in self._keepers]
         key = candidate_key(self.half.discovery_secret)
-        self._dialler = Dialler(self._identity, Ways(self.options.at, sources, key), self._pool)
+        self._dialler = Dialler(self._identity, Ways(self.options.at, sources, key), self._pool, self._budgets)
         if self.options.at is not None or self._keepers:
             self._tasks.start(self._keep_peer(), "keep the other side")
         return address
@@ -279,6 +287,7 @@ class Agent:
             peer=accepted.greeting,
             pool=self._pool,
             handler=self._serving(),
+            budgets=self._budgets,
         )
         try:
             session.attach(accepted.link)
@@ -313,11 +322,14 @@ class Agent:
     def _serving(self) -> Serving:
         assert self._service is not None
         other = "b" if self.half.side == "a" else "a"
-        return Serving(self._service.open_session(f"side {other}"), self._pool, self._workers)
+        share = self._service.open_session(f"side {other}")
+        return Serving(share, self._pool, self._workers, self._reads)
 
     def _register(self, session: Session) -> None:
         key_id = session.keys.key_id
         self._sessions[key_id] = session
+        if isinstance(session.handler, Serving):
+            session.handler.watch(session)
         session.ended.add_done_callback(lambda _ended: self._sessions.pop(key_id, None))
 
     # The session with the other agent --------------------------------------------------------------------------------
@@ -359,8 +371,18 @@ class Agent:
         Raises:
             UnreachableError, PeerError: why there is none.
         """
-        if self._peer is not None and not self._peer.over:
-            return self._peer
+        peer = self._peer
+        if peer is not None and not peer.over:
+            if await peer.linked(min(deadline, LINK_AGAIN_SECONDS)):
+                return peer
+            if not peer.over:
+                raise (
+                    again(peer.redial_failure)
+                    if peer.redial_failure is not None
+                    else PeerAbsent(
+                        "the connection to the other side is lost", "it is tried again: see that both are online"
+                    )
+                )
         if self._opening is None:
             self._opening = self._tasks.start(self._open_peer(deadline), "open a session")
         opened = await asyncio.shield(self._opening)

@@ -19,7 +19,15 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from gimmal.base.errors import LocalError, ProtocolViolation
+from gimmal.base.errors import (
+    ExitCode,
+    GimmalError,
+    LocalError,
+    PeerSilent,
+    ProtocolViolation,
+    RelayError,
+    UnreachableError,
+)
 from gimmal.base.primitives import sha256
 from gimmal.base.side import Side
 from gimmal.base.tasks import Tasks
@@ -47,11 +55,30 @@ class Question(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """Why the agent cannot do it: an error for the command to raise."""
+    """Why the agent cannot do it: an error for the command to raise.
+
+    Attributes:
+        message, hint, exit_code: of the error.
+        may_pass: it may be otherwise later without anybody's doing, so that a transfer waits.
+    """
 
     message: str
     hint: str
     exit_code: int
+    may_pass: bool = False
+
+    @classmethod
+    def of(cls, error: GimmalError) -> Refusal:
+        """The refusal for an error."""
+        lasting = isinstance(error, PeerSilent) or (isinstance(error, RelayError) and error.hopeless)
+        may_pass = isinstance(error, UnreachableError) and not lasting
+        return cls(error.message, error.hint, int(error.exit_code), may_pass)
+
+    def error(self) -> GimmalError:
+        """The error for the command to raise."""
+        error = UnreachableError(self.message, self.hint) if self.may_pass else GimmalError(self.message, self.hint)
+        error.exit_code = ExitCode(self.exit_code)
+        return error
 
 
 class Reply(Struct, frozen=True):

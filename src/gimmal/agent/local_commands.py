@@ -67,7 +67,7 @@ class LocalCommands:
             else:
                 raise UsageError("the agent on this computer does not know this command", "restart `gimmal up`")
         except GimmalError as exc:
-            await self._refuse(connection, Refusal(exc.message, exc.hint, int(exc.exit_code)))
+            await self._refuse(connection, Refusal.of(exc))
         except OSError:
             connection.close()
         except asyncio.CancelledError:

@@ -31,8 +31,6 @@ from gimmal.agent.plugged import (
 )
 from gimmal.base.errors import (
     DeadlinePassed,
-    ExitCode,
-    GimmalError,
     HalfGone,
     HalfMissing,
     Interrupted,
@@ -210,9 +208,7 @@ class Reach:
             raise
         if reply.refusal is not None:
             connection.close()
-            error = GimmalError(reply.refusal.message, reply.refusal.hint)
-            error.exit_code = ExitCode(reply.refusal.exit_code)
-            raise error
+            raise reply.refusal.error()
         return reply, connection
 
     async def _through_agent(self, deadline: float) -> Reached | None:

@@ -49,6 +49,22 @@ class Root:
         )
         self._kernel_walk = kernel_walk and _kernel_walks(self._descriptor)
 
+    def renew(self, path: str | os.PathLike[str]) -> None:
+        """Where the folder has been removed, take the one that was made under its path since; no link leads there.
+
+        Whatever is under way goes on in the new folder: the old one held nothing, and never will.
+
+        Args:
+            path: where the folder was: absolute, every link in it resolved when it was chosen.
+        """
+        with contextlib.suppress(OSError):  # by a file system that forgot it
+            if os.fstat(self._descriptor).st_nlink:
+                return
+        names = [name for name in os.fsencode(path).split(b"/") if name]
+        with contextlib.suppress(OSError), Root("/") as top, top.directory(names, reading=False) as found:
+            # In one step, and under the number that other threads hold.
+            os.dup2(found, self._descriptor, inheritable=False)
+
     @property
     def kernel_walk(self) -> bool:
         """Whether openat2 does the walking."""

@@ -81,7 +81,7 @@ def pair(
                     make_directory(places[side])
                     held.enter_context(held_folder(places[side]))
             return perform(plan, announce, was_there)
-        except Exception:
+        except Exception:  # whatever it was, what has begun is undone before it goes on its way
             for side in Side:
                 if not was_there[side]:
                     # Only where nothing lies in it: what failed before it began leaves no trace.
@@ -113,7 +113,7 @@ def perform(plan: PairPlan, announce: Callable[[Joined], None], was_there: dict[
             begun.append(side)
             switching.prepare(places[side], contents[side])
         announce(joined)
-    except Exception:
+    except Exception:  # whatever it was, what has begun is undone before it goes on its way
         for side in begun:
             with contextlib.suppress(LocalError):
                 switching.unprepare(places[side], was_there[side])

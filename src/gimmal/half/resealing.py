@@ -119,7 +119,7 @@ def reseal(changing: list[Held], new_passwords: dict[Side, str | None], cost: Pa
             switching.settle(location, None)
             begun.append(location)
             switching.prepare_file(location, data)
-    except Exception:
+    except Exception:  # whatever it was, what has begun is undone before it goes on its way
         for location in begun:
             with contextlib.suppress(LocalError):
                 switching.clean(location)

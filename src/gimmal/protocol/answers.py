@@ -48,11 +48,12 @@ class Page(Struct, array_like=True, frozen=True, tag=67):
 
 
 class Room(Struct, array_like=True, frozen=True, tag=68):
-    """Bytes of the disk: in all, free, and available to this user."""
+    """Bytes of the disk: in all, free, and available to this user; nanoseconds of the steps in which it keeps times."""
 
     total: Size
     free: Size
     available: Size
+    grain: Counter = 0
 
 
 class PartOpened(Struct, array_like=True, frozen=True, tag=69):

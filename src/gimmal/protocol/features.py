@@ -8,5 +8,8 @@ FIDELITY = 1
 TRASH = 2
 """Requests 20 to 23, and ``keep`` in Commit, WriteBundle, Copy and MakeLinks."""
 
-OFFERED = FIDELITY | TRASH
+GRAIN = 64
+"""``grain`` in StatFileSystem and Room."""
+
+OFFERED = FIDELITY | TRASH | GRAIN
 """All that this program offers."""

@@ -37,6 +37,8 @@ class StatFileSystem(Struct, array_like=True, frozen=True, tag=4):
     """Room on the disk that holds a path. Answer: Room."""
 
     path: Path
+    grain: bool = False
+    """Say in which steps the disk keeps times."""
 
 
 class Read(Struct, array_like=True, frozen=True, tag=5):

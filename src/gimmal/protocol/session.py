@@ -8,12 +8,20 @@ settled mark has passed it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
 from gimmal.base.errors import InternalError, Interrupted, ProtocolViolation
 from gimmal.protocol.limits import REMEMBERED_BYTES_MAX, REMEMBERED_MAX, REQUESTS_MAX
 
 NUMBER_MAX = (1 << 32) - 1
+
+ANSWER_OVERHEAD = 128
+"""Bytes that a remembered answer takes beside its own."""
+
+
+def _any_size(_more: int) -> bool:
+    return True
 
 
 class Asking:
@@ -85,9 +93,12 @@ class Answering:
 
     Args:
         opener: whether *this* side opened the session (the other side's numbers have the other parity).
+        remember: told by how many bytes more (or less, if negative) answers are remembered, overheads included;
+            False where that is too much.
     """
 
-    def __init__(self, *, opener: bool) -> None:
+    def __init__(self, *, opener: bool, remember: Callable[[int], bool] = _any_size) -> None:
+        self._remember = remember
         self._parity = 0 if opener else 1
         self._running: dict[int, bool] = {}
         self._answers: dict[int, bytes] = {}
@@ -135,7 +146,7 @@ class Answering:
         if changing and number >= self._mark:
             self._answers[number] = answer
             self._bytes += len(answer)
-            if self._bytes > REMEMBERED_BYTES_MAX:
+            if not self._remember(len(answer) + ANSWER_OVERHEAD) or self._bytes > REMEMBERED_BYTES_MAX:
                 raise ProtocolViolation("the other side leaves too many answers unsettled")
 
     def answer_of(self, number: int) -> bytes:
@@ -154,4 +165,6 @@ class Answering:
     def _forget_below(self, mark: int) -> None:
         self._mark = mark
         for number in [number for number in self._answers if number < mark]:
-            self._bytes -= len(self._answers.pop(number))
+            size = len(self._answers.pop(number))
+            self._bytes -= size
+            self._remember(-size - ANSWER_OVERHEAD)

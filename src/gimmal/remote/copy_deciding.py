@@ -12,8 +12,8 @@ from gimmal.base.paths import wire_name_to_local
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.messages import Attributes, Entry, Kind, Replace
 
-_GRAINS = (2_000_000_000, 1_000_000_000, 10_000_000)
-"""Steps in which FAT, exFAT by FUSE, and exFAT keep times, in nanoseconds."""
+_GRAINS = (2_000_000_000, 1_000_000_000, 10_000_000, 1_000_000, 1_000, 100)
+"""Steps in which FAT, exFAT by FUSE, exFAT, and others keep times, in nanoseconds."""
 
 
 class Existing(Enum):

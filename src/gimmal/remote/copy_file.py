@@ -163,7 +163,8 @@ class FileCopier:
     async def _open_part(self, job: FileJob, blocks: DataBlocks, data: Extents | None) -> tuple[int, list[bytes]]:
         """The part file, and the digest of each verified block of data in it, empty where it is missing."""
         size = job.attributes.size
-        request = OpenPart(job.target_path, size, fingerprint(job), job.replace, job.expected, data=data)
+        source = fingerprint(job, self._source.lasting_path(job.source_path))
+        request = OpenPart(job.target_path, size, source, job.replace, job.expected, data=data)
         opened = await self._target.open_part(request)
         digests = list(opened.blocks)
         while len(opened.blocks) == PART_BLOCKS_MAX and len(digests) < blocks.count:
@@ -233,11 +234,11 @@ class FileCopier:
             await self._target.discard(part, remove=cause.code not in ("no_space", "input_output"))
 
 
-def fingerprint(job: FileJob) -> bytes:
-    """16 bytes that are the same for the same version of the same source."""
+def fingerprint(job: FileJob, path: str) -> bytes:
+    """16 bytes that are the same for the same version of the same source, whose path is ``path`` in every command."""
     attributes = job.attributes
     numbers = f"{attributes.identity}.{attributes.size}.{attributes.mtime_ns}"
-    return blake3_digest(job.source_path.encode(), b"\0", numbers.encode())[:16]
+    return blake3_digest(path.encode(), b"\0", numbers.encode())[:16]
 
 
 async def _form(examining: asyncio.Task[_Form | GimmalError]) -> _Form:

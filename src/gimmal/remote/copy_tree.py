@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -26,11 +25,12 @@ from gimmal.protocol.messages import (
     Version,
     WriteBundle,
 )
-from gimmal.remote.copy_deciding import CopyOptions, Existing, decide, grain_of, names_of, same_content
+from gimmal.remote.copy_deciding import CopyOptions, Existing, decide, names_of, same_content
 from gimmal.remote.copy_file import FileCopier, FileJob, first_of
 from gimmal.remote.copy_folders import FolderCopier
 from gimmal.remote.copy_links import FurtherName, LinkCopier
 from gimmal.remote.files import ENTRIES_MAX, Files, too_many_entries, version_of, xattr_bytes
+from gimmal.remote.grains import Grains
 from gimmal.remote.progress import Progress
 
 SMALL_FILE = 256 * 1024
@@ -82,7 +82,7 @@ class TreeCopier:
         self._files_free = asyncio.Semaphore(FILES_AT_ONCE)
         self._room = min(BUNDLE_ROOM, source.bundle_room, target.bundle_room)
         self._fatal: GimmalError | None = None
-        self._grain = 0
+        self._grains = Grains(target)
         # Both ends on the other side: it copies by itself, the bytes stay there.
         self._far = source.side is target.side
 
@@ -97,9 +97,10 @@ class TreeCopier:
         self._progress.walked = True
         there = await self._stat_or_none(target_path)
         if there is not None:
-            await self._learn_grain(target_path, [there])
+            await self._grains.learn(target_path, [there])
+        grain = await self._grains.of(attributes, there, target_path)
         try:
-            replace = decide(attributes, there, self._options.existing, self._grain)
+            replace = decide(attributes, there, self._options.existing, grain)
         except RemoteError as exc:
             raise _named(self._target.shown(target_path), exc) from None
         if replace is None:
@@ -136,7 +137,7 @@ class TreeCopier:
                     self._folders.found_there(entry)
                 if len(existing) > ENTRIES_MAX:
                     raise too_many_entries(self._target.shown(target_path))
-            await self._learn_grain(target_path, [there, *existing.values()])
+            await self._grains.learn(target_path, [there, *existing.values()])
         elif self._options.dry_run:
             self._would(target_path, Replace.NEVER, folder=True)
         else:
@@ -199,7 +200,7 @@ class TreeCopier:
             elif (first := self._links.first_name(attributes, placed)) is None:
                 await self._meet_file(group, entry, source_path, target_path, existing, batches)
             else:
-                self._meet_further(FurtherName(entry, path, placed, first, Replace.NEVER), there)
+                await self._meet_further(FurtherName(entry, path, placed, first, Replace.NEVER), there)
         except RemoteError as exc:
             self._fail(self._target, placed, exc)
 
@@ -211,7 +212,7 @@ class TreeCopier:
         same = there is not None and there.kind is Kind.LINK and there.target == attributes.target
         # Of the same link only the time may differ, which is worth a new one only where files are replaced too.
         keeps = self._options.existing is Existing.REFUSE or (there and there.mtime_ns == attributes.mtime_ns)
-        replace = None if same and keeps else decide(attributes, there, self._options.existing, self._grain)
+        replace = None if same and keeps else decide(attributes, there, self._options.existing)
         if replace is None:
             self._progress.skip(0)
         elif self._options.dry_run:
@@ -220,10 +221,11 @@ class TreeCopier:
             replace = Replace.NEVER if replace is Replace.NEVER else Replace.ALWAYS
             await self._links.add(name, attributes, source_path, target_path, replace)
 
-    def _meet_further(self, name: FurtherName, there: Attributes | None) -> None:
+    async def _meet_further(self, name: FurtherName, there: Attributes | None) -> None:
         attributes = name.entry.attributes
         self._progress.found(0)
-        replace = decide(attributes, there, self._options.existing, self._grain)
+        grain = await self._grains.of(attributes, there, name.target_path)
+        replace = decide(attributes, there, self._options.existing, grain)
         if replace is None and self._options.existing is Existing.OVERWRITE and there is not None and not there.linked:
             replace = Replace.ALWAYS  # the same bytes, but a file of its own
         if replace is None:
@@ -260,7 +262,8 @@ class TreeCopier:
     ) -> None:
         attributes, path, there = entry.attributes, f"{source_path}/{entry.name}", existing.get(entry.name)
         self._progress.found(attributes.size)
-        replace = decide(attributes, there, self._options.existing, self._grain)
+        grain = await self._grains.of(attributes, there, f"{target_path}/{entry.name}")
+        replace = decide(attributes, there, self._options.existing, grain)
         if replace is None:
             self._skip(attributes)
         elif self._options.dry_run:
@@ -373,14 +376,6 @@ class TreeCopier:
             self._progress.did_file()
         else:
             await self._files.copy(job)
-
-    async def _learn_grain(self, target_path: str, there: Iterable[Attributes]) -> None:
-        """Find in which steps the target keeps times, from what it shows; its top folder has a time of its own."""
-        self._grain = grain_of(there)
-        top = target_path.partition("/")[0]
-        if self._grain and top != target_path:
-            shown = await self._stat_or_none(top)
-            self._grain = min(self._grain, grain_of([shown] if shown is not None else []))
 
     async def _stat_or_none(self, path: str) -> Attributes | None:
         try:

@@ -126,6 +126,10 @@ class Files(ABC):
         """Whether the mode shown of a folder is its own: that of a share tells its rights (names.md, section 7)."""
         return "/" in path
 
+    def lasting_path(self, path: str) -> str:
+        """What of a path is the same in every command, so that an interrupted copy is known again by it."""
+        return path
+
     @abstractmethod
     def offers(self, feature: int) -> bool:
         """Whether the side that holds the files understands what a bit of protocol.features stands for."""
@@ -197,9 +201,9 @@ class Files(ABC):
             if not cursor:
                 return
 
-    async def room(self, path: str) -> Room:
-        """Room on the disk that holds a path."""
-        return self.expect(await self.ask(StatFileSystem(path)), Room, path)
+    async def room(self, path: str, *, grain: bool = False) -> Room:
+        """Room on the disk that holds a path; with ``grain`` also in which steps it keeps times."""
+        return self.expect(await self.ask(StatFileSystem(path, grain)), Room, path)
 
     async def make_directories(
         self, paths: list[str], *, parents: bool = False, exist_ok: bool = False, mode: int | None = None

@@ -83,6 +83,10 @@ class FilesAround(Files):
         """See Files."""
         self.inner.release(block)
 
+    def lasting_path(self, path: str) -> str:
+        """See Files."""
+        return self.inner.lasting_path(path)
+
     def shown(self, path: str) -> str:
         """See Files."""
         return self.inner.shown(path)

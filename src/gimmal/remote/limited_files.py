@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from gimmal.base.errors import ProtocolViolation
 from gimmal.base.primitives import new_blake3
+from gimmal.base.workers import Workers
 from gimmal.protocol.data_blocks import ZEROS
 from gimmal.protocol.messages import Version
 from gimmal.remote.files import Block, Bundle
@@ -21,10 +22,12 @@ class LimitedFiles(RemoteFiles):
     Args:
         session: what the questions go through.
         limit: shared by all that one command does.
+        workers: threads.
     """
 
-    def __init__(self, session: Session, limit: Limit) -> None:
+    def __init__(self, session: Session, limit: Limit, workers: Workers) -> None:
         super().__init__(session)
+        self._workers = workers
         self._limit = limit
         self.sending = limit.writing
         self.bundle_room = limit.bundle
@@ -46,11 +49,10 @@ class LimitedFiles(RemoteFiles):
                     some = await super().read_block(path, at, size, version, sparse=sparse)
                     self._limit.give_back(size - sum(len(piece.body) for piece in some.pieces))
                     try:
-                        _verify(some)
-                    except ProtocolViolation:
+                        await self._workers.bulk(_take_in, some, hasher.update)
+                    except BaseException:
                         self.release(some)
                         raise
-                    _hash(some, hasher.update)
                     for piece in some.pieces:
                         piece.at += whole.length
                         whole.pieces.append(piece)
@@ -71,7 +73,8 @@ class LimitedFiles(RemoteFiles):
         async def load_cut() -> Block:
             block = await load()
             try:
-                return Block(list(self._cut(block.pieces)), block.length, block.digest)
+                pieces = await self._workers.bulk(self._cut, block.pieces)
+                return Block(pieces, block.length, block.digest)
             finally:
                 self.release(block)
 
@@ -110,8 +113,10 @@ def _hash(block: Block, update: Callable[[memoryview], object]) -> None:
         at += len(piece.body)
 
 
-def _verify(block: Block) -> None:
+def _take_in(block: Block, update: Callable[[memoryview], object]) -> None:
+    """Add a portion to the digest of the whole, once it is seen to be what the other side read."""
     hasher = new_blake3()
     _hash(block, hasher.update)
     if hasher.digest() != block.digest:
         raise ProtocolViolation("the other side's bytes do not fit their digest", "run the command again")
+    _hash(block, update)

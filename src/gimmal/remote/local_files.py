@@ -62,6 +62,10 @@ class LocalFiles(Files):
         """See Files: a command's shares are its own (``Share.own``)."""
         return True
 
+    def lasting_path(self, path: str) -> str:
+        """See Files: without its first part, which tells the sources of one command apart by their order."""
+        return path.partition("/")[2]
+
     def offers(self, feature: int) -> bool:
         """See Files: both ends are this program."""
         return True

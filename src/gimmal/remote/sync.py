@@ -13,13 +13,13 @@ from gimmal.base.errors import ExitCode, GimmalError, RemoteError, UsageError
 from gimmal.protocol.codes import Code
 from gimmal.protocol.features import TRASH
 from gimmal.protocol.messages import Attributes, FolderTimes, Kind
-from gimmal.remote.copy import reason_of
 from gimmal.remote.copy_deciding import CopyOptions, names_of
 from gimmal.remote.copy_tree import TreeCopier
 from gimmal.remote.files import Files
 from gimmal.remote.filters import Filters
 from gimmal.remote.progress import Progress
-from gimmal.remote.sync_views import SourceView, TargetView, Withheld
+from gimmal.remote.sync_kinds import KindSettler
+from gimmal.remote.sync_views import SourceView, TargetView
 
 
 @dataclass(frozen=True)
@@ -93,54 +93,27 @@ class _Sync:
         self._removed: set[str] = set()
         self._failed: set[str] = set()
         """What could not be removed."""
-        self._refused: set[str] = set()
-        """Entries of the source that found no place."""
 
     async def copy(self, attributes: Attributes) -> None:
         """Copy what is new or differs."""
         await self._copier.copy_folder(self._job.source, attributes, self._job.target)
 
-    # What is of another kind -----------------------------------------------------------------------------------------
-
     async def settle_kinds(self) -> None:
         """Where a name is a file on one side and a folder or link on the other, the source's takes its place."""
-        kept_above = self._kept_above()
-        settled: set[str] = set()
-        for item in self._source.withheld:
-            above = item.name.rpartition("/")[0]
-            if above in settled or above in self._refused:
-                (settled if above in settled else self._refused).add(item.name)
-                if self._job.options.dry_run and above in settled:
-                    self._would(item.name, "make folder" if item.attributes.kind is Kind.DIRECTORY else "copy")
-                continue
-            try:
-                await self._settle(item, kept_above)
-                if item.attributes.kind is Kind.DIRECTORY:
-                    settled.add(item.name)
-            except RemoteError as error:
-                self._refused.add(item.name)
-                self._progress.fail(self.target.shown(f"{self._job.target}/{item.name}"), reason_of(error))
-
-    async def _settle(self, item: Withheld, kept_above: set[str]) -> None:
         job = self._job
-        below = item.name + "/"
-        there = self.target.kinds[item.name]
-        if there is Kind.DIRECTORY:
-            if not job.delete:
-                raise RemoteError("is_a_directory", "a folder is there, which --delete would remove", "")
-            if item.name in kept_above:
-                raise RemoteError("not_empty", "a folder is there that holds what is left out", "")
-        await self._remove([name for name in self.target.there if name == item.name or name.startswith(below)])
-        if job.options.dry_run:
-            self._would(item.name, "make folder" if item.attributes.kind is Kind.DIRECTORY else "copy")
-            return
-        source, target = f"{job.source}/{item.name}", f"{job.target}/{item.name}"
-        if item.attributes.kind is Kind.DIRECTORY:
-            await self._copier.copy_folder(source, item.attributes, target)
-        elif item.attributes.kind is Kind.LINK:
-            await self._copier.copy_link(source, item.attributes, target)
-        else:
-            await self._copier.copy_file(source, item.attributes, target)
+        settler = KindSettler(
+            self._source,
+            self.target,
+            (job.source, job.target),
+            self._copier,
+            self._progress,
+            remove=self._remove,
+            delete=job.delete,
+            would=self._would if job.options.dry_run else None,
+        )
+        await settler.settle(self._kept_above())
+        await settler.clear()
+        await self._give_times()
 
     # What the source does not hold -----------------------------------------------------------------------------------
 
@@ -188,8 +161,8 @@ class _Sync:
                 above.add(name)
         return above
 
-    async def _remove(self, names: list[str]) -> None:
-        """Remove entries, given with all that they hold and folders first."""
+    async def _remove(self, names: list[str]) -> set[str]:
+        """Remove entries, given with all that they hold and folders first; returns those that stayed."""
         job = self._job
         chosen = set(names)
         self._removed.update(chosen)
@@ -197,7 +170,7 @@ class _Sync:
             for name in reversed(names):
                 self._would(name, "delete")
             self._progress.deleted += len(names)
-            return
+            return set()
         if job.trash:
             # A folder goes with all that it holds, in one step.
             tops = [name for name in names if not self._inside(name, chosen)]
@@ -206,6 +179,7 @@ class _Sync:
             await self._remove_by(self.target.remove_many, list(reversed(names)))
         failed = self._failed
         self._progress.deleted += sum(1 for name in names if not (name in failed or self._inside(name, failed)))
+        return failed & chosen
 
     async def _remove_by(self, remove: Callable[[list[str]], Awaitable[list[int]]], names: list[str]) -> None:
         codes = await remove([f"{self._job.target}/{name}" for name in names])
@@ -230,6 +204,7 @@ class _Sync:
             attributes = self._source.seen.get(name)
             if attributes is not None and attributes.kind is Kind.DIRECTORY:
                 items.append(FolderTimes(f"{self._job.target}/{name}", attributes.mtime_ns, None))
+        self._stale.clear()
         if items:
             await self.target.set_attributes(items)
 

@@ -27,6 +27,7 @@ from gimmal.protocol.messages import (
 from gimmal.remote.copy_deciding import names_of
 from gimmal.remote.files import ENTRIES_MAX, Files, too_many_entries
 from gimmal.remote.files_around import FilesAround
+from gimmal.remote.filtered_names import left_out
 from gimmal.remote.filters import Filters
 
 
@@ -57,6 +58,7 @@ class TargetView(FilesAround):
         """What it holds, folders before what is in them."""
         self.kinds: dict[str, Kind] = {}
         """Kinds by every name that the source may use for an entry."""
+        self._own: dict[str, str] = {}
         self.protected: set[str] = set()
         """Left out, or not to be looked into: stays, and so do the folders above."""
 
@@ -68,17 +70,24 @@ class TargetView(FilesAround):
             entries: list[Entry] = []
             for entry in page.entries:
                 name = above + entry.name
-                if self._filters.excluded(name, folder=entry.attributes.kind is Kind.DIRECTORY):
+                if left_out(self._filters, name, folder=entry.attributes.kind is Kind.DIRECTORY):
                     self.protected.add(name)
                     continue
                 entries.append(entry)
                 if first:
                     self.there[name] = entry
-                    self.kinds.update((each, entry.attributes.kind) for each in names_of(entry))
+                    for each in names_of(entry):
+                        self.kinds[each] = entry.attributes.kind
+                        if each != entry.name:
+                            self._own[each] = entry.name
             self.protected.update(above + name for name, _code in page.failures)
             if len(self.there) + len(self.protected) > ENTRIES_MAX:
                 raise too_many_entries(self.shown(path))
             yield Page(entries, page.cursor, page.failures)
+
+    def own_name(self, name: str) -> str:
+        """The name in ``there`` of what the source may call ``name``."""
+        return name if name in self.there else self._own.get(name, name)
 
     async def ask(self, request: Request, deadline: float | None = CALL_SECONDS) -> Answer:
         """See Files."""
@@ -126,7 +135,7 @@ class SourceView(FilesAround):
             entries: list[Entry] = []
             for entry in page.entries:
                 name = above + entry.name
-                if self._filters.excluded(name, folder=entry.attributes.kind is Kind.DIRECTORY):
+                if left_out(self._filters, name, folder=entry.attributes.kind is Kind.DIRECTORY):
                     continue
                 if first:
                     self.seen[name] = entry.attributes
@@ -134,7 +143,7 @@ class SourceView(FilesAround):
                         continue
                 entries.append(entry)
             failures = [
-                (name, code) for name, code in page.failures if not self._filters.excluded(above + name, folder=True)
+                (name, code) for name, code in page.failures if not left_out(self._filters, above + name, folder=True)
             ]
             whole = whole and not failures
             if len(self.seen) > ENTRIES_MAX:

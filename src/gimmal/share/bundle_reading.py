@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
+
 from gimmal.base.beneath import open_regular
 from gimmal.protocol.codec import encode
 from gimmal.protocol.codes import Code
@@ -14,6 +16,7 @@ from gimmal.protocol.limits import BODY_MAX, BUNDLE_CONTENT_MAX
 from gimmal.protocol.messages import BundleItem, ReadBundle
 from gimmal.share.attributes import attributes_of, version_of
 from gimmal.share.folders import Folders
+from gimmal.share.holes import has_hole
 from gimmal.share.places import Access, Place
 from gimmal.share.refused import RefusedError, code_of
 from gimmal.share.state import SessionState
@@ -71,7 +74,11 @@ def _read(folders: Folders, place: Place, room: int, *, xattrs: bool) -> tuple[B
         content = _whole(descriptor, state.st_size)
         if version_of(os.fstat(descriptor)) != version_of(state):
             raise RefusedError(Code.CHANGED)
-    return BundleItem(0, len(content), small_file_digest(content), attributes_of(state), found, bare), content
+        attributes = attributes_of(state)
+        # Of a small file its room tells too little: extended attributes may take as much as a hole spares.
+        if state.st_size and not attributes.sparse and has_hole(descriptor, state.st_size):
+            attributes = msgspec.structs.replace(attributes, sparse=True)
+    return BundleItem(0, len(content), small_file_digest(content), attributes, found, bare), content
 
 
 @contextmanager

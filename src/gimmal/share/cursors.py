@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from gimmal.base.fair_budget import FairShare
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import CURSORS_MAX
 from gimmal.share.places import OpenShare
@@ -53,10 +54,19 @@ class Walk:
     """Whether extended attributes of folders are wanted."""
 
 
-class Cursors:
-    """At most CURSORS_MAX; the oldest are dropped. Safe for several threads."""
+CURSORS_OF_ALL, CURSORS_OF_EACH = 256, 8
+"""Cursors of all sessions together, beside those that each session may always have."""
 
-    def __init__(self) -> None:
+
+class Cursors:
+    """At most CURSORS_MAX, and as many as the session's share; the oldest are dropped. Safe for several threads.
+
+    Args:
+        share: of the cursors of all sessions.
+    """
+
+    def __init__(self, share: FairShare) -> None:
+        self._share = share
         self._lock = threading.Lock()
         self._walks: OrderedDict[int, Walk] = OrderedDict()
         self._next = 1
@@ -80,11 +90,19 @@ class Cursors:
             number = self._next
             self._next = self._next + 1 if self._next < _NUMBER_MAX else 1
             self._walks[number] = walk
-            while len(self._walks) > CURSORS_MAX:
+            self._share.take(1)
+            while len(self._walks) > CURSORS_MAX or not self._share.may_take(0):
                 self._walks.popitem(last=False)
+                self._share.give(1)
             for old in list(self._walks)[:-READ_AHEAD_CURSORS]:
                 self._walks[old] = _bare(self._walks[old])
             return number
+
+    def close(self) -> None:
+        """Forget all of them."""
+        with self._lock:
+            self._walks.clear()
+            self._share.give_all()
 
     def __len__(self) -> int:
         return len(self._walks)

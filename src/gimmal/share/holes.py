@@ -50,13 +50,16 @@ def make_hole(descriptor: int, offset: int, length: int) -> None:
     """Let a stretch of a file be zeros, without taking room where the disk allows; the size does not shrink."""
     size = os.fstat(descriptor).st_size
     end = min(offset + length, size)
-    if end <= offset or _is_hole(descriptor, offset, end):
+    if end <= offset or is_hole(descriptor, offset, end):
         return
-    if punch_hole(descriptor, offset, end - offset) and _is_hole(descriptor, offset, end):
+    if punch_hole(descriptor, offset, end - offset) and is_hole(descriptor, offset, end):
         return
+    # Only where there is data: a disk that knows holes but punches none would be filled otherwise.
     view = memoryview(ZEROS)
-    while offset < end:
-        offset += os.pwrite(descriptor, view[: min(len(view), end - offset)], offset)
+    for start, until in list(data_stretches(descriptor, offset, end, least=1)):
+        at = start
+        while at < until:
+            at += os.pwrite(descriptor, view[: min(len(view), until - at)], at)
 
 
 def write_sparse(descriptor: int, view: memoryview, place: int) -> None:
@@ -90,7 +93,14 @@ def _write_all(descriptor: int, view: memoryview, place: int) -> None:
         view = view[count:]
 
 
-def _is_hole(descriptor: int, offset: int, end: int) -> bool:
+def has_hole(descriptor: int, size: int) -> bool:
+    """Whether there is a hole in a file of ``size`` bytes, as far as its disk tells."""
+    hole = _seek(descriptor, 0, os.SEEK_HOLE)
+    return hole is not None and hole < size
+
+
+def is_hole(descriptor: int, offset: int, end: int) -> bool:
+    """Whether a stretch of a file, up to ``end``, is known to hold no data."""
     data = _seek(descriptor, offset, os.SEEK_DATA)
     return data is None or data >= end
 

@@ -16,7 +16,8 @@ from gimmal.protocol.codes import Code
 from gimmal.share.places import Place
 from gimmal.share.refused import RefusedError
 from gimmal.share.state import SessionState
-from gimmal.share.trash_batches import Batch, begin_batch
+from gimmal.share.trash_batches import Batch
+from gimmal.share.trash_filling import TrashFilling
 
 
 class Keeping:
@@ -24,13 +25,13 @@ class Keeping:
 
     Args:
         places: final places of the request's files; a file is meant by its number among them.
-        who: shown to people.
+        filling: the session's batches.
         now: seconds since 1970.
     """
 
-    def __init__(self, places: Sequence[Place], who: str, now: float) -> None:
+    def __init__(self, places: Sequence[Place], filling: TrashFilling, now: float) -> None:
         self._places = places
-        self._who = who
+        self._filling = filling
         self._now = now
         self._batch: Batch | None = None
 
@@ -91,12 +92,12 @@ class Keeping:
     def close(self) -> None:
         """Done; a batch that holds nothing is removed."""
         if self._batch is not None:
-            self._batch.close()
+            self._filling.end(self._places[0].share, self._batch)
 
     def _begun(self) -> Batch:
         if self._batch is None:
             items = [place.names for place in self._places]
-            self._batch = begin_batch(self._places[0].root, items, self._who, self._now)
+            self._batch = self._filling.begin(self._places[0].share, items, self._now)
         return self._batch
 
 
@@ -106,7 +107,7 @@ def keeping(state: SessionState, places: Sequence[Place], wanted: bool) -> Itera
     if not wanted or not places:
         yield None
         return
-    kept = Keeping(places, state.who, state.clock())
+    kept = Keeping(places, state.trash, state.clock())
     try:
         yield kept
     finally:

@@ -9,6 +9,7 @@ from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import FILE_SIZE_MAX
 from gimmal.protocol.messages import Attributes, Found, Kind, Room, Stat, StatFileSystem
 from gimmal.share.attributes import attributes_at
+from gimmal.share.disk_traits import time_grain
 from gimmal.share.places import Access, OpenShare
 from gimmal.share.refused import RefusedError
 from gimmal.share.shares import Rights
@@ -38,7 +39,7 @@ def answer_stat(state: SessionState, request: Stat) -> Found:
 
 
 def answer_stat_file_system(state: SessionState, request: StatFileSystem) -> Room:
-    """Room on the disk that holds a path."""
+    """Room on the disk that holds a path, and if asked the steps in which it keeps times."""
     if not request.path:
         raise RefusedError(Code.INVALID)
     place = state.places.find(request.path, Access.LOOK)
@@ -48,5 +49,10 @@ def answer_stat_file_system(state: SessionState, request: StatFileSystem) -> Roo
     folder = place.names if stat.S_ISDIR(found.st_mode) else place.names[:-1]
     with place.root.directory(folder, reading=False) as descriptor:
         room = os.fstatvfs(descriptor)
+        # To try it is to write; what may only be read is nobody's target.
+        grain = time_grain(place.share, descriptor) if request.grain and place.share.grants(Access.CHANGE) else 0
     unit = room.f_frsize or room.f_bsize
-    return Room(*(min(count * unit, FILE_SIZE_MAX) for count in (room.f_blocks, room.f_bfree, room.f_bavail)))
+    total, free, available = (
+        min(count * unit, FILE_SIZE_MAX) for count in (room.f_blocks, room.f_bfree, room.f_bavail)
+    )
+    return Room(total, free, available, grain)

@@ -14,6 +14,7 @@ from gimmal.protocol.data_blocks import DataBlocks, are_stretches
 from gimmal.protocol.digest import block_count
 from gimmal.protocol.limits import PART_BLOCKS_MAX, SPARSE_SIZE_MAX
 from gimmal.protocol.messages import OpenPart, PartOpened, Replace
+from gimmal.share.disk_traits import keeps_holes
 from gimmal.share.holes import make_hole
 from gimmal.share.part import Part, is_same
 from gimmal.share.part_journals import PartJournals, verified_blocks
@@ -119,7 +120,7 @@ def _resume(
     if journal is None:
         return None
     try:
-        _require_room(descriptor, request)
+        _require_room(place, folder, descriptor, request)
         _make_holes(descriptor, request)
         blocks = DataBlocks(request.size, request.data)
         digests = {index: digest for index, digest in digests.items() if blocks.holds(index)}
@@ -134,7 +135,7 @@ def _begin(journals: PartJournals, place: Place, folder: int, name: bytes, reque
     descriptor = os.open(name, _CREATING, 0o600, dir_fd=folder)
     try:
         _lock(descriptor)
-        _require_room(descriptor, request)
+        _require_room(place, folder, descriptor, request)
         _make_holes(descriptor, request)
     except BaseException:
         os.unlink(name, dir_fd=folder)
@@ -175,9 +176,9 @@ def _make_holes(descriptor: int, request: OpenPart) -> None:
         make_hole(descriptor, offset, length)
 
 
-def _require_room(descriptor: int, request: OpenPart) -> None:
+def _require_room(place: Place, folder: int, descriptor: int, request: OpenPart) -> None:
     """Say at once what would fail at the end."""
-    if request.data is not None:
+    if request.data is not None and keeps_holes(place.share, folder):
         return  # what it will take is not known: its blocks may be holes for the most part
     room = os.fstatvfs(descriptor)
     free = (room.f_bavail if os.geteuid() else room.f_bfree) * (room.f_frsize or room.f_bsize)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 
+from gimmal.base.fair_budget import FairBudget
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import PARTS_MAX
 from gimmal.share.part import Part
@@ -17,6 +19,10 @@ GIVE_WAY_SECONDS = 5.0
 """How long a session waits for a part file that one without links, or one that has ended, still writes to."""
 
 
+PARTS_OF_ALL, PARTS_OF_EACH = 192, 2
+"""Part files of all sessions together, beside those that each session may always have; each is two open files."""
+
+
 class OpenParts:
     """All part files that this side's sessions hold open, by final place.
 
@@ -26,26 +32,37 @@ class OpenParts:
 
     def __init__(self, journals: PartJournals) -> None:
         self.journals = journals
+        self.budget = FairBudget(PARTS_OF_ALL, PARTS_OF_EACH)
         self._changed = threading.Condition()
         self._holders: dict[Place, PartTable] = {}
 
     def hold(self, place: Place, holder: PartTable) -> None:
-        """Reserve a place for a session; one without links gives way, as soon as it writes no more.
+        """Reserve a place for a session; one without links or without an answer gives way, once it writes no more.
 
         Raises:
             RefusedError: LIMIT while another session is at it, or does not stop writing within GIVE_WAY_SECONDS.
         """
+        silent: PartTable | None = None
+        while (other := self._take(place, holder, silent)) is not None:
+            # Outside the lock, for it takes seconds: its peer may be dead and nobody have noticed yet.
+            if other.answers():
+                raise RefusedError(Code.LIMIT)
+            silent = other
+
+    def _take(self, place: Place, holder: PartTable, silent: PartTable | None) -> PartTable | None:
+        """Reserve a place; instead, the session with links that is at it, unless it is the one known to be silent."""
         deadline = time.monotonic() + GIVE_WAY_SECONDS
         with self._changed:
             while (other := self._holders.get(place)) is not None:
                 if other is holder and not holder.is_closing(place):
-                    return
-                if other is not holder and other.attached:
-                    raise RefusedError(Code.LIMIT)
+                    return None
+                if other is not holder and other.attached and other is not silent:
+                    return other
                 other.give_way(place)
                 if self._holders.get(place) is other and not self._changed.wait(deadline - time.monotonic()):
                     raise RefusedError(Code.LIMIT)
             self._holders[place] = holder
+        return None
 
     def release(self, place: Place, holder: PartTable) -> None:
         """A session is done with a place."""
@@ -62,10 +79,13 @@ class PartTable:
         self.everyone = everyone
         self.attached = True
         """Whether the session has links; without any, another session may take over its part files."""
+        self.answers: Callable[[], bool] = _true
+        """Whether the session's peer answers just now; may block for seconds."""
         self._lock = threading.Lock()
         self._parts: dict[int, Part] = {}
         self._closing: set[Place] = set()
         self._next = 1
+        self._share = everyone.budget.share()
 
     def add(self, part: Part) -> int:
         """The number of a part file just opened.
@@ -74,7 +94,7 @@ class PartTable:
             RefusedError: LIMIT.
         """
         with self._lock:
-            if len(self._parts) >= PARTS_MAX:
+            if len(self._parts) >= PARTS_MAX or not self._share.try_take(1):
                 raise RefusedError(Code.LIMIT)
             number = self._next
             self._next += 1
@@ -107,6 +127,7 @@ class PartTable:
             part = self._parts.pop(number, None)
             if part is None:
                 return
+            self._share.give(1)
             self._closing.add(part.place)
         part.close(forget=forget, when_closed=partial(self._closed, part.place))
 
@@ -137,3 +158,7 @@ class PartTable:
 
     def __len__(self) -> int:
         return len(self._parts)
+
+
+def _true() -> bool:
+    return True

@@ -50,6 +50,10 @@ class OpenShare:
     root: Root
     folding: dict[int, bool] = field(default_factory=dict)
     """Per device: whether it takes names that differ in case or form for one (`collisions`)."""
+    holes: dict[int, bool] = field(default_factory=dict)
+    """Per device: whether it keeps holes (`disk_traits`)."""
+    grains: dict[int, int] = field(default_factory=dict)
+    """Per device: in which steps it keeps times (`disk_traits`)."""
 
     def grants(self, access: Access) -> bool:
         """Whether the peer may do that here."""
@@ -103,7 +107,9 @@ class Places:
             opened.root.close()
 
     def __iter__(self) -> Iterator[OpenShare]:
-        return iter(self._shares.values())
+        for opened in self._shares.values():
+            opened.root.renew(opened.share.path)
+            yield opened
 
     def find(self, path: str, access: Access, *, share_itself: bool = False) -> Place:
         """The place that a wire path means.
@@ -126,6 +132,7 @@ class Places:
             raise RefusedError(Code.NOT_FOUND if share_name else Code.NOT_GRANTED)
         if not opened.grants(access) and (components or not share_itself):
             raise RefusedError(Code.NOT_GRANTED)
+        opened.root.renew(opened.share.path)
         return self._place(opened, (), components, access)
 
     def below(self, folder: Place, path: str, access: Access) -> Place:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gimmal.base.errors import LocalError
+from gimmal.base.fair_budget import FairBudget
 from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import (
     Answer,
@@ -60,7 +61,7 @@ from gimmal.share import (
     trash_removing,
     trashing,
 )
-from gimmal.share.cursors import Cursors
+from gimmal.share.cursors import CURSORS_OF_ALL, CURSORS_OF_EACH, Cursors
 from gimmal.share.part_journals import PartJournals
 from gimmal.share.part_table import OpenParts, PartTable
 from gimmal.share.part_writing import PartWriter
@@ -69,6 +70,7 @@ from gimmal.share.reading import OpenRange
 from gimmal.share.refused import RefusedError, code_of
 from gimmal.share.shares import Rights, ShareTable
 from gimmal.share.state import SessionState
+from gimmal.share.trash_filling import TrashFilling
 
 _ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
     Stat: looking.answer_stat,
@@ -123,12 +125,15 @@ class ShareService:
         journals = PartJournals(journal_directory, journal_key)
         journals.sweep()
         self._parts = OpenParts(journals)
+        self._cursors = FairBudget(CURSORS_OF_ALL, CURSORS_OF_EACH)
         self._new_file_mode = 0o666 & ~_umask()
 
     def open_session(self, who: str = "this side") -> ShareSession:
         """The answering side of a new session of the peer; ``who`` it is stands in the notes of a trash."""
         parts = PartTable(self._parts)
-        return ShareSession(SessionState(self._places, Cursors(), parts, self._new_file_mode, who, self._clock))
+        cursors = Cursors(self._cursors.share())
+        trash = TrashFilling(who)
+        return ShareSession(SessionState(self._places, cursors, parts, self._new_file_mode, trash, self._clock))
 
     def sweep_trash(self) -> bool:
         """Remove some of what has been in the trash of a writable share for too long; True: call again."""
@@ -188,9 +193,14 @@ class ShareSession:
         """Say whether the session has links now; without any, another may take over its uploads."""
         self._state.parts.attached = attached
 
+    def set_answers(self, answers: Callable[[], bool]) -> None:
+        """Say how to find out whether the session's peer answers; blocks, for seconds at most."""
+        self._state.parts.answers = answers
+
     def close(self) -> None:
         """The session is over: part files are let go of and stay for another time."""
         self._state.parts.close()
+        self._state.cursors.close()
 
 
 def _umask() -> int:

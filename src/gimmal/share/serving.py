@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import CancelledError as Cancelled
 
 from gimmal.base.budget import ByteBudget
 from gimmal.base.errors import ProtocolViolation
+from gimmal.base.fair_budget import FairBudget
 from gimmal.base.workers import Workers
 from gimmal.protocol.codec import decode_struct, encode, split_bundle_files
 from gimmal.protocol.kinds import RecordKind
@@ -33,11 +35,15 @@ from gimmal.share.loading import Loaded, load_range
 from gimmal.share.service import ShareSession
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.exchange import Incoming, Piece
+from gimmal.transport.session import Session
 
 logger = logging.getLogger("gimmal.share")
 
 READ_BYTES_AT_ONCE = 16 << 20
 """Bytes of ranges and bundles of one session that are in memory at a time, those handed to its links not counted."""
+
+READ_BYTES_OF_ALL = 64 << 20
+"""As many of all sessions together, beside one block of each."""
 
 CALLS_AT_ONCE = 8
 """Other requests of one session that are in threads at a time."""
@@ -49,6 +55,10 @@ WHOLE_FILES_AT_ONCE = 4
 """Of those, how many of one session are in threads at a time."""
 
 
+ANSWER_SECONDS = 5.0
+"""How long a peer has to answer before another session takes over its part file."""
+
+
 class Serving:
     """Answers the requests of one session.
 
@@ -56,9 +66,13 @@ class Serving:
         share: the session's share side.
         pool: record buffers.
         workers: threads.
+        reads: bytes that are read for all sessions at a time; None where this is the only one.
     """
 
-    def __init__(self, share: ShareSession, pool: BufferPool, workers: Workers) -> None:
+    def __init__(
+        self, share: ShareSession, pool: BufferPool, workers: Workers, reads: FairBudget | None = None
+    ) -> None:
+        self._reads_of_all = (reads or FairBudget(READ_BYTES_OF_ALL, BLOCK_SIZE)).share()
         self._share = share
         self._pool = pool
         self._workers = workers
@@ -70,10 +84,11 @@ class Serving:
         """See transport.answering.Handler."""
         request = incoming.request
         if isinstance(request, Read):
-            async with self._reads.taken(min(request.length, BLOCK_SIZE)):
+            size = min(request.length, BLOCK_SIZE)
+            async with self._reads.taken(size), self._reads_of_all.lent(size):
                 return await self._read(incoming, request)
         if isinstance(request, ReadBundle):
-            async with self._reads.taken(BLOCK_SIZE):
+            async with self._reads.taken(BLOCK_SIZE), self._reads_of_all.lent(BLOCK_SIZE):
                 return await self._read_bundle(incoming, request)
         if isinstance(request, Write):
             return await self._write(incoming, request)
@@ -89,8 +104,21 @@ class Serving:
         """See transport.answering.Handler."""
         self._share.set_attached(attached)
 
+    def watch(self, session: Session) -> None:
+        """Learn by this session whether its peer answers, when another wants the part files it holds open."""
+        loop = asyncio.get_running_loop()
+
+        def answers() -> bool:
+            try:
+                return asyncio.run_coroutine_threadsafe(session.hears(ANSWER_SECONDS), loop).result(2 * ANSWER_SECONDS)
+            except (TimeoutError, RuntimeError, Cancelled):
+                return False  # the loop is busy or over: nothing comes from there
+
+        self._share.set_answers(answers)
+
     def session_ended(self) -> None:
         """See transport.answering.Handler."""
+        self._share.set_answers(_never)  # what it was leads back to the session
         self._share.set_attached(False)  # at once: who comes back need not wait for the thread
         self._workers.start(self._share.close)
 
@@ -170,3 +198,7 @@ class Serving:
         answer = await self._workers.bulk(self._share.write_bundle, request, files, contents)
         incoming.give(piece)
         return answer
+
+
+def _never() -> bool:
+    return False

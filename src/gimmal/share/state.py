@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gimmal.share.cursors import Cursors
 from gimmal.share.part_table import PartTable
 from gimmal.share.places import Places
+from gimmal.share.trash_filling import TrashFilling
 
 
 @dataclass(slots=True)
@@ -20,7 +21,7 @@ class SessionState:
     parts: PartTable
     new_file_mode: int
     """Permission bits of a file that came without any."""
-    who: str = "this side"
-    """Who asks, for the notes of a trash."""
+    trash: TrashFilling
+    """What the session puts into the trash of a share."""
     clock: Callable[[], float] = time.time
     """Seconds since 1970."""

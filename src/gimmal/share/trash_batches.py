@@ -1,4 +1,4 @@
-"""Batches: what one request put into a trash, and the note on it.
+"""Batches: what requests put into a trash within minutes, and the note on it.
 
 A note is durable before the first entry is moved, so that whatever lies in a trash can be told where it was. Each
 entry is moved by one rename to a name that nothing has: it is at its old place or here, at any instant.
@@ -20,13 +20,23 @@ from gimmal.base.system_calls import rename_without_replacing
 from gimmal.protocol.codes import Code
 from gimmal.share.refused import RefusedError
 from gimmal.share.temporary import write_whole
-from gimmal.share.trash_names import NOTE, TRASH_FOLDER, is_batch_name, is_item_name, new_batch_name
+from gimmal.share.trash_names import (
+    NOTE,
+    TRASH_FOLDER,
+    is_batch_name,
+    is_item_name,
+    new_batch_name,
+    new_gone_name,
+)
 
 BATCHES_MAX = 100_000
 """Batches in one trash."""
 
 NOTE_BYTES_MAX = 16 << 20
 """A request of 1 MiB makes no larger one."""
+
+LONGER_NOTE_MAX = 1 << 20
+"""Bytes of a note that is written anew for one more request."""
 
 _VERSION = 1
 _WHO_MAX = 256
@@ -46,46 +56,63 @@ class Note:
 
 
 class Batch:
-    """A batch being filled; close it. Its folder is locked meanwhile, so that nobody takes it for an empty one."""
+    """A batch being filled; close it. Its folder is locked meanwhile, so that nobody takes it for an empty one.
 
-    def __init__(self, trash: int, name: bytes, descriptor: int) -> None:
+    Entries are meant by their number in the request that fills it now.
+
+    Attributes:
+        items: of all requests that filled it, as the note has them.
+        since: when it was begun, seconds since 1970.
+    """
+
+    def __init__(
+        self, trash: int, name: bytes, descriptor: int, items: tuple[Names, ...], since: float, first: int = 0
+    ) -> None:
         self.name = name
+        self.items = items
+        self.since = since
+        self._first = first
         self._trash = trash
         self._descriptor = descriptor
 
+    def _entry(self, index: int) -> bytes:
+        return b"%d" % (self._first + index)
+
     def take(self, index: int, folder: int, name: bytes) -> None:
         """Move an entry here; EXDEV where it lies on another disk."""
-        rename_without_replacing(name, b"%d" % index, folder, self._descriptor)
+        rename_without_replacing(name, self._entry(index), folder, self._descriptor)
 
     def link(self, index: int, folder: int, name: bytes) -> None:
         """Let a file be here too, under its old name still; an error of the system where its disk has no such links."""
-        os.link(name, b"%d" % index, src_dir_fd=folder, dst_dir_fd=self._descriptor, follow_symlinks=False)
+        os.link(name, self._entry(index), src_dir_fd=folder, dst_dir_fd=self._descriptor, follow_symlinks=False)
 
     def holds(self, index: int) -> os.stat_result | None:
         """State of an entry that is here."""
         try:
-            return os.stat(b"%d" % index, dir_fd=self._descriptor, follow_symlinks=False)
+            return os.stat(self._entry(index), dir_fd=self._descriptor, follow_symlinks=False)
         except FileNotFoundError:
             return None
 
     def drop(self, index: int) -> None:
         """Undo `link`."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(b"%d" % index, dir_fd=self._descriptor)
+            os.unlink(self._entry(index), dir_fd=self._descriptor)
 
     def make_durable(self) -> None:
         """What is here stays here through a power cut."""
         sync_directory(self._descriptor)
 
-    def close(self) -> None:
-        """Let go of it; one that came to nothing is removed."""
+    def close(self) -> bool:
+        """Let go of it; one that came to nothing is removed. Whether it stays."""
         if self._descriptor < 0:
-            return
+            return False
+        removed = False
         with contextlib.suppress(OSError):
-            remove_if_empty(self._trash, self.name, self._descriptor)
+            removed = remove_if_empty(self._trash, self.name, self._descriptor)
         os.close(self._descriptor)
         os.close(self._trash)
         self._descriptor = self._trash = -1
+        return not removed
 
 
 def begin_batch(root: Root, items: Sequence[Names], who: str, now: float) -> Batch:
@@ -117,13 +144,56 @@ def begin_batch(root: Root, items: Sequence[Names], who: str, now: float) -> Bat
     except BaseException:
         os.close(trash)
         raise
-    batch = Batch(trash, name, descriptor)
+    batch = Batch(trash, name, descriptor, tuple(items), now)
     try:
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _write_note(descriptor, items, who)
+        _write_note(descriptor, NOTE, _note_bytes(items, who))
         sync_directory(descriptor)
         sync_directory(trash)
+    except BaseException:
+        batch.close()
+        raise
+    return batch
+
+
+def continue_batch(
+    root: Root, name: bytes, before: tuple[Names, ...], items: Sequence[Names], who: str, since: float
+) -> Batch | None:
+    """A batch of this program filled further, its longer note durable; None where another has to be begun.
+
+    Args:
+        root: the share's folder.
+        name: of the batch.
+        before: what its note names already.
+        items: local names of what is to come, behind those.
+        who: shown to people.
+        since: when it was begun, seconds since 1970.
+
+    Raises:
+        OSError: the disk refuses, or it is gone.
+    """
+    data = _note_bytes((*before, *items), who)
+    if len(data) > LONGER_NOTE_MAX:
+        return None
+    trash = root.open_directory((TRASH_FOLDER,))
+    try:
+        descriptor = os.open(name, _FOLDER, dir_fd=trash)
+    except BaseException:
+        os.close(trash)
+        raise
+    batch = Batch(trash, name, descriptor, (*before, *items), since, len(before))
+    try:
+        if is_being_filled(descriptor):
+            os.close(descriptor)
+            os.close(trash)
+            return None
+        # Whoever empties it looks at the lock first; it may have been just before this.
+        os.stat(NOTE, dir_fd=descriptor, follow_symlinks=False)
+        longer = new_gone_name()
+        _write_note(descriptor, longer, data)
+        os.rename(longer, NOTE, src_dir_fd=descriptor, dst_dir_fd=descriptor)
+        sync_directory(descriptor)
     except BaseException:
         batch.close()
         raise
@@ -227,15 +297,19 @@ def _refuse_too_many(trash: int) -> None:
         raise RefusedError(Code.LIMIT)
 
 
-def _write_note(batch: int, items: Sequence[Names], who: str) -> None:
+def _note_bytes(items: Sequence[Names], who: str) -> bytes:
     value = {
         "version": _VERSION,
         "who": who[:_WHO_MAX],
         "items": [[name.decode("utf-8", "surrogateescape") for name in names] for names in items],
     }
-    descriptor = os.open(NOTE, _CREATING, 0o600, dir_fd=batch)
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def _write_note(batch: int, name: bytes, data: bytes) -> None:
+    descriptor = os.open(name, _CREATING, 0o600, dir_fd=batch)
     try:
-        write_whole(descriptor, json.dumps(value, separators=(",", ":")).encode("ascii"))
+        write_whole(descriptor, data)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

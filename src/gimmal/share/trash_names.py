@@ -52,6 +52,11 @@ def new_batch_name(now: float) -> bytes:
     return b"%08x" % min(max(int(now), 0), _TIME_MAX) + random_bytes(4).hex().encode()
 
 
+def new_gone_name() -> bytes:
+    """A name for what is in a batch and no entry: whoever finds it destroys it."""
+    return GONE + random_bytes(12).hex().encode()
+
+
 def is_batch_name(name: bytes) -> bool:
     """Whether a folder in a trash is a batch of ours."""
     return _BATCH.fullmatch(name) is not None

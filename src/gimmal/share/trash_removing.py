@@ -14,7 +14,6 @@ import stat
 from itertools import islice
 
 from gimmal.base.beneath import Root, set_attributes_at
-from gimmal.base.primitives import random_bytes
 from gimmal.share.trash_batches import (
     batch_names,
     is_being_filled,
@@ -23,16 +22,23 @@ from gimmal.share.trash_batches import (
     opened_trash,
     remove_if_empty,
 )
-from gimmal.share.trash_names import GONE, time_of_batch
+from gimmal.share.trash_names import GONE, new_gone_name, time_of_batch
 
 KEPT_SECONDS = 30 * 24 * 3600
 """How long an entry stays in a trash."""
+
+FILLED_SECONDS = 600
+"""How long after its beginning a batch may be filled further: by so much its entries are younger than its name."""
 
 EMPTY_SECONDS = 3600
 """Age after which a batch that holds nothing is removed: its program was killed."""
 
 STEPS_AT_ONCE = 2048
 """Files and folders that one sweep removes."""
+
+ROOM_STEPS = 16_384
+ROOM_BATCHES = 64
+"""What `make_room` destroys at most: files and folders, and batches."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -61,7 +67,7 @@ def sweep(root: Root, now: float, steps: int = STEPS_AT_ONCE) -> bool:
             with contextlib.suppress(OSError), opened_batch(trash, name) as batch:
                 if is_being_filled(batch):
                     continue
-                if age >= KEPT_SECONDS:
+                if age >= KEPT_SECONDS + FILLED_SECONDS:
                     for index in items_in(batch):
                         mark(batch, index)
                         steps -= 1
@@ -70,6 +76,30 @@ def sweep(root: Root, now: float, steps: int = STEPS_AT_ONCE) -> bool:
                     return True
                 remove_if_empty(trash, name, batch)
     return False
+
+
+def make_room(root: Root) -> bool:
+    """Destroy the oldest batches of a full trash; whether one went.
+
+    Raises:
+        OSError: the trash cannot be read.
+    """
+    gone = 0
+    steps = ROOM_STEPS
+    with opened_trash(root) as trash:
+        if trash is None:
+            return False
+        for name in batch_names(trash)[:ROOM_BATCHES]:
+            with contextlib.suppress(OSError), opened_batch(trash, name) as batch:
+                if is_being_filled(batch):
+                    continue
+                for index in items_in(batch):
+                    mark(batch, index)
+                steps = destroy_marked(batch, steps)
+                if steps <= 0:
+                    break
+                gone += remove_if_empty(trash, name, batch)
+    return gone > 0
 
 
 def mark(batch: int, index: int) -> None:
@@ -134,6 +164,6 @@ def _clear(folder: int, batch: int, waiting: list[bytes], steps: int) -> int:
 
 
 def _rename_to_gone(name: bytes, folder: int, batch: int) -> bytes:
-    gone = GONE + random_bytes(12).hex().encode()
+    gone = new_gone_name()
     os.rename(name, gone, src_dir_fd=folder, dst_dir_fd=batch)
     return gone

@@ -32,7 +32,6 @@ from gimmal.share.state import SessionState
 from gimmal.share.trash_batches import (
     Names,
     batch_names,
-    begin_batch,
     is_being_filled,
     items_in,
     opened_batch,
@@ -64,9 +63,10 @@ def answer_trash(state: SessionState, request: Trash) -> Results:
 
 
 def _trash_of_one_share(state: SessionState, places: list[tuple[int, Place]], codes: list[int]) -> None:
-    root = places[0][1].root
+    share = places[0][1].share
+    root = share.root
     try:
-        batch = begin_batch(root, [place.names for _number, place in places], state.who, state.clock())
+        batch = state.trash.begin(share, [place.names for _number, place in places], state.clock())
     except RefusedError as refused:
         for number, _place in places:
             codes[number] = refused.code
@@ -83,7 +83,7 @@ def _trash_of_one_share(state: SessionState, places: list[tuple[int, Place]], co
                 batch.take(index, folder, name)
         batch.make_durable()
     finally:
-        batch.close()
+        state.trash.end(share, batch)
     for above in {place.names[:-1] for number, place in places if not codes[number]}:
         with contextlib.suppress(OSError):  # a cut of power may then bring a name back: nothing is lost by that
             sync_folder(root, above)

@@ -16,6 +16,7 @@ from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.messages import CHANGING, STREAMED, Answer, Failed, List, Request, Tree
 from gimmal.protocol.session import Answering, Arrival
 from gimmal.transport.asking import SMALL
+from gimmal.transport.budgets import Budgets, Shares
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.exchange import Incoming, LinkLost
 from gimmal.transport.link import Link
@@ -27,6 +28,9 @@ HELD_BUFFERS_MAX = 24
 
 ANSWERS_BYTES_MAX = 8 << 20
 """Bytes of answers that wait for their links above which no further question is worked on."""
+
+BODIES_MAX = 8 << 20
+"""Bytes of requests that are worked on before their links are paused."""
 
 LISTINGS = (List, Tree)
 """Questions whose answers may be as long as a record; room is kept for each while it is worked on."""
@@ -59,6 +63,7 @@ class AnsweringSide:
         tasks: of the session; they end with it.
         carrier: a link for an answer whose own link has gone, None where there is none.
         held_max: buffers of streamed requests that may wait to be worked on.
+        shares: what the session has of what all sessions may hold.
     """
 
     def __init__(
@@ -70,10 +75,13 @@ class AnsweringSide:
         tasks: Tasks,
         carrier: Callable[[], Link | None],
         held_max: int = HELD_BUFFERS_MAX,
+        shares: Shares | None = None,
     ) -> None:
-        self.requests = Answering(opener=opener)
+        self._shares = shares if shares is not None else Budgets().share()
+        self.requests = Answering(opener=opener, remember=self._shares.remember)
         self.handler = handler
         self.held = 0
+        self._bodies = 0
         self.paused: set[Link] = set()
         self._pool = pool
         self._tasks = tasks
@@ -115,6 +123,7 @@ class AnsweringSide:
             incoming.lose(cause)
         if self.handler is not None:
             self.handler.session_ended()
+        self._shares.give_all()
 
     def on_request(self, link: Link, number: int, mark: int, body: memoryview) -> None:
         """A REQUEST record came in; raises ProtocolViolation for one that may not come."""
@@ -132,6 +141,8 @@ class AnsweringSide:
                 raise ProtocolViolation("the other side writes more streams at once than is allowed")
             incoming = Incoming(number, request, link, self._given_back)
             self._incoming[number] = incoming
+            if not isinstance(request, STREAMED):
+                self._take_body(incoming, len(body))
             incoming.task = self._tasks.start(self._serve(incoming), f"request {type(request).__name__}")
         elif arrival is Arrival.RUNNING:
             self._on_repeat(link, number, request)
@@ -197,7 +208,8 @@ class AnsweringSide:
     def _no_room(self, *, listing: bool) -> bool:
         """Whether the answers that wait, and those still to come of listings, are as many bytes as may be."""
         to_come = (self._listings + listing) * limits.BODY_MAX if listing else 0
-        return self._answers_waiting + max(to_come, 1) > ANSWERS_BYTES_MAX
+        more = max(to_come, 1)
+        return self._answers_waiting + more > ANSWERS_BYTES_MAX or not self._shares.waiting.may_take(more)
 
     async def _answer(self, incoming: Incoming, answer: Answer | None) -> None:
         if answer is None:
@@ -210,10 +222,12 @@ class AnsweringSide:
         self.requests.answered(incoming.number, body)
         if len(body) > SMALL:
             self._answers_waiting += len(body)
+            self._shares.waiting.take(len(body))
             try:
                 await incoming.link.writable()
             finally:
                 self._answers_waiting -= len(body)
+                self._shares.waiting.give(len(body))
                 self._answers_left.set()
         link = incoming.link
         carrier = self._carrier() if link.over else link
@@ -234,6 +248,11 @@ class AnsweringSide:
         if self._incoming.get(incoming.number) is incoming:
             del self._incoming[incoming.number]
         incoming.drop_records()
+        if incoming.body_bytes:
+            self._bodies -= incoming.body_bytes
+            self._shares.requests.give(incoming.body_bytes)
+            incoming.body_bytes = 0
+            self._ease()
         incoming.task = None  # whose frames hold this request
 
     def _feed(
@@ -242,18 +261,41 @@ class AnsweringSide:
         kept = incoming.feed(kind, offset, body, owner)
         if kept:
             self.held += 1
-            if self.held >= self._held_max:
-                self.paused.add(incoming.link)
-                incoming.link.pause()
+            self._shares.buffers.take(1)
+            self._press(incoming.link)
         return kept
+
+    def _take_body(self, incoming: Incoming, size: int) -> None:
+        incoming.body_bytes = size
+        self._bodies += size
+        self._shares.requests.take(size)
+        self._press(incoming.link)
+
+    def _press(self, link: Link) -> None:
+        """Read a link no more while too much of what came waits to be worked on."""
+        if self._is_full():
+            self.paused.add(link)
+            link.pause()
+
+    def _ease(self) -> None:
+        """Something was worked off. What makes a session full is its own, so that it will be worked off, too."""
+        if self.paused and not self._is_full():
+            for link in self.paused:
+                link.resume()
+            self.paused.clear()
+
+    def _is_full(self) -> bool:
+        return (
+            self.held >= self._held_max
+            or self._bodies >= BODIES_MAX
+            or not (self._shares.buffers.may_take(0) and self._shares.requests.may_take(0))
+        )
 
     def _given_back(self, buffer: RecordBuffer) -> None:
         self._pool.give(buffer)
         self.held -= 1
-        if self.held < self._held_max and self.paused:
-            for link in self.paused:
-                link.resume()
-            self.paused.clear()
+        self._shares.buffers.give(1)
+        self._ease()
 
 
 def _no_link() -> Link | None:

@@ -29,6 +29,7 @@ from gimmal.base.tasks import Tasks
 from gimmal.noise.keys import RootKeys
 from gimmal.protocol.candidates import Candidates, open_candidates
 from gimmal.transport.answering import Handler
+from gimmal.transport.budgets import Budgets
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.opening import Identity, PreparedLink, prepare
@@ -81,9 +82,11 @@ class Dialler:
         identity: of this half and process.
         ways: where to look.
         pool: record buffers.
+        budgets: see Session.
     """
 
-    def __init__(self, identity: Identity, ways: Ways, pool: BufferPool) -> None:
+    def __init__(self, identity: Identity, ways: Ways, pool: BufferPool, budgets: Budgets | None = None) -> None:
+        self._budgets = budgets
         self._identity = identity
         self._ways = ways
         self._pool = pool
@@ -106,7 +109,13 @@ class Dialler:
             return await self._dial_link(session, bulk)
 
         session = Session(
-            session_keys, opener=True, peer=prepared.greeting, pool=self._pool, handler=handler, dial=dial
+            session_keys,
+            opener=True,
+            peer=prepared.greeting,
+            pool=self._pool,
+            handler=handler,
+            dial=dial,
+            budgets=self._budgets,
         )
         session.attach(prepared.link)
         return session

@@ -227,6 +227,8 @@ class Incoming:
         self.request = request
         self.link = link
         self.task: asyncio.Task[None] | None = None
+        self.body_bytes = 0
+        """Of the request, counted while it is worked on."""
         self._given = given
         self._order = _StreamOrder(request)
         self._records: deque[tuple[RecordKind, int, Piece]] = deque()

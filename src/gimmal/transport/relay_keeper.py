@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import socket
@@ -14,6 +15,7 @@ from gimmal.base.tasks import Tasks
 from gimmal.protocol.relay.messages import Role
 from gimmal.protocol.relay.proof import RelayIdentity
 from gimmal.protocol.relay.url import RelayUrl
+from gimmal.transport.frames import again
 from gimmal.transport.relay_client import OfferTaken, RelayClient
 
 _log = logging.getLogger("gimmal.transport")
@@ -23,6 +25,15 @@ _FIRST_WAIT = 0.25
 _LAST_WAIT = 30.0
 _HOPELESS_WAIT = 60.0
 _LASTED_SECONDS = 10.0
+
+_AWAY_SECONDS = 3.0
+"""How long whoever asks waits for a relay that is away."""
+
+_GONE_SECONDS = 5.0
+"""A relay that has been away for longer is tried once; before that it may just be started anew."""
+
+_TRIED_SECONDS = 1.0
+"""How long that try stands for the next one, however often somebody asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,11 @@ class RelayKeeper:
         self._client: RelayClient | None = None
         self._failure: GimmalError | None = None
         self._connected = asyncio.Event()
+        self._asked = asyncio.Event()
+        """Somebody needs the relay now."""
+        self._tried = asyncio.Event()
+        """Set when a try has ended, well or not; cleared by whoever waits for the next."""
+        self._failed_at = self._away_since = 0.0
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -108,7 +124,7 @@ class RelayKeeper:
             self._client.set_candidates(sealed)
 
     async def wait_connected(self, deadline: float) -> None:
-        """Wait for the relay.
+        """Wait for the relay; one that was away is tried again at once, and no more than moments are left to it.
 
         Args:
             deadline: seconds from now.
@@ -116,13 +132,30 @@ class RelayKeeper:
         Raises:
             RelayError: it was not there in time; the last reason.
         """
-        try:
+        wanted = self._connected
+        if not self._connected.is_set() and self._failure is not None:
+            now = asyncio.get_running_loop().time()
+            if self._is_hopeless():
+                raise again(self._failure)
+            deadline = min(deadline, _AWAY_SECONDS)
+            if now - self._away_since > _GONE_SECONDS:
+                if now - self._failed_at < _TRIED_SECONDS:
+                    raise again(self._failure)
+                self._tried.clear()
+                wanted = self._tried
+            self._asked.set()
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline):
-                await self._connected.wait()
-        except TimeoutError:
-            raise self._failure or RelayError(
-                f"the relay {self.url.address} did not answer in time", "check the network"
-            ) from None
+                await wanted.wait()
+        if not self._connected.is_set():
+            raise (
+                again(self._failure)
+                if self._failure is not None
+                else RelayError(f"the relay {self.url.address} did not answer in time", "check the network")
+            )
+
+    def _is_hopeless(self) -> bool:
+        return isinstance(self._failure, RelayError) and self._failure.hopeless
 
     async def request_link(self, deadline: float) -> socket.socket:
         """As ``RelayClient.request_link``; waits for the relay within the same deadline."""
@@ -141,6 +174,7 @@ class RelayKeeper:
     async def _keep(self) -> None:
         loop = asyncio.get_running_loop()
         wait = _FIRST_WAIT
+        self._away_since = loop.time()
         while True:
             client = RelayClient(
                 self.url,
@@ -157,21 +191,27 @@ class RelayKeeper:
             try:
                 await client.connect(_CONNECT_SECONDS)
                 self._connected.set()
+                self._tried.set()
                 self._report()
                 self._failure = await asyncio.shield(client.closed)
+                self._away_since = loop.time()
             except RelayError as exc:
                 self._failure = exc
             finally:
                 self._connected.clear()
+            self._failed_at = loop.time()
+            self._tried.set()
             await client.close()
             self._report()
-            hopeless = isinstance(self._failure, RelayError) and self._failure.hopeless
             if loop.time() - since > _LASTED_SECONDS:
                 wait = _FIRST_WAIT
             _log.debug("relay %s: %s", self.url.address, self._failure)
             # Half fixed, half drawn: after a relay's restart its halves come back spread out.
-            pause = _HOPELESS_WAIT if hopeless else wait
-            await asyncio.sleep(pause * (0.5 + random.random()))
+            pause = _HOPELESS_WAIT if self._is_hopeless() else wait
+            self._asked.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause * (0.5 + random.random())):
+                    await self._asked.wait()
             wait = min(_LAST_WAIT, wait * 2)
 
     def _report(self) -> None:

@@ -7,6 +7,7 @@ that changes something under its old number, so that it is answered and not done
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -20,6 +21,7 @@ from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.messages import Answer, Close, CloseReason, Hello, Request
 from gimmal.transport.answering import HELD_BUFFERS_MAX, AnsweringSide, Handler
 from gimmal.transport.asking import AskingSide, size_of
+from gimmal.transport.budgets import Budgets
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.bulk_links import BulkLinks
 from gimmal.transport.exchange import AnswerSink, LinkLost, Sink
@@ -51,6 +53,7 @@ class Session:
         dial: makes a further link of this session (its argument: bulk or not); None where only the other side
             can. Raises SessionLost where the other side does not know the session any more.
         held_max: buffers of streamed requests that may wait to be worked on.
+        budgets: what all sessions of this program may hold together; None where this is the only one.
 
     ``ended`` completes once. Then ``closed_for`` is the reason of CLOSE, or ``cause`` what broke the session, and
     nothing inside leads back to the session: it is freed with its last user.
@@ -66,7 +69,9 @@ class Session:
         handler: Handler | None = None,
         dial: Callable[[bool], Awaitable[Link]] | None = None,
         held_max: int = HELD_BUFFERS_MAX,
+        budgets: Budgets | None = None,
     ) -> None:
+        self._shares = (budgets if budgets is not None else Budgets()).share()
         self._loop = asyncio.get_running_loop()
         self.keys = keys
         self.opener = opener
@@ -77,6 +82,8 @@ class Session:
         self.links: list[Link] = []
         self.cause: GimmalError | None = None
         self.closed_for: CloseReason | None = None
+        self.redial_failure: GimmalError | None = None
+        """Why the last try to get a link again failed; None where none did, or since there is one."""
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._tasks = Tasks()
         self.bulk = BulkLinks(self.links, self._tasks, self._add_bulk, self._ping)
@@ -88,8 +95,11 @@ class Session:
             tasks=self._tasks,
             carrier=lambda: self.bulk.pick(bulk=False),
             held_max=held_max,
+            shares=self._shares,
         )
         self._link_came = asyncio.Event()
+        self._heard = asyncio.Event()
+        self._records = 0
         self._links_dialled = 0
         self._without_links_since = self._loop.time()
         self._redialling: asyncio.Task[None] | None = None
@@ -121,15 +131,39 @@ class Session:
         """
         if link.over:
             raise Interrupted("the connection to the other side was cut", "run the command again")
-        if self.over or len(self.links) >= limits.LINKS_MAX:
+        if self.over or len(self.links) >= limits.LINKS_MAX or not self._shares.links.try_take(1):
             raise ProtocolViolation("too many links in one session", "close other programs that use this half")
         if self.handler is not None and not self.links:
             self.handler.attached(True)
         self.links.append(link)
+        self.redial_failure = None
         link.start(self)
         if self.dial is not None and not link.bulk:
             self.bulk.measure()
         self._link_came.set()
+
+    async def linked(self, deadline: float) -> bool:
+        """Wait until it has a link, ``deadline`` seconds at most; whether it has one."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline):
+                while not self.links and not self.over:
+                    self._link_came.clear()
+                    await self._link_came.wait()
+        return bool(self.links) and not self.over
+
+    async def hears(self, deadline: float) -> bool:
+        """Whether the other side answers on any link within ``deadline`` seconds."""
+        if self._answering.paused:
+            return True  # it sends more than is worked off
+        before = self._records
+        for link in self.links:
+            self._ping(link)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline):
+                while self._records == before:
+                    self._heard.clear()
+                    await self._heard.wait()
+        return self._records != before and not self.over
 
     async def add_link(self, *, bulk: bool) -> Link:
         """Dial a further link and attach it.
@@ -200,6 +234,8 @@ class Session:
         """See Receiver."""
         if self.over:
             return False
+        self._records += 1
+        self._heard.set()
         if kind in _STREAM_KINDS:
             if self._asking.is_pending(stream):
                 return self._asking.on_record(kind, stream, offset, body, owner)
@@ -224,6 +260,7 @@ class Session:
         """See Receiver."""
         if link in self.links:
             self.links.remove(link)
+            self._shares.links.give(1)
             self.bulk.gone(link)
         self._answering.paused.discard(link)
         if self.over:
@@ -275,6 +312,8 @@ class Session:
                 except (SessionLost, PeerError) as exc:
                     self._end(exc, None)
                 except GimmalError as exc:
+                    forget_frames(exc)
+                    self.redial_failure = exc
                     logger.debug("redial failed: %s", exc)
         finally:
             self._redialling = None

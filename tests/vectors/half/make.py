@@ -180,7 +180,7 @@ def bad() -> list[dict[str, Any]]:
         return data.replace(old.encode(), new.encode())
 
     phc = "$argon2id$v=19$m=65536,t=1,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b7dWRWJTmaaJObG"
-    check = PROTECTIONS[Side.B][0].check  # type: ignore[union-attr]
+    check = PROTECTIONS[Side.B][0].check
     add("empty", b"")
     add("zeros only", bytes(500))
     add("cut in the header", plain[:100])

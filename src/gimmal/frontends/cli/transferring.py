@@ -204,7 +204,7 @@ async def _run_over(
             await reach.workers.long(service.sweep_trash)
         other = reached.files
         if transfer.limit is not None:
-            other = LimitedFiles(reached.session, Limit(transfer.limit))
+            other = LimitedFiles(reached.session, Limit(transfer.limit), reach.workers)
         await transfer.work(local, other, progress)
     finally:
         tasks.cancel()
