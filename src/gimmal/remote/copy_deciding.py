@@ -12,7 +12,7 @@ from gimmal.base.paths import wire_name_to_local
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.messages import Attributes, Entry, Kind, Replace
 
-_GRAINS = (2_000_000_000, 1_000_000_000, 10_000_000)
+_GRAINS: tuple[int, ...] = (2_000_000_000, 1_000_000_000, 10_000_000)
 """Steps in which FAT, exFAT by FUSE, and exFAT keep times, in nanoseconds."""
 
 
@@ -77,17 +77,31 @@ def same_content(source: Attributes, there: Attributes, grain: int = 0) -> bool:
     return source.size == there.size and (apart == 0 or apart < grain)
 
 
+class Grain:
+    """Finds in which steps a tree keeps times, from those it shows."""
+
+    def __init__(self) -> None:
+        self._grains = _GRAINS
+        self._seen = False
+
+    def see(self, attributes: Attributes) -> None:
+        """One more entry."""
+        if self._grains and attributes.kind in (Kind.FILE, Kind.DIRECTORY):
+            self._seen = True
+            self._grains = tuple(grain for grain in self._grains if attributes.mtime_ns % grain == 0)
+
+    @property
+    def value(self) -> int:
+        """The coarsest steps, in nanoseconds, that all times so far fit; 0 for fine ones or none at all."""
+        return self._grains[0] if self._seen and self._grains else 0
+
+
 def grain_of(shown: Iterable[Attributes]) -> int:
-    """The coarsest steps, in nanoseconds, that all times of files and folders fit; 0 for fine ones or none at all."""
-    grains = list(_GRAINS)
-    seen = False
+    """As `Grain`, of all entries at once."""
+    grain = Grain()
     for attributes in shown:
-        if attributes.kind in (Kind.FILE, Kind.DIRECTORY):
-            seen = True
-            grains = [grain for grain in grains if attributes.mtime_ns % grain == 0]
-            if not grains:
-                return 0
-    return grains[0] if seen else 0
+        grain.see(attributes)
+    return grain.value
 
 
 def names_of(entry: Entry) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -22,15 +21,18 @@ from gimmal.protocol.messages import (
     BundleFile,
     Entry,
     Kind,
+    Page,
     Replace,
     Version,
     WriteBundle,
 )
-from gimmal.remote.copy_deciding import CopyOptions, Existing, decide, grain_of, names_of, same_content
+from gimmal.remote.alongside import Alongside
+from gimmal.remote.copy_deciding import CopyOptions, Existing, Grain, decide, same_content
 from gimmal.remote.copy_file import FileCopier, FileJob, first_of
 from gimmal.remote.copy_folders import FolderCopier
 from gimmal.remote.copy_links import FurtherName, LinkCopier
-from gimmal.remote.files import ENTRIES_MAX, Files, too_many_entries, version_of, xattr_bytes
+from gimmal.remote.files import Files, version_of, xattr_bytes
+from gimmal.remote.pages_ahead import PagesAhead
 from gimmal.remote.progress import Progress
 
 SMALL_FILE = 256 * 1024
@@ -42,7 +44,7 @@ BUNDLE_ROOM = BUNDLE_CONTENT_MAX
 ITEM_HEADER_BYTES = 96
 """Most bytes that a file's header takes in a bundle beside its name."""
 
-BUNDLES_AT_ONCE = 4
+BUNDLES_AT_ONCE = 8
 FILES_AT_ONCE = 4
 """Large files under way at a time; their blocks share one bound."""
 
@@ -66,9 +68,12 @@ class TreeCopier:
         source, target: the trees.
         options: how.
         progress: what is counted.
+        target_first: list all of the target before the source, for a source that looks at it.
     """
 
-    def __init__(self, source: Files, target: Files, options: CopyOptions, progress: Progress) -> None:
+    def __init__(
+        self, source: Files, target: Files, options: CopyOptions, progress: Progress, *, target_first: bool = False
+    ) -> None:
         self._source = source
         self._target = target
         self._options = options
@@ -82,7 +87,11 @@ class TreeCopier:
         self._files_free = asyncio.Semaphore(FILES_AT_ONCE)
         self._room = min(BUNDLE_ROOM, source.bundle_room, target.bundle_room)
         self._fatal: GimmalError | None = None
+        self._target_first = target_first
         self._grain = 0
+        self._grain_known = True
+        self._grain_asked = False
+        self._doubtful: list[tuple[Entry, Attributes]] = []
         # Both ends on the other side: it copies by itself, the bytes stay there.
         self._far = source.side is target.side
 
@@ -97,7 +106,9 @@ class TreeCopier:
         self._progress.walked = True
         there = await self._stat_or_none(target_path)
         if there is not None:
-            await self._learn_grain(target_path, [there])
+            grain = Grain()
+            grain.see(there)
+            self._grain = await self._checked_grain(target_path, grain)
         replace = decide(attributes, there, self._options.existing, self._grain)
         if replace is None:
             self._skip(attributes)
@@ -118,44 +129,77 @@ class TreeCopier:
 
     async def copy_folder(self, source_path: str, attributes: Attributes, target_path: str) -> None:
         """Copy what a folder holds into ``target_path``, which is made where it is missing."""
-        there = await self._stat_or_none(target_path)
-        existing: dict[str, Attributes] = {}
-        await self._folders.begin(source_path, attributes, target_path, there)
-        if there is not None:
-            if there.kind is not Kind.DIRECTORY:
-                raise self._target.error(Code.NOT_A_DIRECTORY, target_path)
-            async for page in self._target.tree(target_path, xattrs=self._xattrs):
-                for entry in page.entries:
-                    existing.update((name, entry.attributes) for name in names_of(entry))
-                    self._folders.found_there(entry)
-                if len(existing) > ENTRIES_MAX:
-                    raise too_many_entries(self._target.shown(target_path))
-            await self._learn_grain(target_path, [there, *existing.values()])
-        elif self._options.dry_run:
-            self._would(target_path, Replace.NEVER, folder=True)
-        else:
-            code = (await self._target.make_directories([target_path], mode=attributes.mode | 0o700))[0]
-            if code:
-                raise self._target.error(code, target_path)
+        pages = None if self._target_first else PagesAhead(self._source.tree(source_path, xattrs=self._xattrs))
+        alongside: Alongside | None = None
         try:
+            there = await self._begin_folder(source_path, attributes, target_path)
+            if there is not None:
+                alongside = self._alongside(target_path, there)
+                if self._target_first:
+                    await alongside.reach(Page([], 0))
+            if pages is None:
+                pages = PagesAhead(self._source.tree(source_path, xattrs=self._xattrs))
             async with asyncio.TaskGroup() as group:
-                await self._walk(group, source_path, target_path, existing)
+                await self._walk(group, pages, alongside, source_path, target_path)
             if self._fatal is None:
-                await self._make_links(source_path, target_path, existing)
+                await self._make_links(source_path, target_path)
         except BaseExceptionGroup as exc:
             raise first_of(exc) from None
+        finally:
+            for reading in (pages, alongside):
+                if reading is not None:
+                    await reading.close()
         if self._fatal is not None:
             raise self._fatal
         await self._folders.finish()
 
+    async def _begin_folder(self, source_path: str, attributes: Attributes, target_path: str) -> Attributes | None:
+        """See to the folder itself on both sides; what was there."""
+        async with asyncio.TaskGroup() as group:
+            examining = group.create_task(self._folders.examine(source_path))
+            there = await self._stat_or_none(target_path)
+            if there is None and self._options.dry_run:
+                self._would(target_path, Replace.NEVER, folder=True)
+            elif there is None:
+                code = (await self._target.make_directories([target_path], mode=attributes.mode | 0o700))[0]
+                if code:
+                    raise self._target.error(code, target_path)
+            elif there.kind is not Kind.DIRECTORY:
+                raise self._target.error(Code.NOT_A_DIRECTORY, target_path)
+        self._folders.begin(attributes, target_path, there, examining.result())
+        return there
+
+    def _alongside(self, target_path: str, there: Attributes) -> Alongside:
+        alongside = Alongside(
+            self._target,
+            target_path,
+            xattrs=self._xattrs,
+            found=self._folders.found_there,
+            whole=self._target_first,
+        )
+        alongside.grain.see(there)
+        return alongside
+
     # Walking ---------------------------------------------------------------------------------------------------------
 
     async def _walk(
-        self, group: asyncio.TaskGroup, source_path: str, target_path: str, existing: dict[str, Attributes]
+        self,
+        group: asyncio.TaskGroup,
+        pages: PagesAhead,
+        alongside: Alongside | None,
+        source_path: str,
+        target_path: str,
     ) -> None:
         batches = {replace: _Batch(replace) for replace in (Replace.NEVER, Replace.ALWAYS)}
-        async for page in self._source.tree(source_path, xattrs=self._xattrs):
-            blocked = await self._folders.make(page, target_path, existing)
+        existing: dict[str, Attributes] = {}
+        blocked: set[str] = set()
+        self._grain, self._grain_known, self._grain_asked = 0, True, False
+        self._doubtful = []
+        async for page in pages:
+            if alongside is not None:
+                existing = await alongside.reach(page)
+                await self._learn_grain(alongside, target_path)
+            blocked |= await self._folders.make(page, target_path, existing)
             for entry in page.entries:
                 if self._fatal is not None:
                     return
@@ -163,6 +207,11 @@ class TreeCopier:
                     await self._meet(group, entry, source_path, target_path, existing, batches)
             for name, code in page.failures:
                 self._fail(self._source, f"{source_path}/{name}", self._source.error(code))
+        if self._doubtful and alongside is not None:
+            await alongside.finish()
+            await self._learn_grain(alongside, target_path)
+            for entry, there in self._doubtful:
+                await self._meet(group, entry, source_path, target_path, {entry.name: there}, batches)
         for batch in batches.values():
             await self._send_batch(group, batch, source_path, target_path)
         self._progress.walked = True
@@ -177,13 +226,16 @@ class TreeCopier:
         batches: dict[Replace, _Batch],
     ) -> None:
         attributes = entry.attributes
+        there = existing.get(entry.name)
+        if there is not None and self._is_doubtful(attributes, there):
+            self._doubtful.append((entry, there))
+            return
         path = f"{source_path}/{entry.name}"
         if entry.mapped:
             self._progress.map_name(self._source.shown(path))
         if attributes.kind is Kind.OTHER:
             self._progress.leave_out(self._source.shown(path), "neither a file nor a folder")
             return
-        there = existing.get(entry.name)
         placed = f"{target_path}/{entry.name}"
         try:
             if attributes.kind is Kind.LINK:
@@ -191,7 +243,7 @@ class TreeCopier:
             elif (first := self._links.first_name(attributes, placed)) is None:
                 await self._meet_file(group, entry, source_path, target_path, existing, batches)
             else:
-                self._meet_further(FurtherName(entry, path, placed, first, Replace.NEVER), there)
+                self._meet_further(FurtherName(entry, path, placed, first, Replace.NEVER, there))
         except RemoteError as exc:
             self._fail(self._target, placed, exc)
 
@@ -212,8 +264,17 @@ class TreeCopier:
             replace = Replace.NEVER if replace is Replace.NEVER else Replace.ALWAYS
             await self._links.add(name, attributes, source_path, target_path, replace)
 
-    def _meet_further(self, name: FurtherName, there: Attributes | None) -> None:
-        attributes = name.entry.attributes
+    def _is_doubtful(self, source: Attributes, there: Attributes) -> bool:
+        """Whether it takes the times of the whole target to tell if a file there is the source's copy."""
+        return (
+            not self._grain_known
+            and source.mtime_ns != there.mtime_ns
+            and source.kind is there.kind is Kind.FILE
+            and same_content(source, there, self._grain)
+        )
+
+    def _meet_further(self, name: FurtherName) -> None:
+        attributes, there = name.entry.attributes, name.there
         self._progress.found(0)
         replace = decide(attributes, there, self._options.existing, self._grain)
         if replace is None and self._options.existing is Existing.OVERWRITE and there is not None and not there.linked:
@@ -226,7 +287,7 @@ class TreeCopier:
             replace = Replace.NEVER if replace is Replace.NEVER else Replace.ALWAYS
             self._links.add_further(dataclasses.replace(name, replace=replace))
 
-    async def _make_links(self, source_path: str, target_path: str, existing: dict[str, Attributes]) -> None:
+    async def _make_links(self, source_path: str, target_path: str) -> None:
         """Make the links that wait, when all files stand; where a hard link cannot be, copy its file once more."""
         await self._links.finish()
         plain = await self._links.make_further()
@@ -237,7 +298,8 @@ class TreeCopier:
             for name in plain:
                 self._progress.plain_links += 1
                 self._progress.total_files -= 1
-                await self._meet_file(group, name.entry, source_path, target_path, existing, batches)
+                there = {name.entry.name: name.there} if name.there is not None else {}
+                await self._meet_file(group, name.entry, source_path, target_path, there, batches)
             for batch in batches.values():
                 await self._send_batch(group, batch, source_path, target_path)
 
@@ -366,13 +428,25 @@ class TreeCopier:
         else:
             await self._files.copy(job)
 
-    async def _learn_grain(self, target_path: str, there: Iterable[Attributes]) -> None:
-        """Find in which steps the target keeps times, from what it shows; its top folder has a time of its own."""
-        self._grain = grain_of(there)
+    async def _learn_grain(self, alongside: Alongside, target_path: str) -> None:
+        """Find in which steps the target keeps times, as far as it was read."""
+        if self._grain_asked:
+            self._grain = min(self._grain, alongside.grain.value)
+        else:
+            self._grain_asked = True
+            self._grain = await self._checked_grain(target_path, alongside.grain)
+        self._grain_known = not self._grain or alongside.done
+
+    async def _checked_grain(self, target_path: str, grain: Grain) -> int:
+        """What the target shows, and what its top folder, which has a time of its own."""
         top = target_path.partition("/")[0]
-        if self._grain and top != target_path:
-            shown = await self._stat_or_none(top)
-            self._grain = min(self._grain, grain_of([shown] if shown is not None else []))
+        if not grain.value or top == target_path:
+            return grain.value
+        shown = await self._stat_or_none(top)
+        if shown is None:
+            return 0
+        grain.see(shown)
+        return grain.value
 
     async def _stat_or_none(self, path: str) -> Attributes | None:
         try:

@@ -14,7 +14,7 @@ from gimmal.base.errors import ProtocolViolation
 from gimmal.base.workers import Workers
 from gimmal.protocol.codec import decode_struct, encode, split_bundle_files
 from gimmal.protocol.kinds import RecordKind
-from gimmal.protocol.limits import BLOCK_SIZE
+from gimmal.protocol.limits import BLOCK_SIZE, BODY_MAX
 from gimmal.protocol.messages import (
     Answer,
     Commit,
@@ -73,7 +73,7 @@ class Serving:
             async with self._reads.taken(min(request.length, BLOCK_SIZE)):
                 return await self._read(incoming, request)
         if isinstance(request, ReadBundle):
-            async with self._reads.taken(BLOCK_SIZE):
+            async with self._reads.taken(BODY_MAX):
                 return await self._read_bundle(incoming, request)
         if isinstance(request, Write):
             return await self._write(incoming, request)
