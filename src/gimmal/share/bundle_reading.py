@@ -10,6 +10,7 @@ from gimmal.protocol.codes import Code
 from gimmal.protocol.digest import small_file_digest
 from gimmal.protocol.limits import BODY_MAX, BUNDLE_CONTENT_MAX
 from gimmal.protocol.messages import BundleItem, ReadBundle
+from gimmal.share import turns
 from gimmal.share.attributes import attributes_of, is_same_version
 from gimmal.share.folders import Folders
 from gimmal.share.places import Access, Place
@@ -45,7 +46,7 @@ def read_bundle(state: SessionState, request: ReadBundle) -> tuple[bytes, list[b
     items: list[BundleItem] = []
     contents: list[bytes] = []
     siblings = Siblings(state.places, above, Access.LOOK)
-    with Folders(above.root) as folders:
+    with turns.of_this_process.taken(), Folders(above.root) as folders:
         for name in request.names:
             try:
                 item, content = _read(folders, siblings.find(name), room, xattrs=request.xattrs)

@@ -16,6 +16,7 @@ from gimmal.protocol.codes import Code
 from gimmal.protocol.digest import small_file_digest
 from gimmal.protocol.limits import BUNDLE_ITEMS_MAX
 from gimmal.protocol.messages import BundleFile, BundleWritten, Failed, Replace, WriteBundle
+from gimmal.share import turns
 from gimmal.share.collisions import folds
 from gimmal.share.folders import Folders
 from gimmal.share.holes import write_sparse
@@ -76,20 +77,15 @@ def write_bundle(
     written: list[_Written] = []
     siblings = Siblings(state.places, above, access)
     with Folders(above.root) as folders:
-        writing = _Writing(state, request, folders)
-        for index, (file, content) in enumerate(zip(files, contents, strict=True)):
-            try:
-                written.append(writing.write(index, siblings.find(file.name), file, content))
-            except RefusedError as refused:
-                codes[index] = refused.code
-            except OSError as error:
-                codes[index] = code_of(error)
+        with turns.of_this_process.taken():
+            _write_all(_Writing(state, request, folders), siblings, files, contents, written, codes)
         if request.durable and written:
             written = _made_durable(folders, written, codes)
         with keeping(state, [item.place for item in written], request.keep) as kept:
             if kept is not None:
                 written = _kept_ahead(kept, folders, written, codes)
-            _place_all(request, folders, written, codes, kept)
+            with turns.of_this_process.taken():
+                _place_all(request, folders, written, codes, kept)
     if request.durable:
         _sync_folders(written, codes)
     return BundleWritten(codes, sum(item.bare for item in written if not codes[item.index]))
@@ -111,6 +107,23 @@ class _Noting:
         elif isinstance(error, OSError):
             self._codes[self._index] = code_of(error)
         return isinstance(error, RefusedError | OSError)
+
+
+def _write_all(
+    writing: _Writing,
+    siblings: Siblings,
+    files: Sequence[BundleFile],
+    contents: Sequence[memoryview],
+    written: list[_Written],
+    codes: list[int],
+) -> None:
+    for index, (file, content) in enumerate(zip(files, contents, strict=True)):
+        try:
+            written.append(writing.write(index, siblings.find(file.name), file, content))
+        except RefusedError as refused:
+            codes[index] = refused.code
+        except OSError as error:
+            codes[index] = code_of(error)
 
 
 class _Writing:

@@ -16,6 +16,7 @@ from gimmal.base.paths import DEPTH_MAX, PATH_BYTES_MAX, local_name_to_wire
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import PAGE_BYTES_MAX
 from gimmal.protocol.messages import Entry, Kind, List, Page, Tree, Xattrs
+from gimmal.share import turns
 from gimmal.share.attributes import attributes_at
 from gimmal.share.cursors import Frame, Walk
 from gimmal.share.looking import share_attributes
@@ -53,7 +54,8 @@ def answer_list(state: SessionState, request: List) -> Page:
 
 def answer_tree(state: SessionState, request: Tree) -> Page:
     """Everything below a folder, or below all shares where the path is empty."""
-    return _next_page(state, request.path, request.cursor, descending=True, xattrs=request.xattrs)
+    with turns.of_this_process.taken():
+        return _next_page(state, request.path, request.cursor, descending=True, xattrs=request.xattrs)
 
 
 def _next_page(state: SessionState, path: str, cursor: int, *, descending: bool, xattrs: bool = False) -> Page:
