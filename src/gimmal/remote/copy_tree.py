@@ -48,6 +48,9 @@ BUNDLES_AT_ONCE = 8
 FILES_AT_ONCE = 4
 """Large files under way at a time; their blocks share one bound."""
 
+PAGE_AND_MORE = 16 << 20
+"""Bytes of files that are expected of a tree of more than one page."""
+
 _FATAL = frozenset(("no_space", "read_only", "not_granted"))
 """Codes of the target after which going on to the next file is pointless."""
 
@@ -132,7 +135,7 @@ class TreeCopier:
         pages = None if self._target_first else PagesAhead(self._source.tree(source_path, xattrs=self._xattrs))
         alongside: Alongside | None = None
         try:
-            there = await self._begin_folder(source_path, attributes, target_path)
+            there = await self._begin_folder(source_path, attributes, target_path, pages)
             if there is not None:
                 alongside = self._alongside(target_path, there)
                 if self._target_first:
@@ -153,11 +156,15 @@ class TreeCopier:
             raise self._fatal
         await self._folders.finish()
 
-    async def _begin_folder(self, source_path: str, attributes: Attributes, target_path: str) -> Attributes | None:
+    async def _begin_folder(
+        self, source_path: str, attributes: Attributes, target_path: str, pages: PagesAhead | None
+    ) -> Attributes | None:
         """See to the folder itself on both sides; what was there."""
         async with asyncio.TaskGroup() as group:
             examining = group.create_task(self._folders.examine(source_path))
             there = await self._stat_or_none(target_path)
+            if there is None and pages is not None and not self._options.dry_run:
+                pages.tell_next(self._foresee)
             if there is None and self._options.dry_run:
                 self._would(target_path, Replace.NEVER, folder=True)
             elif there is None:
@@ -168,6 +175,12 @@ class TreeCopier:
                 raise self._target.error(Code.NOT_A_DIRECTORY, target_path)
         self._folders.begin(attributes, target_path, there, examining.result())
         return there
+
+    def _foresee(self, page: Page) -> None:
+        """All of the first page will have to be copied, and more where more comes."""
+        size = PAGE_AND_MORE if page.cursor else sum(entry.attributes.size for entry in page.entries)
+        for side in (self._source, self._target):
+            side.foresee(size)
 
     def _alongside(self, target_path: str, there: Attributes) -> Alongside:
         alongside = Alongside(

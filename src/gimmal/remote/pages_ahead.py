@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Self
 
 from gimmal.base.errors import GimmalError
@@ -48,6 +48,16 @@ class PagesAhead:
             raise StopAsyncIteration
         self._ask()
         return page
+
+    def tell_next(self, tell: Callable[[Page], None]) -> None:
+        """Have somebody told of the next page when it comes, before it is taken."""
+
+        def told(task: asyncio.Task[Page | GimmalError | None]) -> None:
+            if not task.cancelled() and task.exception() is None and isinstance(page := task.result(), Page):
+                tell(page)
+
+        if self._next is not None:
+            self._next.add_done_callback(told)
 
     async def close(self) -> None:
         """Ask no more."""
