@@ -11,24 +11,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gimmal.base.primitives import equal
-from gimmal.base.system_calls import sync_file_system
 from gimmal.protocol.codes import Code
 from gimmal.protocol.digest import small_file_digest
 from gimmal.protocol.limits import BUNDLE_ITEMS_MAX
 from gimmal.protocol.messages import BundleFile, BundleWritten, Failed, Replace, WriteBundle
 from gimmal.share import turns
 from gimmal.share.collisions import folds
+from gimmal.share.flushing import Flushing
 from gimmal.share.folders import Folders
 from gimmal.share.holes import write_sparse
 from gimmal.share.keeping import Keeping, keeper_of, keeping
 from gimmal.share.part_opening import access_to_write
 from gimmal.share.places import Place
-from gimmal.share.placing import mode_for, place_file, standing_file, sync_folder
+from gimmal.share.placing import mode_for, place_file, standing_file
 from gimmal.share.refused import RefusedError, code_of
 from gimmal.share.siblings import Siblings
 from gimmal.share.state import SessionState
 from gimmal.share.temporary import Temporaries, remove_temporary, write_whole
 from gimmal.share.xattrs import check_xattrs, write_xattrs
+
+FOLDERS_FLUSHED_SINGLY = 3
+"""So many folders of a bundle are flushed one by one at most."""
 
 
 @dataclass(slots=True)
@@ -86,8 +89,8 @@ def write_bundle(
                 written = _kept_ahead(kept, folders, written, codes)
             with turns.of_this_process.taken():
                 _place_all(request, folders, written, codes, kept)
-    if request.durable:
-        _sync_folders(written, codes)
+        if request.durable:
+            _sync_folders(folders, written, codes)
     return BundleWritten(codes, sum(item.bare for item in written if not codes[item.index]))
 
 
@@ -177,7 +180,7 @@ class _Writing:
 def _made_durable(folders: Folders, written: list[_Written], codes: list[int]) -> list[_Written]:
     """Flush once for each device, or each file where the system has no such call; those that are safe now."""
     safe: list[_Written] = []
-    devices: dict[int, bool] = {}
+    flushing = Flushing()
     flushed: set[tuple[bytes, ...]] = set()
     for item in written:
         if item.folder in flushed:
@@ -186,29 +189,13 @@ def _made_durable(folders: Folders, written: list[_Written], codes: list[int]) -
         with _Noting(codes, item.index):
             folder = folders.at(item.folder)
             try:
-                if _flush(item.temporary, folder, devices):
+                if flushing.flush_file(item.temporary, folder):
                     flushed.add(item.folder)
             except OSError:
                 remove_temporary(item.temporary, folder)
                 raise
             safe.append(item)
     return safe
-
-
-def _flush(name: bytes, folder: int, devices: dict[int, bool]) -> bool:
-    """Make one file durable, and where the system has such a call all of its device: True."""
-    device = os.fstat(folder).st_dev
-    if devices.get(device):
-        return True
-    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        if device not in devices:
-            devices[device] = sync_file_system(descriptor)
-        if not devices[device]:
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    return devices[device]
 
 
 def _kept_ahead(kept: Keeping, folders: Folders, written: list[_Written], codes: list[int]) -> list[_Written]:
@@ -253,14 +240,15 @@ def _place_all(
                 remove_temporary(item.temporary, folder)
 
 
-def _sync_folders(written: list[_Written], codes: list[int]) -> None:
-    synced: dict[tuple[bytes, ...], int] = {}
-    for item in written:
-        if codes[item.index]:
-            continue
-        if item.folder not in synced:
-            outcome = [0]
-            with _Noting(outcome, 0):
-                sync_folder(item.place.root, item.folder)
-            synced[item.folder] = outcome[0]
-        codes[item.index] = synced[item.folder]
+def _sync_folders(folders: Folders, written: list[_Written], codes: list[int]) -> None:
+    """Make the final names durable: folder by folder, or where they are many with one flush for each device."""
+    stand = [item for item in written if not codes[item.index]]
+    outcomes = {item.folder: 0 for item in stand}
+    flushing = Flushing()
+    for names in outcomes:
+        outcome = [0]
+        with _Noting(outcome, 0):
+            flushing.flush_folder(folders.at(names), among_many=len(outcomes) > FOLDERS_FLUSHED_SINGLY)
+        outcomes[names] = outcome[0]
+    for item in stand:
+        codes[item.index] = outcomes[item.folder]
