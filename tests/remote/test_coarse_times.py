@@ -14,6 +14,7 @@ from gimmal.remote.copy_deciding import CopyOptions, grain_of, same_content
 from gimmal.remote.copy_tree import TreeCopier
 from gimmal.remote.local_files import LocalFiles
 from gimmal.remote.progress import Progress
+from gimmal.share import listing
 from gimmal.share.service import ShareService
 from gimmal.share.shares import Rights, Share, ShareTable
 from gimmal.transport.buffers import BufferPool
@@ -90,6 +91,32 @@ def test_on_a_fine_disk_another_time_is_another_file(tmp_path: Path, source: Pat
     for path in (target / "copy", target / "copy/0", target / "copy/1"):
         os.utime(path, ns=(4 * SECOND, TIME // SECOND // 2 * 2 * SECOND))  # as a coarse disk would show them
     assert len(copy(tmp_path, source, target).failures) == 2
+
+
+@pytest.mark.parametrize("fine", ["none", "the last file", "the share"])
+def test_the_steps_are_known_when_all_of_the_target_was_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fine: str
+) -> None:
+    """What is met first may look like a coarse disk; a file that is the same only there waits until that is known."""
+    monkeypatch.setattr(listing, "PAGE_BYTES_MAX", 300)
+    source, target = tmp_path / "source", tmp_path / "target"
+    names = [f"{number:03}" for number in range(50)]
+    for folder in (source, target / "copy"):
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).write_bytes(b"same size")
+            os.utime(folder / name, ns=(TIME, 10 * SECOND))
+    os.utime(source / "000", ns=(TIME, 11 * SECOND + 1))
+    os.link(source / "000", source / "001-linked")
+    (target / "copy" / "001-linked").write_bytes(b"same size")
+    os.utime(target / "copy" / "001-linked", ns=(TIME, 10 * SECOND))
+    (target / "copy" / "zzz").write_bytes(b"not in the source")
+    os.utime(target / "copy" / "zzz", ns=(TIME, TIME if fine == "the last file" else 20 * SECOND))
+    os.utime(target / "copy", ns=(TIME, 30 * SECOND))
+    os.utime(target, ns=(TIME, TIME if fine == "the share" else 40 * SECOND))
+    done = copy(tmp_path, source, target)
+    differing = 0 if fine == "none" else 2
+    assert (done.skipped, len(done.failures), done.total_files) == (51 - differing, differing, 51)
 
 
 @pytest.mark.parametrize("below", ["", "folder"])

@@ -45,8 +45,10 @@ ITEM_HEADER_BYTES = 96
 """Most bytes that a file's header takes in a bundle beside its name."""
 
 BUNDLES_AT_ONCE = 8
-FILES_AT_ONCE = 4
-"""Large files under way at a time; their blocks share one bound."""
+"""Bundles between the request for them and the answer that they stand: enough for 100 ms of 500 Mbit/s."""
+
+FILES_AT_ONCE = 16
+"""Large files under way at a time; their blocks share one bound. Each waits for several round trips of its own."""
 
 PAGE_AND_MORE = 16 << 20
 """Bytes of files that are expected of a tree of more than one page."""
