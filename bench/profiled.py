@@ -113,8 +113,8 @@ def _wrap_all() -> None:
     real = vars(primitives)["blake3"]
 
     class TimedHasher:
-        def __init__(self) -> None:
-            hasher = real()
+        def __init__(self, *data: Any) -> None:
+            hasher = timed("hash", real)(*data)
             self.update = timed("hash", hasher.update)
             self.digest = hasher.digest
 

@@ -11,7 +11,7 @@ from gimmal.protocol.codes import Code
 from gimmal.protocol.digest import small_file_digest
 from gimmal.protocol.limits import BUNDLE_ITEMS_MAX
 from gimmal.protocol.messages import BundleFile, BundleWritten, Replace, WriteBundle
-from gimmal.share import bundle_writing
+from gimmal.share import flushing
 from tests.share.rig import MTIME, Rig, bundle_of
 
 
@@ -100,9 +100,66 @@ def test_without_the_call_each_file_is_synced(rig: Rig, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "fsync", counting)
     assert rig.bundle("rw", {"a": b"1", "b": b"2"}) == [0, 0]
     assert synced == [stat.S_IFDIR]  # the files were made durable together
-    monkeypatch.setattr(bundle_writing, "sync_file_system", lambda _: False)
+    monkeypatch.setattr(flushing, "sync_file_system", lambda _: False)
     assert rig.bundle("rw", {"c": b"1", "d": b"2"}) == [0, 0]
     assert synced == [stat.S_IFDIR, stat.S_IFREG, stat.S_IFREG, stat.S_IFDIR]
+
+
+def test_many_folders_are_flushed_together(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushes: list[str] = []
+    fsync, sync = os.fsync, flushing.sync_file_system
+
+    def counting(descriptor: int) -> None:
+        flushes.append("fsync")
+        fsync(descriptor)
+
+    def syncing(descriptor: int) -> bool:
+        flushes.append("syncfs")
+        return sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", counting)
+    monkeypatch.setattr(flushing, "sync_file_system", syncing)
+    for number in range(20):
+        (rig.rw / f"{number}").mkdir()
+    for count, expected in ((3, ["syncfs", "fsync", "fsync", "fsync"]), (4, ["syncfs"] * 2), (20, ["syncfs"] * 2)):
+        flushes.clear()
+        assert rig.bundle("rw", {f"{number}/of {count}": b"x" for number in range(count)}) == [0] * count
+        assert flushes == expected
+    monkeypatch.setattr(flushing, "sync_file_system", lambda _: False)
+    flushes.clear()
+    assert rig.bundle("rw", {f"{number}/alone": b"x" for number in range(20)}) == [0] * 20
+    assert flushes == ["fsync"] * 40
+
+
+@pytest.mark.parametrize("which", [1, 2])
+def test_what_a_device_failed_to_flush_is_not_taken_for_durable(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, which: int
+) -> None:
+    """A second call would not tell of the first one's loss."""
+    calls = 0
+
+    def failing_once(_: int) -> bool:
+        nonlocal calls
+        calls += 1
+        if calls == which:
+            raise OSError(5, "input/output error")
+        return True
+
+    monkeypatch.setattr(flushing, "sync_file_system", failing_once)
+    for number in range(10):
+        (rig.rw / f"{number}").mkdir()
+    assert rig.bundle("rw", {f"{number}/file": b"x" for number in range(10)}) == [Code.INPUT_OUTPUT] * 10
+    assert calls == which
+
+
+def test_a_bundle_in_more_folders_than_are_kept_open(rig: Rig) -> None:
+    names = [f"{number % 30}/{number}/x{number}" for number in range(300)]
+    for name in names:
+        (rig.rw / name).parent.mkdir(parents=True)
+    before = len(os.listdir("/proc/self/fd"))
+    assert rig.bundle("rw", {name: name.encode() for name in names}) == [0] * 300
+    assert all((rig.rw / name).read_bytes() == name.encode() for name in names)
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_bundle_into_nowhere(rig: Rig) -> None:

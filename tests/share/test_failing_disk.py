@@ -13,7 +13,7 @@ import pytest
 
 from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import Copy, Failed, Found, OpenPart, PartOpened, Replace
-from gimmal.share import bundle_writing
+from gimmal.share import flushing
 from tests.figures import figure
 from tests.share.rig import SOURCE, Rig
 
@@ -61,7 +61,7 @@ def test_contents_are_durable_before_the_name_and_the_name_before_the_answer(
     (rig.rw / "a").write_bytes(b"old")
     (rig.rw / "b").write_bytes(b"old")
     trace: list[str] = []
-    fsync, rename, sync = os.fsync, os.rename, bundle_writing.sync_file_system
+    fsync, rename, sync = os.fsync, os.rename, flushing.sync_file_system
 
     def tracing_fsync(descriptor: int) -> None:
         trace.append("fsync folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "fsync file")
@@ -77,7 +77,7 @@ def test_contents_are_durable_before_the_name_and_the_name_before_the_answer(
 
     monkeypatch.setattr(os, "fsync", tracing_fsync)
     monkeypatch.setattr(os, "rename", tracing_rename)
-    monkeypatch.setattr(bundle_writing, "sync_file_system", tracing_sync)
+    monkeypatch.setattr(flushing, "sync_file_system", tracing_sync)
     if act == "upload":
         assert isinstance(rig.upload("rw/a", b"new", replace=Replace.ALWAYS), Found)
     elif act == "copy":

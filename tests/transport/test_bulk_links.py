@@ -75,6 +75,19 @@ def test_far_sides_begin_with_several_and_questions_stay_off_them(quick: None) -
     run(main())
 
 
+@pytest.mark.parametrize(("size", "links"), [(8 << 20, 4), (1 << 20, 0)])
+def test_links_are_dialled_for_bulk_that_is_foreseen(quick: None, size: int, links: int) -> None:
+    async def main() -> None:
+        pair = pair_that_serves()
+        pair.a.expect_bulk(size)
+        await until(lambda: len(bulk(pair)) == links)
+        await read(pair.a, length=1000)
+        assert len(bulk(pair)) == links
+        await pair.close()
+
+    run(main())
+
+
 def test_links_nobody_uses_are_let_go_but_one(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk_links, "UNUSED_SECONDS", 0.1)
 

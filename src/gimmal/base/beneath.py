@@ -221,6 +221,12 @@ def check_name(name: bytes) -> None:
         raise BadName(f"{displayable(name, 100)} names no single entry", "name one file or folder")
 
 
+def open_folder(name: bytes, folder: int) -> int:
+    """A folder below the descriptor ``folder``, opened only to reach what is in it; the caller closes it."""
+    check_name(name)
+    return _open_folder(name, _PASSING, folder)
+
+
 def open_regular(name: bytes, folder: int) -> tuple[int, os.stat_result]:
     """A regular file below the descriptor ``folder`` opened for reading, and its state; the caller closes it.
 

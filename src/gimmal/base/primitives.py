@@ -168,6 +168,8 @@ def random_bytes(count: int) -> bytes:
 
 def blake3_digest(*parts: Buffer) -> bytes:
     """Return the 32-byte BLAKE3 of the parts one after another."""
+    if len(parts) == 1:
+        return blake3(parts[0]).digest()
     state = blake3()
     for part in parts:
         state.update(part)

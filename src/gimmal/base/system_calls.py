@@ -17,6 +17,9 @@ RENAME_NOREPLACE = 1
 _FALLOC_KEEP_SIZE = 0x01
 _FALLOC_PUNCH_HOLE = 0x02
 
+_FUSE = 0x65735546
+_STATFS_BYTES = 512  # more than any architecture's; the type comes first
+
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_NO_SYMLINKS = 0x04
 _RESOLVE_BENEATH = 0x08
@@ -73,12 +76,24 @@ def rename_without_replacing(source: bytes, target: bytes, source_directory: int
 
 
 def sync_file_system(descriptor: int) -> bool:
-    """Make everything written to the file system of ``descriptor`` durable; False where there is no such call."""
-    if _libc is None or not hasattr(_libc, "syncfs"):
+    """Make everything written to the file system of ``descriptor`` durable; False where there is no such call.
+
+    A file system in a program of its own (FUSE) is not told of it, and then nothing would have become durable: False.
+    """
+    if _libc is None or not hasattr(_libc, "syncfs") or _file_system_type(descriptor) == _FUSE:
         return False
     if _libc.syncfs(descriptor):
         raise _failure(b"")
     return True
+
+
+def _file_system_type(descriptor: int) -> int:
+    """The number by which Linux knows the kind of file system."""
+    assert _libc is not None
+    about = ctypes.create_string_buffer(_STATFS_BYTES)
+    if _libc.fstatfs(descriptor, about):
+        raise _failure(b"")
+    return ctypes.c_long.from_buffer(about).value & 0xFFFFFFFF
 
 
 def punch_hole(descriptor: int, offset: int, length: int) -> bool:

@@ -91,7 +91,7 @@ class Examined(Struct, array_like=True, frozen=True, tag=72):
     """Where to go on, 0 where these are all."""
 
 
-class BundleItem(Struct, array_like=True, frozen=True):
+class BundleItem(Struct, array_like=True, frozen=True, gc=False):
     """Header of one file in a bundle being read; where ``code`` is not 0 there are no contents."""
 
     code: Annotated[int, Meta(ge=0, le=65535)]

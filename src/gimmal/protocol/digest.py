@@ -31,4 +31,5 @@ def file_digest(size: int, block_digests: Sequence[bytes]) -> bytes:
 def small_file_digest(content: bytes | memoryview) -> bytes:
     """The digest of a file of at most one block whose content is at hand."""
     size = len(content)
-    return file_digest(size, [blake3_digest(content)] if size else [])
+    block = blake3_digest(content) if size else b""
+    return blake3_digest(size.to_bytes(8, "big") + block)

@@ -1,5 +1,7 @@
 """What messages are made of: the types of their fields, and structs in several of them (docs/spec/protocol.md, 3.1).
 
+What comes by the ten thousand is not tracked by the garbage collector (``gc=False``): it can hold no cycle.
+
 Paths are wire paths: ``share/component/component``, UTF-8, checked by ``base.paths``; the empty path is the
 list of shares. Times are nanoseconds since 1970 UTC, sizes and offsets are bytes.
 """
@@ -51,7 +53,7 @@ class Replace(IntEnum):
     """Replace only if it is still the version named; else CHANGED."""
 
 
-class Attributes(Struct, array_like=True, frozen=True):
+class Attributes(Struct, array_like=True, frozen=True, gc=False):
     """What is known of one entry. ``identity`` is the inode number: same identity, size and mtime mean same version."""
 
     kind: Kind
@@ -67,7 +69,7 @@ class Attributes(Struct, array_like=True, frozen=True):
     """A file that takes less room than its size: it may have holes."""
 
 
-class Version(Struct, array_like=True, frozen=True):
+class Version(Struct, array_like=True, frozen=True, gc=False):
     """A state of a file: to be the same, all three must be."""
 
     identity: Identity
@@ -75,7 +77,7 @@ class Version(Struct, array_like=True, frozen=True):
     mtime_ns: Nanoseconds
 
 
-class Entry(Struct, array_like=True, frozen=True):
+class Entry(Struct, array_like=True, frozen=True, gc=False):
     """One name in a listing (a component) or tree (a path relative to the tree's root)."""
 
     name: Path

@@ -113,7 +113,7 @@ class Discard(Struct, array_like=True, frozen=True, tag=10):
     remove: bool = True
 
 
-class BundleFile(Struct, array_like=True, frozen=True):
+class BundleFile(Struct, array_like=True, frozen=True, gc=False):
     """Header of one file in a bundle being written."""
 
     name: Path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -77,17 +77,9 @@ def same_content(source: Attributes, there: Attributes, grain: int = 0) -> bool:
     return source.size == there.size and (apart == 0 or apart < grain)
 
 
-def grain_of(shown: Iterable[Attributes]) -> int:
-    """The coarsest steps, in nanoseconds, that all times of files and folders fit; 0 for fine ones or none at all."""
-    grains = list(_GRAINS)
-    seen = False
-    for attributes in shown:
-        if attributes.kind in (Kind.FILE, Kind.DIRECTORY):
-            seen = True
-            grains = [grain for grain in grains if attributes.mtime_ns % grain == 0]
-            if not grains:
-                return 0
-    return grains[0] if seen else 0
+def grain_of(time_ns: int) -> int:
+    """The coarsest steps, in nanoseconds, that a time fits; 0 for a fine one."""
+    return next((grain for grain in _GRAINS if time_ns % grain == 0), 0)
 
 
 def names_of(entry: Entry) -> list[str]:

@@ -47,16 +47,22 @@ class FolderCopier:
         self._there: dict[str, Xattrs] = {}
         self._times: list[FolderTimes] = []
 
-    async def begin(self, source_path: str, attributes: Attributes, target_path: str, there: Attributes | None) -> None:
+    async def examine(self, source_path: str) -> Xattrs:
+        """The extended attributes of the folder that is copied itself, for ``begin``."""
+        if not self._xattrs:
+            return ()
+        # What keeps a folder from being read is told by its tree.
+        with contextlib.suppress(RemoteError):
+            examined = await self._source.examine(source_path)
+            self._progress.bare += examined.bare
+            return examined.xattrs
+        return ()
+
+    def begin(
+        self, source_path: str, attributes: Attributes, target_path: str, there: Attributes | None, xattrs: Xattrs
+    ) -> None:
         """The folder that is copied itself, which is made by now or was there."""
         self._there.clear()
-        xattrs: Xattrs = ()
-        if self._xattrs:
-            # What keeps a folder from being read is told by its tree.
-            with contextlib.suppress(RemoteError):
-                examined = await self._source.examine(source_path)
-                self._progress.bare += examined.bare
-                xattrs = examined.xattrs
         mode = self.mode_of(source_path, attributes)
         self._times = [FolderTimes(target_path, attributes.mtime_ns, mode, xattrs)]
         if there is not None and (not self._compared or _same(attributes, there, mode)):

@@ -35,6 +35,7 @@ class FurtherName:
         source_path, target_path: wire paths on their sides.
         first: target path of the name met first.
         replace: what may happen to what is there.
+        there: what that is.
     """
 
     entry: Entry
@@ -42,6 +43,7 @@ class FurtherName:
     target_path: str
     first: str
     replace: Replace
+    there: Attributes | None
 
 
 class LinkCopier:

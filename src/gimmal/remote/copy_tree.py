@@ -21,16 +21,19 @@ from gimmal.protocol.messages import (
     BundleFile,
     Entry,
     Kind,
+    Page,
     Replace,
     Version,
     WriteBundle,
 )
-from gimmal.remote.copy_deciding import CopyOptions, Existing, decide, names_of, same_content
+from gimmal.remote.alongside import Alongside
+from gimmal.remote.copy_deciding import CopyOptions, Existing, decide, same_content
 from gimmal.remote.copy_file import FileCopier, FileJob, first_of
 from gimmal.remote.copy_folders import FolderCopier
 from gimmal.remote.copy_links import FurtherName, LinkCopier
-from gimmal.remote.files import ENTRIES_MAX, Files, too_many_entries, version_of, xattr_bytes
+from gimmal.remote.files import Files, version_of, xattr_bytes
 from gimmal.remote.grains import Grains
+from gimmal.remote.pages_ahead import PagesAhead
 from gimmal.remote.progress import Progress
 
 SMALL_FILE = 256 * 1024
@@ -42,9 +45,14 @@ BUNDLE_ROOM = BUNDLE_CONTENT_MAX
 ITEM_HEADER_BYTES = 96
 """Most bytes that a file's header takes in a bundle beside its name."""
 
-BUNDLES_AT_ONCE = 4
-FILES_AT_ONCE = 4
-"""Large files under way at a time; their blocks share one bound."""
+BUNDLES_AT_ONCE = 8
+"""Bundles between the request for them and the answer that they stand: enough for 100 ms of 500 Mbit/s."""
+
+FILES_AT_ONCE = 16
+"""Large files under way at a time; their blocks share one bound. Each waits for several round trips of its own."""
+
+PAGE_AND_MORE = 16 << 20
+"""Bytes of files that are expected of a tree of more than one page."""
 
 _FATAL = frozenset(("no_space", "read_only", "not_granted"))
 """Codes of the target after which going on to the next file is pointless."""
@@ -66,9 +74,12 @@ class TreeCopier:
         source, target: the trees.
         options: how.
         progress: what is counted.
+        target_first: list all of the target before the source, for a source that looks at it.
     """
 
-    def __init__(self, source: Files, target: Files, options: CopyOptions, progress: Progress) -> None:
+    def __init__(
+        self, source: Files, target: Files, options: CopyOptions, progress: Progress, *, target_first: bool = False
+    ) -> None:
         self._source = source
         self._target = target
         self._options = options
@@ -82,6 +93,7 @@ class TreeCopier:
         self._files_free = asyncio.Semaphore(FILES_AT_ONCE)
         self._room = min(BUNDLE_ROOM, source.bundle_room, target.bundle_room)
         self._fatal: GimmalError | None = None
+        self._target_first = target_first
         self._grains = Grains(target)
         # Both ends on the other side: it copies by itself, the bytes stay there.
         self._far = source.side is target.side
@@ -96,8 +108,6 @@ class TreeCopier:
         self._progress.found(attributes.size)
         self._progress.walked = True
         there = await self._stat_or_none(target_path)
-        if there is not None:
-            await self._grains.learn(target_path, [there])
         grain = await self._grains.of(attributes, there, target_path)
         try:
             replace = decide(attributes, there, self._options.existing, grain)
@@ -125,46 +135,81 @@ class TreeCopier:
 
     async def copy_folder(self, source_path: str, attributes: Attributes, target_path: str) -> None:
         """Copy what a folder holds into ``target_path``, which is made where it is missing."""
-        there = await self._stat_or_none(target_path)
-        existing: dict[str, Attributes] = {}
-        await self._folders.begin(source_path, attributes, target_path, there)
-        if there is not None:
-            if there.kind is not Kind.DIRECTORY:
-                raise self._target.error(Code.NOT_A_DIRECTORY, target_path)
-            async for page in self._target.tree(target_path, xattrs=self._xattrs):
-                for entry in page.entries:
-                    existing.update((name, entry.attributes) for name in names_of(entry))
-                    self._folders.found_there(entry)
-                if len(existing) > ENTRIES_MAX:
-                    raise too_many_entries(self._target.shown(target_path))
-            await self._grains.learn(target_path, [there, *existing.values()])
-        elif self._options.dry_run:
-            self._would(target_path, Replace.NEVER, folder=True)
-        else:
-            mode = self._folders.mode_of(source_path, attributes)
-            mode = None if mode is None else mode | 0o700
-            code = (await self._target.make_directories([target_path], mode=mode))[0]
-            if code:
-                raise self._target.error(code, target_path)
+        pages = None if self._target_first else PagesAhead(self._source.tree(source_path, xattrs=self._xattrs))
+        alongside: Alongside | None = None
         try:
+            there = await self._begin_folder(source_path, attributes, target_path, pages)
+            if there is not None:
+                alongside = Alongside(
+                    self._target,
+                    target_path,
+                    xattrs=self._xattrs,
+                    found=self._folders.found_there,
+                    whole=self._target_first,
+                )
+                if self._target_first:
+                    await alongside.reach(Page([], 0))
+            if pages is None:
+                pages = PagesAhead(self._source.tree(source_path, xattrs=self._xattrs))
             async with asyncio.TaskGroup() as group:
-                await self._walk(group, source_path, target_path, existing)
+                await self._walk(group, pages, alongside, source_path, target_path)
             if self._fatal is None:
-                await self._make_links(source_path, target_path, existing)
+                await self._make_links(source_path, target_path)
         except BaseExceptionGroup as exc:
             raise first_of(exc) from None
+        finally:
+            for reading in (pages, alongside):
+                if reading is not None:
+                    await reading.close()
         if self._fatal is not None:
             raise self._fatal
         await self._folders.finish()
 
+    async def _begin_folder(
+        self, source_path: str, attributes: Attributes, target_path: str, pages: PagesAhead | None
+    ) -> Attributes | None:
+        """See to the folder itself on both sides; what was there."""
+        async with asyncio.TaskGroup() as group:
+            examining = group.create_task(self._folders.examine(source_path))
+            there = await self._stat_or_none(target_path)
+            if there is None and pages is not None and not self._options.dry_run:
+                pages.tell_next(self._foresee)
+            if there is None and self._options.dry_run:
+                self._would(target_path, Replace.NEVER, folder=True)
+            elif there is None:
+                mode = self._folders.mode_of(source_path, attributes)
+                mode = None if mode is None else mode | 0o700
+                code = (await self._target.make_directories([target_path], mode=mode))[0]
+                if code:
+                    raise self._target.error(code, target_path)
+            elif there.kind is not Kind.DIRECTORY:
+                raise self._target.error(Code.NOT_A_DIRECTORY, target_path)
+        self._folders.begin(source_path, attributes, target_path, there, examining.result())
+        return there
+
+    def _foresee(self, page: Page) -> None:
+        """All of the first page will have to be copied, and more where more comes."""
+        size = PAGE_AND_MORE if page.cursor else sum(entry.attributes.size for entry in page.entries)
+        for side in (self._source, self._target):
+            side.foresee(size)
+
     # Walking ---------------------------------------------------------------------------------------------------------
 
     async def _walk(
-        self, group: asyncio.TaskGroup, source_path: str, target_path: str, existing: dict[str, Attributes]
+        self,
+        group: asyncio.TaskGroup,
+        pages: PagesAhead,
+        alongside: Alongside | None,
+        source_path: str,
+        target_path: str,
     ) -> None:
         batches = {replace: _Batch(replace) for replace in (Replace.NEVER, Replace.ALWAYS)}
-        async for page in self._source.tree(source_path, xattrs=self._xattrs):
-            blocked = await self._folders.make(page, target_path, existing)
+        existing: dict[str, Attributes] = {}
+        blocked: set[str] = set()
+        async for page in pages:
+            if alongside is not None:
+                existing = await alongside.reach(page)
+            blocked |= await self._folders.make(page, target_path, existing)
             for entry in page.entries:
                 if self._fatal is not None:
                     return
@@ -186,13 +231,13 @@ class TreeCopier:
         batches: dict[Replace, _Batch],
     ) -> None:
         attributes = entry.attributes
+        there = existing.get(entry.name)
         path = f"{source_path}/{entry.name}"
         if entry.mapped:
             self._progress.map_name(self._source.shown(path))
         if attributes.kind is Kind.OTHER:
             self._progress.leave_out(self._source.shown(path), "neither a file nor a folder")
             return
-        there = existing.get(entry.name)
         placed = f"{target_path}/{entry.name}"
         try:
             if attributes.kind is Kind.LINK:
@@ -200,7 +245,7 @@ class TreeCopier:
             elif (first := self._links.first_name(attributes, placed)) is None:
                 await self._meet_file(group, entry, source_path, target_path, existing, batches)
             else:
-                await self._meet_further(FurtherName(entry, path, placed, first, Replace.NEVER), there)
+                await self._meet_further(FurtherName(entry, path, placed, first, Replace.NEVER, there))
         except RemoteError as exc:
             self._fail(self._target, placed, exc)
 
@@ -221,8 +266,8 @@ class TreeCopier:
             replace = Replace.NEVER if replace is Replace.NEVER else Replace.ALWAYS
             await self._links.add(name, attributes, source_path, target_path, replace)
 
-    async def _meet_further(self, name: FurtherName, there: Attributes | None) -> None:
-        attributes = name.entry.attributes
+    async def _meet_further(self, name: FurtherName) -> None:
+        attributes, there = name.entry.attributes, name.there
         self._progress.found(0)
         grain = await self._grains.of(attributes, there, name.target_path)
         replace = decide(attributes, there, self._options.existing, grain)
@@ -236,7 +281,7 @@ class TreeCopier:
             replace = Replace.NEVER if replace is Replace.NEVER else Replace.ALWAYS
             self._links.add_further(dataclasses.replace(name, replace=replace))
 
-    async def _make_links(self, source_path: str, target_path: str, existing: dict[str, Attributes]) -> None:
+    async def _make_links(self, source_path: str, target_path: str) -> None:
         """Make the links that wait, when all files stand; where a hard link cannot be, copy its file once more."""
         await self._links.finish()
         plain = await self._links.make_further()
@@ -247,7 +292,8 @@ class TreeCopier:
             for name in plain:
                 self._progress.plain_links += 1
                 self._progress.total_files -= 1
-                await self._meet_file(group, name.entry, source_path, target_path, existing, batches)
+                there = {name.entry.name: name.there} if name.there is not None else {}
+                await self._meet_file(group, name.entry, source_path, target_path, there, batches)
             for batch in batches.values():
                 await self._send_batch(group, batch, source_path, target_path)
 

@@ -171,6 +171,10 @@ class Files(ABC):
         """Write several small files; returns a code for each, 0 where it stands."""
 
     @abstractmethod
+    def foresee(self, size: int) -> None:
+        """About so many bytes of contents will soon be moved: what carries them may get ready."""
+
+    @abstractmethod
     def release(self, block: Block) -> None:
         """Give back the buffers of a block."""
 

@@ -79,6 +79,10 @@ class FilesAround(Files):
         """See Files."""
         return await self.inner.write_bundle(request, files, contents)
 
+    def foresee(self, size: int) -> None:
+        """See Files."""
+        self.inner.foresee(size)
+
     def release(self, block: Block) -> None:
         """See Files."""
         self.inner.release(block)

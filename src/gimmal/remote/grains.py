@@ -1,19 +1,16 @@
 """In which steps a target keeps times, learnt only where it matters: a file there that could be the source's copy.
 
-The side that holds the disk tries it and says so; which folders lie on which disk is not seen from here. Where that
-side is too old to be asked, what its times look like has to do (docs/spec/protocol.md, section 5).
+The side that holds the disk tries it and says so; which folders lie on which disk is not seen from here
+(docs/spec/protocol.md, section 5). A side too old to be asked counts as keeping all of a time.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 from gimmal.base.errors import RemoteError
 from gimmal.protocol.features import GRAIN
 from gimmal.protocol.messages import Attributes, Kind
 from gimmal.remote.copy_deciding import grain_of
 from gimmal.remote.files import Files
-from gimmal.remote.placing import stat_or_none
 
 _GRAIN_MOST = 2_000_000_000
 _REMEMBERED_MAX = 65_536
@@ -30,23 +27,6 @@ class Grains:
         self._target = target
         self._asks = target.offers(GRAIN)
         self._by_folder: dict[str, int] = {}
-        self._guessed = 0
-
-    async def learn(self, target_path: str, shown: Iterable[Attributes]) -> None:
-        """Take in what is there; matters only where the other side cannot be asked.
-
-        Args:
-            target_path: a file or folder that is copied to.
-            shown: it and what it holds.
-        """
-        if self._asks:
-            return
-        self._guessed = grain_of(shown)
-        # The top folder has a time of its own, whatever was unpacked below it.
-        top = target_path.partition("/")[0]
-        if self._guessed and top != target_path:
-            found = await self._stat_top(top)
-            self._guessed = min(self._guessed, grain_of([found] if found is not None else []))
 
     async def of(self, source: Attributes, there: Attributes | None, target_path: str) -> int:
         """Steps, in nanoseconds, that may make of the source's time that of the file there; 0 where none do.
@@ -56,13 +36,11 @@ class Grains:
             there: what has its name.
             target_path: of what is there.
         """
-        if there is None or not source.kind is there.kind is Kind.FILE or source.size != there.size:
+        if not self._asks or there is None or not source.kind is there.kind is Kind.FILE or source.size != there.size:
             return 0
         apart = abs(source.mtime_ns - there.mtime_ns)
-        if not 0 < apart < _GRAIN_MOST or apart >= grain_of([there]):
+        if not 0 < apart < _GRAIN_MOST or apart >= grain_of(there.mtime_ns):
             return 0
-        if not self._asks:
-            return self._guessed
         folder = target_path.rpartition("/")[0]
         above = folder
         while above:
@@ -82,11 +60,3 @@ class Grains:
             return (await self._target.room(folder, grain=True)).grain
         except RemoteError:
             return 0
-
-    async def _stat_top(self, top: str) -> Attributes | None:
-        try:
-            return await stat_or_none(self._target, top)
-        except RemoteError as exc:
-            if exc.code == "not_granted":
-                return None
-            raise

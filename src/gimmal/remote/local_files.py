@@ -131,6 +131,9 @@ class LocalFiles(Files):
         self.bare += written.bare
         return written.codes
 
+    def foresee(self, size: int) -> None:
+        """See Files: nothing has to get ready here."""
+
     def release(self, block: Block) -> None:
         """See Files."""
         for piece in block.pieces:

@@ -150,6 +150,10 @@ class RemoteFiles(Files):
             raise ProtocolViolation("the other side answered for another number of files than sent")
         return codes
 
+    def foresee(self, size: int) -> None:
+        """See Files: links for bulk are dialled now, not when it already travels."""
+        self.session.expect_bulk(size)
+
     def release(self, block: Block) -> None:
         """See Files."""
         for piece in block.pieces:

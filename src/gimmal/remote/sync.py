@@ -87,7 +87,7 @@ class _Sync:
         self._progress = progress
         self.target = TargetView(target, job.target, job.filters, keep=job.trash)
         self._source = SourceView(source, job.source, job.filters, self.target)
-        self._copier = TreeCopier(self._source, self.target, job.options, progress)
+        self._copier = TreeCopier(self._source, self.target, job.options, progress, target_first=True)
         self._stale: set[str] = set()
         """Folders of the target whose time a removal has changed."""
         self._removed: set[str] = set()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import msgspec
 
@@ -14,11 +12,13 @@ from gimmal.protocol.codes import Code
 from gimmal.protocol.digest import small_file_digest
 from gimmal.protocol.limits import BODY_MAX, BUNDLE_CONTENT_MAX
 from gimmal.protocol.messages import BundleItem, ReadBundle
-from gimmal.share.attributes import attributes_of, version_of
+from gimmal.share import turns
+from gimmal.share.attributes import attributes_of, is_same_version
 from gimmal.share.folders import Folders
 from gimmal.share.holes import has_hole
 from gimmal.share.places import Access, Place
 from gimmal.share.refused import RefusedError, code_of
+from gimmal.share.siblings import Siblings
 from gimmal.share.state import SessionState
 from gimmal.share.xattrs import read_xattrs, xattr_bytes
 
@@ -48,11 +48,11 @@ def read_bundle(state: SessionState, request: ReadBundle) -> tuple[bytes, list[b
     room = bundle_room(len(request.names))
     items: list[BundleItem] = []
     contents: list[bytes] = []
-    with Folders(above.root) as folders:
+    siblings = Siblings(state.places, above, Access.LOOK)
+    with turns.of_this_process.taken(), Folders(above.root) as folders:
         for name in request.names:
             try:
-                place = state.places.below(above, name, Access.LOOK)
-                item, content = _read(folders, place, room, xattrs=request.xattrs)
+                item, content = _read(folders, siblings.find(name), room, xattrs=request.xattrs)
             except RefusedError as refused:
                 items.append(BundleItem(refused.code))
             except OSError as error:
@@ -60,34 +60,29 @@ def read_bundle(state: SessionState, request: ReadBundle) -> tuple[bytes, list[b
             else:
                 items.append(item)
                 contents.append(content)
-                room -= len(content) + xattr_bytes(item.xattrs)
+                room -= len(content) + (xattr_bytes(item.xattrs) if item.xattrs else 0)
     return encode(items), contents
 
 
 def _read(folders: Folders, place: Place, room: int, *, xattrs: bool) -> tuple[BundleItem, bytes]:
-    with _opened(folders, place) as (descriptor, state):
-        if state.st_size > room:
+    descriptor, state = open_regular(place.names[-1], folders.at(place.names[:-1]))
+    try:
+        size = state.st_size
+        if size > room:
             raise RefusedError(Code.TOO_LARGE)
         found, bare = read_xattrs(descriptor) if xattrs else ((), False)
-        if state.st_size + xattr_bytes(found) > room:
+        if found and size + xattr_bytes(found) > room:
             raise RefusedError(Code.TOO_LARGE)
-        content = _whole(descriptor, state.st_size)
-        if version_of(os.fstat(descriptor)) != version_of(state):
+        content = _whole(descriptor, size)
+        if not is_same_version(os.fstat(descriptor), state):
             raise RefusedError(Code.CHANGED)
         attributes = attributes_of(state)
         # Of a small file its room tells too little: extended attributes may take as much as a hole spares.
-        if state.st_size and not attributes.sparse and has_hole(descriptor, state.st_size):
+        if size and not attributes.sparse and has_hole(descriptor, size):
             attributes = msgspec.structs.replace(attributes, sparse=True)
-    return BundleItem(0, len(content), small_file_digest(content), attributes, found, bare), content
-
-
-@contextmanager
-def _opened(folders: Folders, place: Place) -> Iterator[tuple[int, os.stat_result]]:
-    descriptor, state = open_regular(place.names[-1], folders.at(place.names[:-1]))
-    try:
-        yield descriptor, state
     finally:
         os.close(descriptor)
+    return BundleItem(0, size, small_file_digest(content), attributes, found, bare), content
 
 
 def _whole(descriptor: int, size: int) -> bytes:

@@ -11,21 +11,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gimmal.base.primitives import equal
-from gimmal.base.system_calls import sync_file_system
 from gimmal.protocol.codes import Code
 from gimmal.protocol.digest import small_file_digest
 from gimmal.protocol.limits import BUNDLE_ITEMS_MAX
 from gimmal.protocol.messages import BundleFile, BundleWritten, Failed, Replace, WriteBundle
+from gimmal.share import turns
+from gimmal.share.collisions import folds
+from gimmal.share.flushing import Flushing
 from gimmal.share.folders import Folders
 from gimmal.share.holes import write_sparse
 from gimmal.share.keeping import Keeping, keeper_of, keeping
 from gimmal.share.part_opening import access_to_write
 from gimmal.share.places import Place
-from gimmal.share.placing import mode_for, place_file, standing_file, sync_folder
+from gimmal.share.placing import mode_for, place_file, standing_file
 from gimmal.share.refused import RefusedError, code_of
+from gimmal.share.siblings import Siblings
 from gimmal.share.state import SessionState
-from gimmal.share.temporary import create_temporary, remove_temporary, write_whole
+from gimmal.share.temporary import Temporaries, remove_temporary, write_whole
 from gimmal.share.xattrs import check_xattrs, write_xattrs
+
+FOLDERS_FLUSHED_SINGLY = 3
+"""So many folders of a bundle are flushed one by one at most."""
 
 
 @dataclass(slots=True)
@@ -40,9 +46,10 @@ class _Written:
     kept: int = 0
     """Its number among those whose old files are kept."""
 
-    @property
-    def folder(self) -> tuple[bytes, ...]:
-        return self.place.names[:-1]
+    folder: tuple[bytes, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.folder = self.place.names[:-1]
 
 
 def write_bundle(
@@ -71,19 +78,19 @@ def write_bundle(
         return Failed(code_of(error))
     codes = [0] * len(files)
     written: list[_Written] = []
+    siblings = Siblings(state.places, above, access)
     with Folders(above.root) as folders:
-        for index, (file, content) in enumerate(zip(files, contents, strict=True)):
-            with _Noting(codes, index):
-                place = state.places.below(above, file.name, access)
-                written.append(_write(state, request, folders, index, place, file, content))
+        with turns.of_this_process.taken():
+            _write_all(_Writing(state, request, folders), siblings, files, contents, written, codes)
         if request.durable and written:
             written = _made_durable(folders, written, codes)
         with keeping(state, [item.place for item in written], request.keep) as kept:
             if kept is not None:
                 written = _kept_ahead(kept, folders, written, codes)
-            _place_all(request, folders, written, codes, kept)
-    if request.durable:
-        _sync_folders(written, codes)
+            with turns.of_this_process.taken():
+                _place_all(request, folders, written, codes, kept)
+        if request.durable:
+            _sync_folders(folders, written, codes)
     return BundleWritten(codes, sum(item.bare for item in written if not codes[item.index]))
 
 
@@ -105,69 +112,90 @@ class _Noting:
         return isinstance(error, RefusedError | OSError)
 
 
-def _write(
-    state: SessionState,
-    request: WriteBundle,
-    folders: Folders,
-    index: int,
-    place: Place,
-    file: BundleFile,
-    content: memoryview,
-) -> _Written:
-    if len(content) != file.size or not equal(small_file_digest(content), file.digest):
-        raise RefusedError(Code.CORRUPT)
-    check_xattrs(file.xattrs)
-    folder = folders.at(place.names[:-1])
-    standing = standing_file(place.share, folder, place.names[-1], request.replace, None)
-    if request.newer_only and standing is not None and standing.st_mtime_ns >= file.mtime_ns:
-        raise RefusedError(Code.EXISTS)
-    temporary, descriptor = create_temporary(folder)
-    try:
-        if file.sparse:
-            os.ftruncate(descriptor, file.size)
-            write_sparse(descriptor, content, 0)
-        else:
-            write_whole(descriptor, content)
-        # Before the mode, which may forbid it.
-        whole = write_xattrs(descriptor, file.xattrs)
-        os.fchmod(descriptor, mode_for(file.mode, standing, state.new_file_mode))
-        os.utime(descriptor, ns=(file.mtime_ns, file.mtime_ns))
-    except BaseException:
-        remove_temporary(temporary, folder)
-        raise
-    finally:
-        os.close(descriptor)
-    return _Written(index, place, temporary, not whole)
+def _write_all(
+    writing: _Writing,
+    siblings: Siblings,
+    files: Sequence[BundleFile],
+    contents: Sequence[memoryview],
+    written: list[_Written],
+    codes: list[int],
+) -> None:
+    for index, (file, content) in enumerate(zip(files, contents, strict=True)):
+        try:
+            written.append(writing.write(index, siblings.find(file.name), file, content))
+        except RefusedError as refused:
+            codes[index] = refused.code
+        except OSError as error:
+            codes[index] = code_of(error)
+
+
+class _Writing:
+    """Writes the files of one bundle under temporary names."""
+
+    def __init__(self, state: SessionState, request: WriteBundle, folders: Folders) -> None:
+        self._state = state
+        self._request = request
+        self._folders = folders
+        self._temporaries = Temporaries()
+        self._free: dict[tuple[bytes, ...], bool] = {}
+
+    def write(self, index: int, place: Place, file: BundleFile, content: memoryview) -> _Written:
+        """Write one file, or raise RefusedError or OSError and leave nothing."""
+        if len(content) != file.size or not equal(small_file_digest(content), file.digest):
+            raise RefusedError(Code.CORRUPT)
+        if file.xattrs:
+            check_xattrs(file.xattrs)
+        folder = self._folders.at(place.names[:-1])
+        standing = self._standing(place, folder)
+        if self._request.newer_only and standing is not None and standing.st_mtime_ns >= file.mtime_ns:
+            raise RefusedError(Code.EXISTS)
+        temporary, descriptor = self._temporaries.create(folder)
+        try:
+            if file.sparse:
+                os.ftruncate(descriptor, file.size)
+                write_sparse(descriptor, content, 0)
+            else:
+                write_whole(descriptor, content)
+            # Before the mode, which may forbid it.
+            whole = not file.xattrs or write_xattrs(descriptor, file.xattrs)
+            os.fchmod(descriptor, mode_for(file.mode, standing, self._state.new_file_mode))
+            os.utime(descriptor, ns=(file.mtime_ns, file.mtime_ns))
+        except BaseException:
+            remove_temporary(temporary, folder)
+            raise
+        finally:
+            os.close(descriptor)
+        return _Written(index, place, temporary, not whole)
+
+    def _standing(self, place: Place, folder: int) -> os.stat_result | None:
+        names = place.names[:-1]
+        free = self._free.get(names)
+        if free is None:
+            # Where nothing may be replaced and no name means another, the last step looks at what stands there.
+            free = self._request.replace is Replace.NEVER and not folds(place.share, folder)
+            self._free[names] = free
+        return None if free else standing_file(place.share, folder, place.names[-1], self._request.replace, None)
 
 
 def _made_durable(folders: Folders, written: list[_Written], codes: list[int]) -> list[_Written]:
     """Flush once for each device, or each file where the system has no such call; those that are safe now."""
     safe: list[_Written] = []
-    devices: dict[int, bool] = {}
+    flushing = Flushing()
+    flushed: set[tuple[bytes, ...]] = set()
     for item in written:
+        if item.folder in flushed:
+            safe.append(item)
+            continue
         with _Noting(codes, item.index):
             folder = folders.at(item.folder)
             try:
-                _flush(item.temporary, folder, devices)
+                if flushing.flush_file(item.temporary, folder):
+                    flushed.add(item.folder)
             except OSError:
                 remove_temporary(item.temporary, folder)
                 raise
             safe.append(item)
     return safe
-
-
-def _flush(name: bytes, folder: int, devices: dict[int, bool]) -> None:
-    device = os.fstat(folder).st_dev
-    if devices.get(device):
-        return
-    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        if device not in devices:
-            devices[device] = sync_file_system(descriptor)
-        if not devices[device]:
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _kept_ahead(kept: Keeping, folders: Folders, written: list[_Written], codes: list[int]) -> list[_Written]:
@@ -199,26 +227,28 @@ def _place_all(
     request: WriteBundle, folders: Folders, written: list[_Written], codes: list[int], kept: Keeping | None
 ) -> None:
     for item in written:
-        with _Noting(codes, item.index):
+        folder = -1
+        try:
             folder = folders.at(item.folder)
-            try:
-                keep = keeper_of(kept, item.kept)
-                place_file(item.place.share, folder, item.temporary, item.place.names[-1], request.replace, keep=keep)
-            except (RefusedError, OSError):
+            keep = keeper_of(kept, item.kept)
+            place_file(item.place.share, folder, item.temporary, item.place.names[-1], request.replace, keep=keep)
+        except (RefusedError, OSError) as error:
+            codes[item.index] = error.code if isinstance(error, RefusedError) else code_of(error)
+            if folder >= 0:
                 if kept is not None:
                     kept.undo(item.kept, folder, item.place.names[-1])
                 remove_temporary(item.temporary, folder)
-                raise
 
 
-def _sync_folders(written: list[_Written], codes: list[int]) -> None:
-    synced: dict[tuple[bytes, ...], int] = {}
-    for item in written:
-        if codes[item.index]:
-            continue
-        if item.folder not in synced:
-            outcome = [0]
-            with _Noting(outcome, 0):
-                sync_folder(item.place.root, item.folder)
-            synced[item.folder] = outcome[0]
-        codes[item.index] = synced[item.folder]
+def _sync_folders(folders: Folders, written: list[_Written], codes: list[int]) -> None:
+    """Make the final names durable: folder by folder, or where they are many with one flush for each device."""
+    stand = [item for item in written if not codes[item.index]]
+    outcomes = {item.folder: 0 for item in stand}
+    flushing = Flushing()
+    for names in outcomes:
+        outcome = [0]
+        with _Noting(outcome, 0):
+            flushing.flush_folder(folders.at(names), among_many=len(outcomes) > FOLDERS_FLUSHED_SINGLY)
+        outcomes[names] = outcome[0]
+    for item in stand:
+        codes[item.index] = outcomes[item.folder]

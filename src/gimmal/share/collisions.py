@@ -25,7 +25,7 @@ def refuse_collision(share: OpenShare, folder: int, name: bytes) -> None:
         folder: descriptor of the folder the name is to be created in.
         name: the local name.
     """
-    if not _folds(share, folder):
+    if not folds(share, folder):
         return
     try:
         os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -42,7 +42,8 @@ def is_respelling(folder: int, old: bytes, new: bytes) -> bool:
     return _there(folder, new) and not _listed(folder, new)
 
 
-def _folds(share: OpenShare, folder: int) -> bool:
+def folds(share: OpenShare, folder: int) -> bool:
+    """Whether the disk of a folder takes names that differ in case or form for one, as far as is known."""
     device = os.fstat(folder).st_dev
     known = share.folding.get(device)
     if known is None:

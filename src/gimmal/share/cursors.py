@@ -52,6 +52,8 @@ class Walk:
     frames: list[Frame]
     xattrs: bool = False
     """Whether extended attributes of folders are wanted."""
+    page_bytes: int = 0
+    """How long its last page was allowed to be."""
 
 
 CURSORS_OF_ALL, CURSORS_OF_EACH = 256, 8
@@ -109,4 +111,5 @@ class Cursors:
 
 
 def _bare(walk: Walk) -> Walk:
-    return Walk(walk.path, walk.descending, walk.share, walk.shares_left, [frame.bare() for frame in walk.frames])
+    frames = [frame.bare() for frame in walk.frames]
+    return Walk(walk.path, walk.descending, walk.share, walk.shares_left, frames, page_bytes=walk.page_bytes)

@@ -15,11 +15,13 @@ from gimmal.base.errors import BadName
 from gimmal.base.paths import DEPTH_MAX, PATH_BYTES_MAX, local_name_to_wire
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import PAGE_BYTES_MAX
-from gimmal.protocol.messages import Attributes, Entry, Kind, List, Page, Tree, Xattrs
+from gimmal.protocol.messages import Entry, Kind, List, Page, Tree, Xattrs
+from gimmal.share import turns
 from gimmal.share.attributes import attributes_at
 from gimmal.share.cursors import Frame, Walk
 from gimmal.share.looking import share_attributes
 from gimmal.share.places import Access, holds_half, is_part_name
+from gimmal.share.plain_names import plain_local_name
 from gimmal.share.refused import RefusedError, code_of
 from gimmal.share.shares import HALF_FOLDER
 from gimmal.share.stale_parts import remove_if_stale
@@ -32,6 +34,11 @@ AHEAD_MAX = 131_072
 
 AHEAD_MIN = 2_048
 """Names that a folder may always read ahead."""
+
+PAGE_BYTES_FIRST = 48 * 1024
+"""Bytes of the first page of a tree, so that copying begins soon; each further one may be PAGE_GROWTH times as long."""
+
+PAGE_GROWTH = 4
 
 _ENTRY_BYTES = 64  # an entry without name and link target, encoded
 _FAILURE_BYTES = 8
@@ -47,7 +54,8 @@ def answer_list(state: SessionState, request: List) -> Page:
 
 def answer_tree(state: SessionState, request: Tree) -> Page:
     """Everything below a folder, or below all shares where the path is empty."""
-    return _next_page(state, request.path, request.cursor, descending=True, xattrs=request.xattrs)
+    with turns.of_this_process.taken():
+        return _next_page(state, request.path, request.cursor, descending=True, xattrs=request.xattrs)
 
 
 def _next_page(state: SessionState, path: str, cursor: int, *, descending: bool, xattrs: bool = False) -> Page:
@@ -62,6 +70,8 @@ def _next_page(state: SessionState, path: str, cursor: int, *, descending: bool,
             return Page([], 0)
         walk = Walk(path, descending, shares[0], shares, [])
     walk.xattrs = xattrs
+    if not walk.page_bytes:
+        walk.page_bytes = PAGE_BYTES_FIRST // PAGE_GROWTH if descending else PAGE_BYTES_MAX
     filling = _Filling(walk)
     done = filling.fill()
     return Page(filling.entries, 0 if done else state.cursors.put(walk), filling.failures)
@@ -80,7 +90,8 @@ class _Filling:
     def fill(self) -> bool:
         """Take entries until the page is full; True where the walk is over."""
         try:
-            while self._bytes < PAGE_BYTES_MAX:
+            room = self._walk.page_bytes = min(self._walk.page_bytes * PAGE_GROWTH, PAGE_BYTES_MAX)
+            while self._bytes < room:
                 if self._walk.frames:
                     self._step()
                 elif not self._next_share():
@@ -129,33 +140,39 @@ class _Filling:
 
     def _entry(self, frame: Frame, name: bytes, descriptor: int) -> Entry | None:
         share = self._walk.share
-        if is_part_name(name):
+        mapped = False
+        if plain_local_name(name):
+            wire = name.decode("ascii")
+        elif is_part_name(name):
             if share.grants(Access.CHANGE):
                 remove_if_stale(name, descriptor)
             return None
-        if is_trash_name(name):
+        elif is_trash_name(name):
             return None
-        try:
-            wire, mapped = local_name_to_wire(name)
-        except BadName:
-            self._tell_too_long(frame)
-            return None
+        else:
+            try:
+                wire, mapped = local_name_to_wire(name)
+            except BadName:
+                self._tell_too_long(frame)
+                return None
         path = frame.prefix + wire
         if self._walk.descending and self._too_long(path):
             self._tell_too_long(frame)
             return None
-        attributes: Attributes | None = None
-        with self._failing(path):
+        try:
             attributes = attributes_at(name, descriptor)
-        if attributes is None or (
-            attributes.kind is Kind.DIRECTORY
-            and name.lower() == HALF_FOLDER
-            and holds_half(share.root, (*frame.names, name))
-        ):
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._fail(path, code_of(error))
+            return None
+        if attributes.kind is not Kind.DIRECTORY:
+            return Entry(path, attributes, mapped)
+        if name.lower() == HALF_FOLDER and holds_half(share.root, (*frame.names, name)):
             return None
         xattrs: Xattrs = ()
         bare = False
-        if self._walk.xattrs and attributes.kind is Kind.DIRECTORY:
+        if self._walk.xattrs:
             with self._failing(path):
                 xattrs, bare = read_xattrs(b"/proc/self/fd/%d/%s" % (descriptor, name))
         return Entry(path, attributes, mapped, xattrs, bare)
@@ -199,10 +216,12 @@ class _Filling:
 
     def _add(self, entry: Entry) -> None:
         self.entries.append(entry)
-        self._bytes += _ENTRY_BYTES + len(entry.name.encode())
-        if entry.attributes.target:
-            self._bytes += len(entry.attributes.target.encode())
-        self._bytes += xattr_bytes(entry.xattrs)
+        name, target = entry.name, entry.attributes.target
+        self._bytes += _ENTRY_BYTES + (len(name) if name.isascii() else len(name.encode()))
+        if target:
+            self._bytes += len(target.encode())
+        if entry.xattrs:
+            self._bytes += xattr_bytes(entry.xattrs)
 
     def _fail(self, path: str, code: Code) -> None:
         self.failures.append((path, code))

@@ -16,7 +16,7 @@ from gimmal.base.fair_budget import FairBudget
 from gimmal.base.workers import Workers
 from gimmal.protocol.codec import decode_struct, encode, split_bundle_files
 from gimmal.protocol.kinds import RecordKind
-from gimmal.protocol.limits import BLOCK_SIZE
+from gimmal.protocol.limits import BLOCK_SIZE, BODY_MAX
 from gimmal.protocol.messages import (
     Answer,
     Commit,
@@ -88,7 +88,7 @@ class Serving:
             async with self._reads.taken(size), self._reads_of_all.lent(size):
                 return await self._read(incoming, request)
         if isinstance(request, ReadBundle):
-            async with self._reads.taken(BLOCK_SIZE), self._reads_of_all.lent(BLOCK_SIZE):
+            async with self._reads.taken(BODY_MAX), self._reads_of_all.lent(BODY_MAX):
                 return await self._read_bundle(incoming, request)
         if isinstance(request, Write):
             return await self._write(incoming, request)

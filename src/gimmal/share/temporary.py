@@ -28,6 +28,20 @@ def create_temporary(folder: int, *, held: bool = False) -> tuple[bytes, int]:
     return name, descriptor
 
 
+class Temporaries:
+    """Temporary files of one request, each under a name of its own."""
+
+    def __init__(self) -> None:
+        self._name = PART_PREFIX + TEMPORARY_MARK + random_bytes(8).hex().encode() + b"%08x"
+        self._made = 0
+
+    def create(self, folder: int) -> tuple[bytes, int]:
+        """As `create_temporary`."""
+        self._made += 1
+        name = self._name % self._made
+        return name, os.open(name, _CREATING, 0o600, dir_fd=folder)
+
+
 def remove_temporary(name: bytes, folder: int) -> None:
     """Remove one, as far as the disk allows."""
     with contextlib.suppress(OSError):
@@ -36,8 +50,8 @@ def remove_temporary(name: bytes, folder: int) -> None:
 
 def write_whole(descriptor: int, content: bytes | memoryview) -> None:
     """Write a file's content from its beginning."""
-    view = memoryview(content)
-    place = 0
+    place = os.pwrite(descriptor, content, 0) if content else 0
+    view = memoryview(content)[place:]
     while view:
         count = os.pwrite(descriptor, view, place)
         place += count

@@ -212,6 +212,11 @@ class Session:
         assert sink.answer is not None
         return sink.answer
 
+    def expect_bulk(self, size: int) -> None:
+        """About so many bytes of bulk will soon be asked for: dial links for them."""
+        if self.dial is not None:
+            self.bulk.wanted(self._loop.time(), size)
+
     async def exchange(
         self,
         request: Request,
