@@ -81,7 +81,7 @@ def _speed(points: Sequence[Point]) -> Figure:
                 at = min(max(ratio, _LEAST), _MOST)
                 front = 5 if series == "gimmal" else 3
                 shown[label] = axes.scatter(
-                    at, height, s=size, marker=marker, color=colour, edgecolors=PAPER, linewidths=0.6, zorder=front
+                    at, height, s=size, marker=marker, color=colour, edgecolors=PAPER, linewidths=0.5, zorder=front
                 )
                 if series == "gimmal":
                     axes.annotate(
@@ -101,18 +101,20 @@ def _speed(points: Sequence[Point]) -> Figure:
     axes.set_xticks(ticks, [_times(tick) for tick in ticks])
     axes.set_yticks(range(len(groups)), list(reversed(groups)))
     axes.set_xlabel("speed against the best peer (logarithmic; figures: gimmal)")
+    axes.minorticks_off()
     axes.grid(axis="both", color=FAINT, linewidth=0.6, zorder=0)
     _bare(axes)
     order = [label for label, *_rest in _SERIES.values() if label in shown]
-    figure.legend(
+    axes.legend(
         [shown[label] for label in order],
         order,
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0.0),
+        loc="lower center",
+        bbox_to_anchor=(0.4, 1.0),
         ncols=5,
         frameon=False,
+        handletextpad=0.2,
+        columnspacing=1.2,
     )
-    figure.subplots_adjust(left=0.02, right=0.98)
     return figure
 
 
@@ -137,8 +139,11 @@ def _growth(points: Sequence[Point]) -> Figure:
                     line = [(x, value * x / at) for x, _ in mine]
                     axes.plot(*zip(*line, strict=True), color=FAINT, linestyle="--", zorder=0)
             axes.set_xscale("log")
+            axes.minorticks_off()
             if what == "value":
                 axes.set_yscale("log")
+                axes.yaxis.set_major_formatter("{x:g}")
+                axes.minorticks_off()
             else:
                 axes.set_ylim(0, 160)
                 axes.axhline(150, color=INK, linewidth=1, linestyle=":")
@@ -146,6 +151,8 @@ def _growth(points: Sequence[Point]) -> Figure:
                     "goal: 150 MiB", (0.02, 150), (0, -11), ("axes fraction", "data"), "offset points", fontsize=8
                 )
                 axes.set_xlabel(label)
+                reached = sorted({point.at for point in points if point.group.startswith(unit)})
+                axes.set_xticks(reached, [f"{at:,g}" for at in reached])
             axes.set_ylabel(said)
             axes.grid(color=FAINT, linewidth=0.6)
             _bare(axes)

@@ -10,8 +10,8 @@ from bench.report import table_text
 
 _ABOUT = (
     "Written by `make faults`; do not edit. Copies of a tree (small, middling, large, sparse and empty files, symbolic "
-    "and hard links, modes, times, attributes) are hit at random points, in both directions; then the same command is run "
-    "once more. While it all runs, another program looks at the target again and again: a final name that ever has "
+    "and hard links, modes, times, attributes) are hit at random points, in both directions; then the same command is "
+    "run once more. While it all runs, another program looks at the target again and again: a final name that ever has "
     "other contents than the source's counts as incomplete. In the end both trees are compared: bytes, modes, times, "
     "links and attributes of every name."
 )
@@ -23,13 +23,13 @@ _MEANINGS = {
     "full": "the target's disk is full",
 }
 _COUNTING = (
-    "Half of the copies whose agent, connection or relay is hit wait for the other side and have to go on by themselves "
-    "until they are done; the others end, as those do that are killed or find the disk full. Missing are the bytes of "
-    "contents that the one more run had to send: of files that had no final name yet, without holes and without the "
-    "blocks that a part file already held. Sent is what then passed on the wire towards the target, all of it: "
-    "contents, names, handshake. Sent again is the difference, less what a run costs that finds everything there; of a "
-    "copy that went on by itself it is what passed, both ways, beyond the bytes of a copy that is not hit. A part file "
-    "that is left behind has no final name, and gimmal removes it after 30 days."
+    "Half of the copies whose agent, connection or relay is hit wait for the other side and have to go on by "
+    "themselves until they are done; the others end, as those do that are killed or find the disk full. Missing are "
+    "the bytes of contents that the one more run had to send: of files that had no final name yet, without holes and "
+    "without the blocks that a part file already held. Sent is what then passed on the wire towards the target, all "
+    "of it: contents, names, handshake. Sent again is the difference, less what a run costs that finds everything "
+    "there; of a copy that went on by itself it is what passed, both ways, beyond the bytes of a copy that is not "
+    "hit. A part file that is left behind has no final name, and gimmal removes it after 30 days."
 )
 
 
