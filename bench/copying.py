@@ -9,6 +9,7 @@ import contextlib
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,10 +21,10 @@ from bench.copy_goals import add_goals
 from bench.line import Line, line
 from bench.material import Made, touch_memory
 from bench.peers import more_contenders
-from bench.planning import OTHER, OURS, RIVAL, Plan, Weight, plan, probe, runs_of
+from bench.planning import OTHER, OURS, RIVAL, Plan, Weight, counting, plan, probe, runs_of
 from bench.processes import CommandFailed
 from bench.report import Point, Report, Table
-from bench.rows import RIVALS, ROUND_TRIP_SECONDS, Row
+from bench.rows import ROUND_TRIP_SECONDS, SECOND_RUNS, Row
 from bench.ssh_rig import Missing
 from bench.yardsticks import yardsticks
 
@@ -68,9 +69,10 @@ def measure(row: Row, wish: Wish) -> Report:
     try:
         with _place(row) as laid, _contenders(row, laid, wish) as made:
             everyone, plans = list(made.contenders), dict[str, Plan]()
-            for direction in row.directions:
+            for number, direction in enumerate(row.directions):
                 made.contenders = list(everyone)
-                _measure_direction(report, row, laid, made, wish, direction, plans)
+                fewer = replace(wish, runs=min(wish.runs, SECOND_RUNS)) if number else wish
+                _measure_direction(report, row, laid, made, fewer, direction, plans)
     except Missing as exc:
         report.tables.append(Table(f"{row.title}, {row.place}", f"Not measured: {exc}.", HEADERS, []))
     return report
@@ -94,7 +96,7 @@ def _contenders(row: Row, laid: Line | None, wish: Wish) -> Iterator[Field]:
 
     def more(ground: Ground) -> list[Contender]:
         found = more_contenders(ground) if wanted(*_FURTHER) else []
-        return [*found, *(yardsticks(ground) if wanted("cp", "plain") and row.touch else [])]
+        return [*found, *(yardsticks(ground) if wanted("plain") and row.touch else [])]
 
     with field_of(wish.folder, sftp=not row.tree and wanted("sftp"), tar=True, line=laid, more=more) as made:
         made.contenders = [_suited(one, row) for one in made.contenders if wanted(one.kind)]
@@ -106,7 +108,7 @@ def _measure_direction(
 ) -> None:
     """Measure one direction; plans made for an earlier one hold for it too."""
     work = _Work(row, wish.percent / 100)
-    found: dict[str, list[Copied]] = {}
+    found: dict[str, list[Copied]] = defaultdict(list)
     remarks = list(made.missing)
     copier = _Copier(made, laid, work, direction)
 
@@ -119,14 +121,14 @@ def _measure_direction(
 
     def prepare(contender: Contender) -> None:
         if contender.name not in plans:
-            plans[contender.name] = _plan(copier, contender, wish.runs)
+            plans[contender.name], found[contender.name] = _plan(copier, contender, wish.runs)
 
     def once_more(contender: Contender, number: int) -> None:
         _tell(row, contender, f"run {number + 1}, part {plans[contender.name].part:g}")
         copied = copier.copy(contender, plans[contender.name], check=number == 0)
-        found.setdefault(contender.name, []).append(copied)
+        found[contender.name].append(copied)
         if number == 0 and contender.kind in row.whole:
-            runs = min(wish.runs, runs_of(copied.run.command.seconds, _weight(contender)) or 1)
+            runs = min(wish.runs, runs_of(copied.run.command.seconds, _weight(row, contender)) or 1)
             plans[contender.name] = replace(plans[contender.name], runs=runs)
 
     with copier:
@@ -134,9 +136,9 @@ def _measure_direction(
             attempt(contender, lambda: prepare(contender))  # noqa: B023 - called at once
         for number in range(wish.runs):
             for contender in list(made.contenders):
-                if number < plans[contender.name].runs:
+                if len(found[contender.name]) < plans[contender.name].runs:
                     attempt(contender, lambda: once_more(contender, number))  # noqa: B023 - called at once
-    ways = [contender for contender in made.contenders if found.get(contender.name)]
+    ways = [contender for contender in made.contenders if found[contender.name]]
     title = f"{row.title}, {row.place}, {direction}"
     note = _note(row, laid, work, wish, remarks)
     headers = LINE_HEADERS if laid else HEADERS
@@ -149,10 +151,10 @@ def _measure_direction(
             report.points.append(Point("speed", title, contender.kind, 0, seconds))
 
 
-def _weight(contender: Contender) -> Weight:
+def _weight(row: Row, contender: Contender) -> Weight:
     if contender.kind == "gimmal" or contender.yardstick:
         return OURS
-    return RIVAL if contender.kind in RIVALS else OTHER
+    return RIVAL if contender.kind in row.main else OTHER
 
 
 def _suited(contender: Contender, row: Row) -> Contender:
@@ -171,18 +173,26 @@ def _suited(contender: Contender, row: Row) -> Contender:
     return replace(contender, download=told(contender.download), upload=told(contender.upload))
 
 
-def _plan(copier: _Copier, contender: Contender, most_runs: int) -> Plan:
-    """How much of the work a contender does, how often, and how much of its time is there however much it does."""
+def _plan(copier: _Copier, contender: Contender, most_runs: int) -> tuple[Plan, list[Copied]]:
+    """How much of the work a contender does, and how often; and the probe that counts as one of its runs, if any."""
     row = copier.work.row
     if contender.kind in row.whole:
         # How often, its first copy shows.
-        return Plan(1.0, 1, 0.0)
+        return Plan(1.0, 1, 0.0), []
+    probed: list[Copied] = []
 
     def seconds(part: float) -> float:
         _tell(row, contender, f"probe, part {part:g}")
-        return copier.copy(contender, Plan(part, 1, 0.0), check=True).run.command.seconds
+        probed.append(copier.copy(contender, Plan(part, 1, 0.0), check=True))
+        return probed[-1].run.command.seconds
 
-    return plan(probe(seconds), _weight(contender), most_runs)
+    weight = _weight(row, contender)
+    probes = probe(seconds)
+    chosen = plan(probes, weight, most_runs)
+    with_probe = counting(chosen, probes, weight)
+    if with_probe is None:
+        return chosen, []
+    return with_probe, [replace(probed[-1], start_up=with_probe.start_up)]
 
 
 class _Copier:
@@ -256,8 +266,8 @@ def _note(row: Row, laid: Line | None, work: _Work, wish: Wish, remarks: list[st
     if row.touch:
         note += (
             " As much memory is touched and freed just before each copy, for on a virtual machine the first touch of a "
-            "page is slow. Two yardsticks show what the machine can do at all: cp, and a plain-text TCP copy (1 MiB "
-            "pieces, two processes, no check)."
+            "page is slow. A yardstick shows what the machine can do at all: a plain-text TCP copy (1 MiB pieces, two "
+            "processes, no check)."
         )
     if laid:
         note += (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 RUNS = 5
-PROBES = (1 / 256, 1 / 64, 1 / 16, 1 / 4)
+PROBES = (1 / 1024, 1 / 256, 1 / 32, 1 / 8)
 _APART_SECONDS, _APART_TIMES, _LONG_SECONDS = 1.0, 1.5, 8.0
 """A probe says enough when it took so much longer than the first one and so many times as long, or so long at all."""
 
@@ -16,7 +16,7 @@ _START_UP_SECONDS = 1.0
 _START_UP_TIMES = 3.0
 """Beyond its start-up a part takes at least so many times that, for what is not exactly known is scaled with it."""
 
-_PARTS = [2.0**-number for number in range(1, 10)]
+_PARTS = [2.0**-number for number in range(1, 11)]
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Weight:
     most_seconds: float = 15.0
 
 
-OURS = Weight(((12.0, RUNS), (30.0, 3), (75.0, 2)), 45.0, 2, 60.0)
-RIVAL = Weight(((8.0, RUNS), (15.0, 3)), 8.0, 2)
-OTHER = Weight(((5.0, 3),), 6.0, 1)
+OURS = Weight(((8.0, RUNS), (15.0, 3), (40.0, 2), (75.0, 1)), 45.0, 1, 60.0)
+RIVAL = Weight(((6.0, RUNS), (10.0, 3)), 5.0, 2)
+OTHER = Weight(((5.0, 2),), 4.0, 1)
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,12 @@ def plan(probes: Sequence[tuple[float, float]], weight: Weight, most_runs: int =
     chosen = next((size for size in _PARTS if size <= wanted), _PARTS[-1])
     took = start_up + chosen * (whole - start_up)
     return Plan(chosen, min(most_runs, weight.part_runs if took <= weight.most_seconds else 1), start_up)
+
+
+def counting(chosen: Plan, probes: Sequence[tuple[float, float]], weight: Weight) -> Plan | None:
+    """The plan of who does a part, with the last probe as one of its runs, where that was long enough to be one."""
+    part, seconds = probes[-1]
+    return replace(chosen, part=part) if chosen.part < 1 and seconds >= weight.part_seconds else None
 
 
 def runs_of(seconds: float, weight: Weight) -> int:

@@ -8,8 +8,11 @@ from bench.line import CONGESTIONS
 from bench.material import Before, Make, many_files, mixed_tree, older_there, random_file, same_there
 
 ROUND_TRIP_SECONDS = 0.05
-RIVALS = ("scp", "sftp", "rsync", "tar")
-"""Peers that the goals are about; the others take part with fewer runs."""
+FILE_RIVALS, TREE_RIVALS = ("scp", "sftp", "rsync"), ("scp", "rsync", "tar")
+"""Peers that the goals are about, for one file and for a tree; the others take part with fewer runs."""
+
+SECOND_RUNS = 3
+"""Of each way at most in the second direction of a row."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Row:
         stays: what ``before`` made is as good after a copy as it was before.
         whole: kinds that may not run on a part of the work.
         touch: touch the target's memory before each copy.
+        main: kinds that have the runs of a main peer.
         directions: in which it is copied.
     """
 
@@ -43,6 +47,7 @@ class Row:
     stays: bool = False
     whole: tuple[str, ...] = ()
     touch: bool = False
+    main: tuple[str, ...] = TREE_RIVALS
     directions: tuple[str, ...] = ("download",)
 
     @property
@@ -62,47 +67,54 @@ class Row:
 
 
 BOTH = ("download", "upload")
-_LARGE, _SMALL, _SOME = random_file(2 << 30), many_files(10_000, 4096), "mixed tree of this system"
+_LARGE, _SMALL = random_file(2 << 30), many_files(10_000, 4096)
+_SOME, _SLOW = "mixed tree of this system", "200 Mbit/s"
 
 
 def _lined(congestion: str) -> list[Row]:
-    """The rows on a line."""
-    few = ("gimmal", *RIVALS) if congestion != CONGESTIONS[0] else ()
-    unchanged, changed = ("rsync", "rclone", "gimmal"), ("scp", "rsync", "gimmal")
+    """The rows on a line; with the second way of congestion control only those of whom a goal is."""
+    all_of_them = congestion == CONGESTIONS[0]
+    files = () if all_of_them else ("gimmal", *FILE_RIVALS)
+    trees = () if all_of_them else ("gimmal", *TREE_RIVALS)
+    lossy = random_file(512 << 20)
+    unchanged, changed = many_files(100_000, 64), random_file(1 << 30)
+    checkers = ("rsync", "rclone", "gimmal")
     return [
-        Row("large", "2 GiB file, 1 Gbit/s", _LARGE, 1e9, 0.0, congestion),
-        Row("loss", "512 MiB file, 200 Mbit/s, 0.5 % loss", random_file(512 << 20), 200e6, 0.005, congestion),
-        Row("small", "10,000 files of 4 KiB, 200 Mbit/s", _SMALL, 200e6, 0.0, congestion, tree=True),
-        Row("mixed", f"{_SOME}, 200 Mbit/s", mixed_tree, 200e6, 0.0, congestion, tree=True, kinds=few),
+        Row("large", "2 GiB file, 1 Gbit/s", _LARGE, 1e9, 0.0, congestion, kinds=files, main=FILE_RIVALS),
+        Row(
+            "loss", f"512 MiB file, {_SLOW}, 0.5 % loss", lossy, 200e6, 0.005, congestion, kinds=files, main=FILE_RIVALS
+        ),
+        Row("small", f"10,000 files of 4 KiB, {_SLOW}", _SMALL, 200e6, 0.0, congestion, tree=True, kinds=trees),
+        Row("mixed", f"{_SOME}, {_SLOW}", mixed_tree, 200e6, 0.0, congestion, tree=True, kinds=trees),
         Row(
             "unchanged",
-            "100,000 files, nothing changed, 200 Mbit/s",
-            many_files(100_000, 64),
+            f"100,000 files, nothing changed, {_SLOW}",
+            unchanged,
             200e6,
             0.0,
             congestion,
             tree=True,
-            kinds=unchanged if not few else unchanged[::2],
+            kinds=checkers if all_of_them else checkers[::2],
             before=same_there,
             stays=True,
-            whole=unchanged,
+            whole=checkers,
         ),
         Row(
             "changed",
-            "1 GiB file, 1 MiB inserted at its front, 200 Mbit/s",
-            random_file(1 << 30),
+            f"1 GiB file, 1 MiB inserted at its front, {_SLOW}",
+            changed,
             200e6,
             0.0,
             congestion,
-            kinds=changed,
+            kinds=("scp", "rsync", "gimmal"),
             before=older_there,
-            whole=changed[1:],
+            whole=("rsync", "gimmal"),
         ),
     ]
 
 
 ROWS: tuple[Row, ...] = (
-    Row("large", "2 GiB file", _LARGE, touch=True, directions=BOTH),
+    Row("large", "2 GiB file", _LARGE, touch=True, main=FILE_RIVALS, directions=BOTH),
     Row("small", "10,000 files of 4 KiB", _SMALL, tree=True, directions=BOTH),
     Row("mixed", _SOME, mixed_tree, tree=True),
     *(row for congestion in CONGESTIONS for row in _lined(congestion)),

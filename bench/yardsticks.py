@@ -1,8 +1,7 @@
-"""What the machine itself can do: the file system, and a TCP connection between two processes."""
+"""What the machine itself can do: a TCP connection between two processes."""
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -11,14 +10,11 @@ from bench.gimmal_rig import Service
 
 
 def yardsticks(ground: Ground) -> list[Contender]:
-    """Two ways to copy one file that do less than any peer; on this machine's loopback only."""
+    """A way to copy one file that does less than any peer; on this machine's loopback only."""
     program = [sys.executable, "-m", "bench.plain_tcp"]
     server = Service([*program, "serve"], dict(ground.environment))
     ground.stack.callback(server.stop)
     port = server.wait_for("")[1]
-
-    def local(source: Path, target: Path) -> list[str]:
-        return [shutil.which("cp") or "cp", str(source), str(target)]
 
     def get(source: Path, target: Path) -> list[str]:
         return [*program, "get", port, str(source), str(target / source.name)]
@@ -26,7 +22,4 @@ def yardsticks(ground: Ground) -> list[Contender]:
     def put(source: Path, target: Path) -> list[str]:
         return [*program, "put", port, str(source), str(target / source.name)]
 
-    return [
-        Contender("cp on this machine", local, local, ground.environment, 0, yardstick=True, kind="cp"),
-        Contender("plain-text TCP copy", get, put, ground.environment, server.id, yardstick=True, kind="plain"),
-    ]
+    return [Contender("plain-text TCP copy", get, put, ground.environment, server.id, yardstick=True, kind="plain")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bench.contenders import Run
 from bench.copied import Copied, whole_seconds
-from bench.planning import OTHER, OURS, PROBES, RIVAL, RUNS, Plan, plan, probe, runs_of
+from bench.planning import OTHER, OURS, PROBES, RIVAL, RUNS, Plan, counting, plan, probe, runs_of
 from bench.processes import Measured
 
 
@@ -22,7 +22,7 @@ def test_probes_end_when_they_tell_start_up_and_work_apart() -> None:
     assert len(of(0.1, 1000.0)) == 2
     assert len(of(3.0, 1000.0)) == 2
     assert len(of(3.0, 4.0)) == len(PROBES)
-    assert len(of(0.0, 3000.0)) == 1
+    assert len(of(0.0, 12_000.0)) == 1
 
 
 @pytest.mark.parametrize("start_up", [0.2, 1.0, 3.0])
@@ -43,6 +43,14 @@ def test_a_part_takes_some_times_the_start_up() -> None:
 
 def test_who_is_very_slow_does_the_smallest_part_once() -> None:
     assert plan([(PROBES[0], 60.0)], RIVAL).runs == 1
+
+
+def test_a_long_probe_is_one_of_the_runs_of_a_part() -> None:
+    slow, quick = [(PROBES[0], 9.0)], of(0.3, 2.0)
+    counted = counting(plan(slow, OTHER), slow, OTHER)
+    assert counted is not None
+    assert counted.part == PROBES[0]
+    assert counting(plan(quick, OTHER), quick, OTHER) is None
 
 
 def test_no_more_runs_than_wished() -> None:
