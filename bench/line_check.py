@@ -67,7 +67,7 @@ def measure(runs: int, folder: Path, seconds: int = 8) -> Report:
     def add(shape: str, what: str, expected: str, measured: str, met: bool | None) -> None:
         rows.append([shape, what, expected, measured, {True: "yes", False: "**no**", None: ""}[met]])
         if met is not None:
-            goals.append(Goal(f"line {shape}: {what}", measured, expected, met))
+            goals.append(Goal(f"line {shape}: {what}", measured.partition(";")[0], expected, met))
 
     for shape in SHAPES:
         for congestion in CONGESTIONS:
