@@ -126,6 +126,7 @@ def field_of(
     *,
     sftp: bool,
     tar: bool,
+    ssh: bool = True,
     line: Line | None = None,
     more: Callable[[Ground], list[Contender]] | None = None,
 ) -> Iterator[Field]:
@@ -134,6 +135,7 @@ def field_of(
     Args:
         sftp: sftp takes part (one file).
         tar: tar over ssh, and rsync where it is installed, take part (many files).
+        ssh: anybody over ssh takes part at all; without it nobody of ``more`` does.
         line: between both sides; they share this machine's loopback where there is none.
         more: adds further peers, as ``peers.more_contenders`` does.
     """
@@ -145,19 +147,35 @@ def field_of(
         away.mkdir()
         contenders: list[Contender] = []
         missing: list[str] = []
-        try:
-            ssh = stack.enter_context(sshd(host, inside) if line else sshd())
-        except Missing as exc:
-            missing.append(str(exc))
-        else:
-            contenders += _ssh_contenders(ssh, made.environment("b"), sftp=sftp, tar=tar, missing=missing)
-            if more:
-                (made.folder / "more").mkdir()
-                ground = Ground(stack, ssh, made.folder / "more", host, inside, made.environment("b"), missing)
-                contenders += more(ground)
+        if ssh:
+            contenders += _peers(stack, made, missing, sftp=sftp, tar=tar, line=line, more=more)
         ours = gimmal_contenders(made, home, line=line is not None)
         contenders = [_placed(contender, inside) for contender in [*contenders, *ours]]
         yield Field(home, away, made, contenders, missing)
+
+
+def _peers(
+    stack: contextlib.ExitStack,
+    made: Rig,
+    missing: list[str],
+    *,
+    sftp: bool,
+    tar: bool,
+    line: Line | None,
+    more: Callable[[Ground], list[Contender]] | None,
+) -> list[Contender]:
+    """Those who are not gimmal; what cannot be compared is added to ``missing``."""
+    try:
+        ssh = stack.enter_context(sshd(made.host, made.inside) if line else sshd())
+    except Missing as exc:
+        missing.append(str(exc))
+        return []
+    found = _ssh_contenders(ssh, made.environment("b"), sftp=sftp, tar=tar, missing=missing)
+    if more:
+        (made.folder / "more").mkdir()
+        ground = Ground(stack, ssh, made.folder / "more", made.host, made.inside, made.environment("b"), missing)
+        found += more(ground)
+    return found
 
 
 def _placed(contender: Contender, inside: Inside) -> Contender:

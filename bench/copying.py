@@ -98,7 +98,8 @@ def _contenders(row: Row, laid: Line | None, wish: Wish) -> Iterator[Field]:
         found = more_contenders(ground) if wanted(*_FURTHER) else []
         return [*found, *(yardsticks(ground) if wanted("plain") and row.touch else [])]
 
-    with field_of(wish.folder, sftp=not row.tree and wanted("sftp"), tar=True, line=laid, more=more) as made:
+    peers = wanted("scp", "sftp", "rsync", "tar", "plain", *_FURTHER)
+    with field_of(wish.folder, sftp=not row.tree and wanted("sftp"), tar=True, ssh=peers, line=laid, more=more) as made:
         made.contenders = [_suited(one, row) for one in made.contenders if wanted(one.kind)]
         yield made
 
@@ -127,14 +128,19 @@ def _measure_direction(
         _tell(row, contender, f"run {number + 1}, part {plans[contender.name].part:g}")
         copied = copier.copy(contender, plans[contender.name], check=number == 0)
         found[contender.name].append(copied)
+        runs = min(wish.runs, runs_of(whole_seconds([copied]).median, _weight(row, contender)))
         if number == 0 and contender.kind in row.whole:
-            runs = min(wish.runs, runs_of(copied.run.command.seconds, _weight(row, contender)) or 1)
-            plans[contender.name] = replace(plans[contender.name], runs=runs)
+            plans[contender.name] = replace(plans[contender.name], runs=max(1, runs))
+        elif number == 0 and runs and copied.part < 1:
+            # The probes were too short to tell: all of it is affordable after all.
+            plans[contender.name] = Plan(1.0, runs, 0.0)
+            found[contender.name] = []
 
     with copier:
         for contender in list(made.contenders):
             attempt(contender, lambda: prepare(contender))  # noqa: B023 - called at once
-        for number in range(wish.runs):
+        # One round more than there are runs, for who begins anew with all of it.
+        for number in range(wish.runs + 1):
             for contender in list(made.contenders):
                 if len(found[contender.name]) < plans[contender.name].runs:
                     attempt(contender, lambda: once_more(contender, number))  # noqa: B023 - called at once

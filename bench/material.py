@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 CHUNK = 4 << 20
 INSERTED = 1 << 20
@@ -32,6 +32,7 @@ class Made:
     size: int
 
 
+ItemT = TypeVar("ItemT")
 Make = Callable[[Path, float], Made]
 Before = Callable[[Path, Path], None]
 
@@ -72,26 +73,37 @@ def many_files(count: int, size: int) -> Make:
 
 
 def mixed_tree(folder: Path, part: float) -> Made:
-    """Files of this machine's own system, without links, which not every peer keeps."""
+    """Files of this machine's own system, without links, which not every peer keeps.
+
+    A part has its share of the files of every size, so that it has its share of the bytes too.
+    """
     top = folder / "tree"
     top.mkdir(parents=True)
     count = size = 0
+    for length, path in evenly(_regular_files(), part):
+        target = top / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+        count, size = count + 1, size + length
+    return Made(top, count, size)
+
+
+def _regular_files() -> list[tuple[int, str]]:
+    """Size and path, least first."""
+    found = []
     for start in filter(os.path.isdir, _MIXED):
         for place, _folders, names in os.walk(start):
             for name in names:
                 path = os.path.join(place, name)
-                if os.path.islink(path) or not os.path.isfile(path) or not _chosen(path, part):
-                    continue
-                target = top / path.lstrip("/")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(path, target)
-                count, size = count + 1, size + target.stat().st_size
-    return Made(top, count, size)
+                if os.path.isfile(path) and not os.path.islink(path):
+                    found.append((os.stat(path).st_size, path))
+    return sorted(found)
 
 
-def _chosen(path: str, part: float) -> bool:
-    digest = hashlib.blake2b(os.fsencode(path), digest_size=4).digest()
-    return int.from_bytes(digest, "big") < part * 2**32
+def evenly(items: Sequence[ItemT], part: float) -> list[ItemT]:
+    """A part of the items, at least one, at even distances."""
+    count = max(1, round(len(items) * part))
+    return [items[int((number + 0.5) * len(items) / count)] for number in range(count)]
 
 
 def same_there(source: Path, into: Path) -> None:

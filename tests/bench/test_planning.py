@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from bench.contenders import Run
 from bench.copied import Copied, whole_seconds
+from bench.material import evenly
 from bench.planning import OTHER, OURS, PROBES, RIVAL, RUNS, Plan, counting, plan, probe, runs_of
 from bench.processes import Measured
 
@@ -51,6 +52,15 @@ def test_a_long_probe_is_one_of_the_runs_of_a_part() -> None:
     assert counted is not None
     assert counted.part == PROBES[0]
     assert counting(plan(quick, OTHER), quick, OTHER) is None
+
+
+@pytest.mark.parametrize("part", [1.0, 0.5, 1 / 32, 1 / 1024])
+def test_a_part_of_a_mixed_tree_has_its_share_of_files_and_bytes(part: float) -> None:
+    sizes = [number**2 for number in range(20_000)]
+    chosen = evenly(sizes, part)
+    assert len(chosen) == round(len(sizes) * part)
+    assert len(set(chosen)) == len(chosen)
+    assert sum(chosen) == pytest.approx(part * sum(sizes), rel=0.05)
 
 
 def test_no_more_runs_than_wished() -> None:
