@@ -105,11 +105,11 @@ def _memory_folder() -> Path:
 
 
 def _measure(row: str, wish: Wish) -> Kept:
-    began, before = time.monotonic(), load()
+    began, before, measured = time.monotonic(), load(), commit()
     report = ALL[row](wish)
     ended = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M}"
     about = [list(pair) for pair in machine()]
-    return Kept(row, commit(), ended, time.monotonic() - began, before, about, report)
+    return Kept(row, measured, ended, time.monotonic() - began, before, about, report)
 
 
 def _show(result: Kept) -> None:

@@ -39,6 +39,7 @@ def main() -> int:
     missing = [] if "full" in kinds else ["full: only root can mount a small disk"]
     outcomes: list[Outcome] = []
     late = 0
+    measured = commit()
     KEPT.mkdir(parents=True, exist_ok=True)
     with (
         opened_range(wish.folder, seed, wish.scale) as there,
@@ -57,7 +58,7 @@ def main() -> int:
             _tell(number, outcome)
         head = {
             "ended": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
-            "commit": commit(),
+            "commit": measured,
             "seed": str(seed),
             "tree": f"{there.summary()}, scale {wish.scale:g}",
             **dict(machine()),

@@ -129,12 +129,12 @@ class Range:
         """Bytes towards the target of a run that finds everything there already, by direction."""
 
     def summary(self) -> str:
-        """What the trees hold."""
-        entries = [entry for tree in self._trees.values() for entry in tree.entries.values()]
-        files = [entry for entry in entries if entry.kind == "file"]
-        return (
-            f"{len(entries)} names and {sum(entry.size for entry in files) / 1e6:.0f} MB in two trees, one a direction"
-        )
+        """What each direction copies."""
+        told = []
+        for direction in DIRECTIONS:
+            names, data = len(self._trees[direction].entries), self._data(direction)
+            told.append(f"{direction} {names} names with {data / 1e6:.1f} MB beside holes")
+        return ", ".join(told)
 
     def close(self) -> None:
         """End the wire in front of the agent; the rig ends the rest."""
