@@ -20,7 +20,8 @@ from pathlib import Path
 
 from bench.contenders import DIRECTIONS
 from bench.faults.document import document
-from bench.faults.points import KINDS, Outcome, TooLate, as_line, may_mount, opened_range
+from bench.faults.outcomes import KINDS, Outcome, as_line
+from bench.faults.points import TooLate, may_mount, opened_range
 from bench.kept import PROJECT
 from bench.machine import commit, machine
 

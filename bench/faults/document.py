@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench.contenders import DIRECTIONS
-from bench.faults.points import KINDS, Outcome
+from bench.faults.outcomes import KINDS, Outcome
 from bench.report import table_text
 
 _ABOUT = (

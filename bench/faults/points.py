@@ -1,26 +1,22 @@
-"""Points at which a copy of a tree is hit, and what is seen afterwards."""
+"""Hits copies of a tree, and looks at what is there afterwards."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.contenders import DIRECTIONS
+from bench.faults.outcomes import NO_END, Outcome, Shot, draw
 from bench.faults.tree import build, differences, missing_bytes, seen
 from bench.faults.watching import Watcher
 from bench.faults.wire import Wire
 from bench.gimmal_rig import GIMMAL, Rig, Service, rig
-
-KINDS = ("command", "agent", "cut", "relay", "full")
-"""What is hit: the command, the other side's agent, the connections, the relay, the room on the target's disk."""
 
 END_SECONDS = 120.0
 _LOOK_SECONDS = 0.001
@@ -34,70 +30,6 @@ _DISK_BYTES = 512 << 20
 
 class TooLate(Exception):
     """The copy had ended before it was hit."""
-
-
-@dataclass(frozen=True)
-class Shot:
-    """One point.
-
-    Attributes:
-        kind: what happens, of KINDS.
-        direction: of the copy.
-        at: part of the copy's bytes after which it happens.
-        delay: seconds from there.
-        goes_on: the command waits for the other side, and is not run again before it ended by itself.
-        away: seconds until what was killed or cut is there again, where the command goes on.
-    """
-
-    kind: str
-    direction: str
-    at: float
-    delay: float
-    goes_on: bool
-    away: float
-
-
-@dataclass
-class Outcome:
-    """What came of one point.
-
-    Attributes:
-        kind, direction, at: of the shot.
-        first: exit code of the command that was hit; -9 where it was killed.
-        looked: contents under final names that were compared, while and after it ran.
-        incomplete: final names with other contents than the source's, ever.
-        wrong: names that differ after one more run.
-        missing: bytes of contents that the run after it had to send.
-        again: bytes on the wire towards the target in that run.
-        beyond: bytes that the command which went on by itself passed on the wire beyond those of one that is not hit.
-        part_files: that were left behind in the end.
-        remarks: what else was not as it should be.
-    """
-
-    kind: str
-    direction: str
-    at: float
-    first: int
-    looked: int = 0
-    incomplete: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-    missing: int = 0
-    again: int = 0
-    beyond: int = 0
-    part_files: int = 0
-    remarks: list[str] = field(default_factory=list)
-
-    @property
-    def good(self) -> bool:
-        """Nothing was wrong."""
-        return not (self.incomplete or self.wrong or self.remarks)
-
-
-def draw(chance: random.Random, kind: str, direction: str) -> Shot:
-    """A random point."""
-    return Shot(
-        kind, direction, chance.random(), chance.uniform(0, 0.02), chance.random() < 0.5, chance.uniform(0, 0.5)
-    )
 
 
 class Range:
@@ -177,8 +109,12 @@ class Range:
             self._wait_relayed()
         with Watcher(target / "tree", self._trees[shot.direction]) as watcher:
             before = wire.passed
-            code = self._hit(shot, wire)
-            outcome = Outcome(shot.kind, shot.direction, shot.at, code)
+            outcome = Outcome(shot.kind, shot.direction, shot.at, NO_END)
+            try:
+                outcome.first = code = self._hit(shot, wire)
+            except subprocess.TimeoutExpired:
+                code = NO_END
+                outcome.remarks.append(f"the command did not end within {END_SECONDS:g} s")
             if code == 0:
                 # Both sides dial the relay: what is relayed passes the wire in front of it twice.
                 legs = 2 if relayed else 1
@@ -188,11 +124,15 @@ class Range:
                 self._resize(target, _DISK_BYTES)
             outcome.missing = missing_bytes(source, target / "tree")
             before = self._towards(shot.direction)
-            again = self._run(self._command(shot.direction), check=False)
+            try:
+                again = self._run(self._command(shot.direction), check=False)
+            except subprocess.TimeoutExpired:
+                outcome.remarks.append(f"the run after it did not end within {END_SECONDS:g} s")
+            else:
+                if again.returncode:
+                    outcome.remarks.append(f"the run after it ended with {again.returncode}: {again.stdout[-300:]!r}")
             outcome.again = self._towards(shot.direction) - before
             watcher.look()
-        if again.returncode:
-            outcome.remarks.append(f"the run after it ended with {again.returncode}: {again.stdout[-300:]!r}")
         if shot.kind == "full" and code not in _FULL_MEANS:
             outcome.remarks.append(f"a full disk ended with {code}")
         if shot.goes_on and shot.kind in ("agent", "cut", "relay") and code:
@@ -239,17 +179,23 @@ class Range:
         """Break something on the way for a while."""
         if kind == "agent":
             self._made.kill(self._agent)
-            yield
-            self._agent, _address = self._start_agent(self._address)
+            try:
+                yield
+            finally:
+                self._agent, _address = self._start_agent(self._address)
         elif kind == "relay":
             port = self._relay_wire.target
             self._made.kill(self._relay)
-            yield
-            self._relay, _url = self._made.start_relay(port)
+            try:
+                yield
+            finally:
+                self._relay, _url = self._made.start_relay(port)
         else:
             self._wire.cut()
-            yield
-            self._wire.mend()
+            try:
+                yield
+            finally:
+                self._wire.mend()
 
     def _start_agent(self, listen: str) -> tuple[Service, str]:
         self._home.mkdir(exist_ok=True)
@@ -328,8 +274,3 @@ def may_mount() -> bool:
         probe = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True)
         return probe.returncode == 0
     return False
-
-
-def as_line(outcome: Outcome) -> str:
-    """One line of JSON, for keeping."""
-    return json.dumps(vars(outcome))

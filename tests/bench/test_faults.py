@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import socket
+import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 from bench.contenders import DIRECTIONS
 from bench.faults.document import document
-from bench.faults.points import KINDS, Outcome, Range, may_mount, opened_range
+from bench.faults.outcomes import KINDS, Outcome
+from bench.faults.points import Range, may_mount, opened_range
 from bench.faults.tree import PART_PREFIX, build, differences, missing_bytes, seen
 from bench.faults.watching import Watcher
 from bench.faults.wire import Wire
@@ -59,7 +61,7 @@ def copy_of(tree: Path) -> Path:
     """The tree again, beside it, with everything that it has."""
     target = tree.parent / "copy" / "tree"
     target.parent.mkdir()
-    os.system(f"cp -a --sparse=always '{tree}' '{target}'")
+    subprocess.run(["cp", "-a", "--sparse=always", str(tree), str(target)], check=True)
     return target
 
 
