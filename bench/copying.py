@@ -21,7 +21,7 @@ from bench.copy_goals import add_goals
 from bench.line import Line, line
 from bench.material import Made, touch_memory
 from bench.peers import more_contenders
-from bench.planning import OTHER, OURS, RIVAL, Plan, Weight, counting, plan, probe, runs_of
+from bench.planning import OTHER, OURS, RIVAL, RUNS, Plan, Weight, counting, plan, probe, runs_of
 from bench.processes import CommandFailed
 from bench.report import Point, Report, Table
 from bench.rows import ROUND_TRIP_SECONDS, SECOND_RUNS, Row
@@ -262,9 +262,10 @@ def _note(row: Row, laid: Line | None, work: _Work, wish: Wish, remarks: list[st
     size = f"{whole.count:,} files, {whole.size / 1e6:,.1f} MB; " if whole and complete and row.tree else ""
     note = (
         f"{size}on tmpfs, from the start of the command to its end, median (least to most), all ways in turn in every "
-        "run. Who would take long copies the part of the work that the table says, and its seconds, less the start-up "
-        "known from short copies, are scaled to the whole. CPU: seconds of the asking side, the answering side and, "
-        "where one carries it, the relay, for what was copied. Peak: resident MiB, asking and answering."
+        f"run. A short copy is done {RUNS} times by gimmal and the peers that goals are about; who takes long does it "
+        "less often, or a part of the work: its seconds, less the start-up known from short copies, are scaled to the "
+        "whole. The table says runs and part. CPU: seconds of the asking side, the answering side and, where one "
+        "carries it, the relay, for what was copied. Peak: resident MiB, asking and answering."
     )
     note = note[0].upper() + note[1:]
     if row.tree:
