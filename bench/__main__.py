@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 
 from bench import copying, growth, latency, line_check, plot, profiling, relay_parts, start_up, unplug
+from bench.contenders import DIRECTIONS
 from bench.copying import Wish
 from bench.document import document
 from bench.kept import PROJECT, RESULTS, Kept, keep, kept
@@ -57,7 +58,7 @@ def main() -> int:
     """Measure what was asked for, keep it, and write the document."""
     wish = _arguments()
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
-    trial = wish.percent != 100 or bool(wish.kinds) or wish.runs != RUNS
+    trial = wish.percent != 100 or bool(wish.kinds or wish.direction) or wish.runs != RUNS
     rows = [] if wish.write else wish.rows or list(ALL)
     if wish.rest:
         rows = [row for row in rows if not any(result.commit == commit() for result in kept([row]))]
@@ -67,7 +68,7 @@ def main() -> int:
     for row in rows:
         print(f"bench: {row} ...", file=sys.stderr, flush=True)
         try:
-            result = _measure(row, Wish(wish.runs, wish.folder, wish.percent, wish.kinds))
+            result = _measure(row, Wish(wish.runs, wish.folder, wish.percent, wish.kinds, wish.direction))
         except Exception as exc:
             # The rows after it are worth an hour too.
             failed.append(row)
@@ -91,6 +92,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=RUNS, help=f"timed runs of each way at most ({RUNS})")
     parser.add_argument("--percent", type=float, default=100, help="of the work; a trial where it is not all")
     parser.add_argument("--kinds", type=_words, default=[], help="gimmal, scp, sftp, tar, rsync, rclone, sshfs, ...")
+    parser.add_argument("--direction", choices=DIRECTIONS, action="append", default=[], help="a trial of that one")
     parser.add_argument("--folder", type=Path, default=_memory_folder(), help="where files lie (tmpfs)")
     return parser.parse_args()
 

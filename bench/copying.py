@@ -40,12 +40,14 @@ class Wish:
         folder: where everything lies; tmpfs, so that no disk is measured.
         percent: of the work; goals are held against measurements of all of it only.
         kinds: who takes part, by ``Contender.kind``; all that the row lets where there are none.
+        directions: in which it is copied; those of the row where there are none.
     """
 
     runs: int
     folder: Path
     percent: float = 100.0
     kinds: Sequence[str] = ()
+    directions: Sequence[str] = ()
 
 
 @dataclass
@@ -69,7 +71,7 @@ def measure(row: Row, wish: Wish) -> Report:
     try:
         with _place(row) as laid, _contenders(row, laid, wish) as made:
             everyone, plans = list(made.contenders), dict[str, Plan]()
-            for number, direction in enumerate(row.directions):
+            for number, direction in enumerate(wish.directions or row.directions):
                 made.contenders = list(everyone)
                 fewer = replace(wish, runs=min(wish.runs, SECOND_RUNS)) if number else wish
                 _measure_direction(report, row, laid, made, fewer, direction, plans)

@@ -9,13 +9,14 @@ import signal
 import statistics
 import subprocess
 import sys
-from collections import defaultdict
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.copying import Wish
 from bench.gimmal_rig import GIMMAL, Inside, Rig, here, rig
+from bench.latency_probe import QUESTIONS
 from bench.line import Line, line
 from bench.material import many_files, random_file
 from bench.report import Goal, Report, Table
@@ -115,24 +116,26 @@ def _measure_place(
 
 
 def _asked(made: Rig, inside: Inside, words: Sequence[str]) -> dict[str, list[tuple[float, float]]]:
-    """Milliseconds and moments of each question, beside a copy where there are words for one."""
+    """Milliseconds of each question and moments from the copy's start; beside no copy where there are no words."""
     seconds = _BUSY_SECONDS if words else _IDLE_SECONDS
-    half = made.half("b")
+    half, environment = made.half("b"), made.environment("b")
     command = [sys.executable, "-m", "bench.latency_probe", half, str(seconds), "home/folder/tree/folder-0000"]
-    environment = made.environment("b")
-    copy = _start(inside("b", [GIMMAL, "cp", "-q", "--half", half, *words]), environment) if words else None
-    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    found: dict[str, list[tuple[float, float]]] = {what: [] for what in QUESTIONS}
     tree = str(Path(__file__).resolve().parent.parent)
     with subprocess.Popen(
         inside("b", [*command, "home/film/large.bin"]), env=environment, cwd=tree, stdout=subprocess.PIPE, text=True
     ) as asking:
         assert asking.stdout is not None
+        assert asking.stdout.readline() == "ready\n"
+        ready = time.monotonic()
+        copy = _start(inside("b", [GIMMAL, "cp", "-q", "--half", half, *words]), environment) if words else None
+        begun = time.monotonic() - ready
         for told in asking.stdout:
             if copy is not None and copy.poll() is not None:
                 break
-            if told != "ready\n":
-                answer = json.loads(told)
-                found[answer["what"]].append((answer["ms"], answer["at"]))
+            answer = json.loads(told)
+            if answer["at"] >= begun:
+                found[answer["what"]].append((answer["ms"], answer["at"] - begun))
         asking.kill()
     if copy is not None and copy.poll() is None:
         copy.send_signal(signal.SIGINT)

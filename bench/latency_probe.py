@@ -13,13 +13,13 @@ import json
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from gimmal.agent.reach import Reach, ReachOptions
 from gimmal.remote.files import version_of
 
 RANGE = 64 << 10
+QUESTIONS = ("stat", "listing", "64 KiB")
 
 
 async def ask(half: str, seconds: float, folder: str, film: str) -> None:
@@ -41,7 +41,7 @@ async def ask(half: str, seconds: float, folder: str, film: str) -> None:
             assert block.length == RANGE
             files.release(block)
 
-        questions: dict[str, Callable[[], Awaitable[None]]] = {"stat": stat, "listing": listing, "64 KiB": seek}
+        questions = dict(zip(QUESTIONS, (stat, listing, seek), strict=True))
         began = time.monotonic()
         print("ready", flush=True)
         while time.monotonic() < began + seconds:
