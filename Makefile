@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup system format check test demo campaign bench release clean
+.PHONY: help setup system format check test demo campaign bench faults release clean
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,8 +36,12 @@ demo: setup ## the main job on real files: join, plug in, list, copy both ways, 
 campaign: setup ## the full counts, reported in docs/campaign.md
 	$(BIN)/python scripts/campaign.py
 
-bench: setup ## the figures of docs/benchmarks.md, beside scp and sftp
+bench: setup ## the figures of docs/benchmarks.md, beside scp, rsync and other peers
+	@VIRTUAL_ENV="$$PWD/$(VENV)" $(BIN)/uv sync -q --locked --active --inexact --group bench
 	$(BIN)/python -m bench
+
+faults: setup ## copies of trees hit at 200 random points, reported in docs/faults.md
+	$(BIN)/python -m bench.faults
 
 release: setup ## wheel, sdist, checksums, SBOM, audit of the dependencies
 	sh scripts/release.sh

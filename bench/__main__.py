@@ -1,74 +1,104 @@
 """Measures the figures of docs/benchmarks.md.
 
-    python -m bench                          all parts, and writes docs/benchmarks.md
-    python -m bench large-file --runs 3      one part, printed only
-    python -m bench profile                  where each second of a large copy goes
+    python -m bench                            every row, anew
+    python -m bench --rest                     the rows of which nothing is kept from this commit
+    python -m bench ROW...                     these rows; the results of the others are kept
+    python -m bench --write                    nothing; document and plots again from what is kept
+    python -m bench ROW --percent 5 --runs 1   a trial of one row, printed only
 
-Peers run in the same run, in turn, with medians of at least five runs. Parts: large-file, profile, small-files,
-start-up, unplug, relay-idle, relay-forward, line-check, lines, lines-upload.
+Each row is kept in build/bench with commit and time, and the document is written from what is kept. The exit code tells
+only whether everything could be measured.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
-import inspect
 import os
+import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from bench import large_file, line_check, lines, profiling, relay_parts, small_files, start_up, unplug
-from bench.machine import commit, machine
-from bench.report import Report, Table, table_text
+from bench import copying, growth, latency, line_check, plot, profiling, relay_parts, start_up, unplug
+from bench.contenders import DIRECTIONS
+from bench.copying import Wish
+from bench.document import document
+from bench.kept import PROJECT, RESULTS, Kept, keep, kept
+from bench.machine import commit, load, machine
+from bench.planning import RUNS
+from bench.report import Report, Table
+from bench.rows import ROWS
 
-PARTS: dict[str, Callable[..., Report]] = {
-    "large-file": large_file.measure,
-    "profile": profiling.measure,
-    "small-files": small_files.measure,
-    "start-up": start_up.measure,
-    "unplug": unplug.measure,
-    "relay-idle": relay_parts.measure_idle,
-    "relay-forward": relay_parts.measure_forwarding,
-    "line-check": line_check.measure,
-    "lines": lines.measure,
-    "lines-upload": lines.measure_upload,
+Measure = Callable[[Wish], Report]
+DOCUMENT = PROJECT / "docs" / "benchmarks.md"
+
+
+def _plain(measure: Callable[[int, Path], Report]) -> Measure:
+    return lambda wish: measure(wish.runs, wish.folder)
+
+
+ALL: dict[str, Measure] = {
+    **{row.name: partial(copying.measure, row) for row in ROWS},
+    "latency": latency.measure,
+    "growth": growth.measure,
+    "start-up": _plain(start_up.measure),
+    "unplug": _plain(unplug.measure),
+    "relay-idle": _plain(relay_parts.measure_idle),
+    "relay-forward": _plain(relay_parts.measure_forwarding),
+    "line-check": _plain(line_check.measure),
+    "profile": _plain(profiling.measure),
 }
-RUNS = 5
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 
 
 def main() -> int:
-    """Measure what was asked for; the exit code tells only whether it could be measured."""
-    arguments = _arguments()
-    names = arguments.parts or list(PARTS)
-    about = machine()
-    started = time.monotonic()
-    report = Report()
-    for name in names:
-        print(f"bench: {name} ...", file=sys.stderr, flush=True)
-        part = _measure(PARTS[name], arguments)
-        report.tables += part.tables
-        report.goals += part.goals
-        print("\n\n".join(table.markdown() for table in part.tables) + "\n", flush=True)
-    text = _document(report, about, arguments.runs, time.monotonic() - started)
-    if report.goals:
-        print(_goals(report).markdown())
-    if arguments.write or (not arguments.parts and arguments.runs >= RUNS):
-        DOCUMENT.write_text(text, encoding="utf-8")
-        print(f"\nbench: {DOCUMENT} written", file=sys.stderr)
-    return 0
+    """Measure what was asked for, keep it, and write the document."""
+    wish = _arguments()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
+    trial = wish.percent != 100 or bool(wish.kinds or wish.direction) or wish.runs != RUNS
+    rows = [] if wish.write else wish.rows or list(ALL)
+    if wish.rest:
+        rows = [row for row in rows if not any(result.commit == commit() for result in kept([row]))]
+    elif not wish.rows and not wish.write and not trial:
+        shutil.rmtree(RESULTS, ignore_errors=True)
+    failed = []
+    for row in rows:
+        print(f"bench: {row} ...", file=sys.stderr, flush=True)
+        try:
+            result = _measure(row, Wish(wish.runs, wish.folder, wish.percent, wish.kinds, wish.direction))
+        except Exception as exc:
+            # The rows after it are worth an hour too.
+            failed.append(row)
+            print(f"bench: {row} failed: {exc!r}", file=sys.stderr, flush=True)
+            continue
+        _show(result)
+        if not trial:
+            keep(result)
+    if not trial:
+        _write()
+    return 1 if failed else 0
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("parts", nargs="*", metavar="PART", choices=[[], *PARTS], help=", ".join(PARTS))
-    parser.add_argument("--runs", type=int, default=RUNS, help=f"timed runs of each way ({RUNS})")
-    parser.add_argument("--size", type=int, help="bytes of the large file, or number of small files or agents")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("rows", nargs="*", metavar="ROW", choices=[[], *ALL], help=", ".join(ALL))
+    parser.add_argument("--rest", action="store_true", help="only what is not kept from this commit")
+    parser.add_argument("--write", action="store_true", help="measure nothing, write the document")
+    parser.add_argument("--runs", type=int, default=RUNS, help=f"timed runs of each way at most ({RUNS})")
+    parser.add_argument("--percent", type=float, default=100, help="of the work; a trial where it is not all")
+    parser.add_argument("--kinds", type=_words, default=[], help="gimmal, scp, sftp, tar, rsync, rclone, sshfs, ...")
+    parser.add_argument("--direction", choices=DIRECTIONS, action="append", default=[], help="a trial of that one")
     parser.add_argument("--folder", type=Path, default=_memory_folder(), help="where files lie (tmpfs)")
-    parser.add_argument("--write", action="store_true", help=f"write {DOCUMENT.name} even for some of the parts")
     return parser.parse_args()
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in text.split(",") if word]
 
 
 def _memory_folder() -> Path:
@@ -76,32 +106,28 @@ def _memory_folder() -> Path:
     return shared if os.access(shared, os.W_OK) else Path()
 
 
-def _measure(part: Callable[..., Report], arguments: argparse.Namespace) -> Report:
-    parameters = list(inspect.signature(part).parameters)
-    if arguments.size is not None and len(parameters) > 2:
-        return part(arguments.runs, arguments.folder, arguments.size)
-    return part(arguments.runs, arguments.folder)
+def _measure(row: str, wish: Wish) -> Kept:
+    began, before, measured = time.monotonic(), load(), commit()
+    report = ALL[row](wish)
+    ended = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M}"
+    about = [list(pair) for pair in machine()]
+    return Kept(row, measured, ended, time.monotonic() - began, before, about, report)
 
 
-def _goals(report: Report) -> Table:
-    return Table("Goals", "", ["figure", "measured", "goal", "met"], [goal.row() for goal in report.goals])
+def _show(result: Kept) -> None:
+    print("\n\n".join(table.markdown() for table in result.report.tables) + "\n")
+    if result.report.goals:
+        headers = ["figure", "measured", "goal", "met"]
+        print(Table("Goals", "", headers, [goal.row() for goal in result.report.goals]).markdown() + "\n")
+    print(f"bench: {result.row} took {result.seconds:.0f} s", file=sys.stderr, flush=True)
 
 
-def _document(report: Report, about: list[tuple[str, str]], runs: int, seconds: float) -> str:
-    now = datetime.datetime.now(datetime.UTC)
-    head = [
-        "# Benchmarks",
-        "",
-        "Written by `make bench`; do not edit. Measured on one machine, both sides and the relay sharing its cores, so",
-        "that figures compare ways with one another; they are no promise for other machines.",
-        "",
-        f"{now:%Y-%m-%d %H:%M} UTC, commit {commit()}, {runs} timed runs of each way, {seconds / 60:.0f} minutes.",
-        "",
-        table_text(["machine", ""], [list(row) for row in about]),
-        "",
-    ]
-    sections = [table.markdown() for table in ([_goals(report)] if report.goals else []) + report.tables]
-    return "\n".join(head) + "\n" + "\n\n".join(sections) + "\n"
+def _write() -> None:
+    results = kept(list(ALL))
+    missing = [name for name in ALL if name not in [result.row for result in results]]
+    plots = plot.draw([point for result in results for point in result.report.points], DOCUMENT.parent)
+    DOCUMENT.write_text(document(results, missing, plots), encoding="utf-8")
+    print(f"bench: {DOCUMENT} written", file=sys.stderr)
 
 
 if __name__ == "__main__":

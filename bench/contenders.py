@@ -45,7 +45,7 @@ class Contender:
         answerer, relay, agent: process ids: who answers, who joins, and the agent on the asking computer; 0 for none.
         ours: it is gimmal.
         yardstick: no peer, for it does less: it shows what this machine can do at all.
-        kind: one word for the program, however it is used.
+        kind: one word for the way, as rows, goals and the command line name it.
     """
 
     name: str
@@ -126,6 +126,7 @@ def field_of(
     *,
     sftp: bool,
     tar: bool,
+    ssh: bool = True,
     line: Line | None = None,
     more: Callable[[Ground], list[Contender]] | None = None,
 ) -> Iterator[Field]:
@@ -134,6 +135,7 @@ def field_of(
     Args:
         sftp: sftp takes part (one file).
         tar: tar over ssh, and rsync where it is installed, take part (many files).
+        ssh: anybody over ssh takes part at all; without it nobody of ``more`` does.
         line: between both sides; they share this machine's loopback where there is none.
         more: adds further peers, as ``peers.more_contenders`` does.
     """
@@ -145,19 +147,35 @@ def field_of(
         away.mkdir()
         contenders: list[Contender] = []
         missing: list[str] = []
-        try:
-            ssh = stack.enter_context(sshd(host, inside) if line else sshd())
-        except Missing as exc:
-            missing.append(str(exc))
-        else:
-            contenders += _ssh_contenders(ssh, made.environment("b"), sftp=sftp, tar=tar, missing=missing)
-            if more:
-                (made.folder / "more").mkdir()
-                ground = Ground(stack, ssh, made.folder / "more", host, inside, made.environment("b"), missing)
-                contenders += more(ground)
-        ours = _gimmal_contenders(made, home, line=line is not None)
+        if ssh:
+            contenders += _peers(stack, made, missing, sftp=sftp, tar=tar, line=line, more=more)
+        ours = gimmal_contenders(made, home, line=line is not None)
         contenders = [_placed(contender, inside) for contender in [*contenders, *ours]]
         yield Field(home, away, made, contenders, missing)
+
+
+def _peers(
+    stack: contextlib.ExitStack,
+    made: Rig,
+    missing: list[str],
+    *,
+    sftp: bool,
+    tar: bool,
+    line: Line | None,
+    more: Callable[[Ground], list[Contender]] | None,
+) -> list[Contender]:
+    """Those who are not gimmal; what cannot be compared is added to ``missing``."""
+    try:
+        ssh = stack.enter_context(sshd(made.host, made.inside) if line else sshd())
+    except Missing as exc:
+        missing.append(str(exc))
+        return []
+    found = _ssh_contenders(ssh, made.environment("b"), sftp=sftp, tar=tar, missing=missing)
+    if more:
+        (made.folder / "more").mkdir()
+        ground = Ground(stack, ssh, made.folder / "more", made.host, made.inside, made.environment("b"), missing)
+        found += more(ground)
+    return found
 
 
 def _placed(contender: Contender, inside: Inside) -> Contender:
@@ -172,29 +190,30 @@ def _placed(contender: Contender, inside: Inside) -> Contender:
     return replace(contender, download=download, upload=upload)
 
 
-def _gimmal_contenders(made: Rig, home: Path, *, line: bool) -> list[Contender]:
+def gimmal_contenders(made: Rig, home: Path, *, line: bool) -> list[Contender]:
+    """gimmal over an agent of side ``a`` that shares ``home``; only dialled directly where there is a line."""
     agent, address = made.agent("a", f"home={home}")
     half = ["--half", made.half("b"), "-q"]
     environment = made.environment("b")
 
-    def contender(name: str, way: list[str], relay: int = 0, local: int = 0) -> Contender:
+    def contender(name: str, way: list[str], kind: str, relay: int = 0, local: int = 0) -> Contender:
         def download(source: Path, target: Path) -> list[str]:
             return [GIMMAL, "cp", "-r", *half, *way, f":home/{source.relative_to(home)}", f"{target}/"]
 
         def upload(source: Path, target: Path) -> list[str]:
             return [GIMMAL, "cp", "-r", *half, *way, str(source), f":home/{target.relative_to(home)}/"]
 
-        return Contender(name, download, upload, environment, agent.id, relay, local, ours=True, kind="gimmal")
+        return Contender(name, download, upload, environment, agent.id, relay, local, ours=True, kind=kind)
 
     if line:
-        return [contender("gimmal direct", ["--at", address])]
+        return [contender("gimmal direct", ["--at", address], "gimmal")]
     found = [
-        contender("gimmal direct", ["--at", address]),
-        contender("gimmal through the relay", ["--path", "relayed"], relay=made.relay.id),
+        contender("gimmal direct", ["--at", address], "gimmal"),
+        contender("gimmal through the relay", ["--path", "relayed"], "gimmal-relay", relay=made.relay.id),
     ]
     local, _address = made.agent("b")
     local.wait_for("connected: ")
-    found.append(contender("gimmal direct, through the agent here", [], local=local.id))
+    found.append(contender("gimmal direct, through the agent here", [], "gimmal-agent", local=local.id))
     return found
 
 

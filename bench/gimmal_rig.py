@@ -81,9 +81,16 @@ class Rig:
         folder: for everything; the caller removes it.
         host: address of side ``a``, where relay and agents listen.
         inside: where each side's programs run.
+        seen_as: what the halves are told of the relay's URL, given it: something may stand before the relay.
     """
 
-    def __init__(self, folder: Path, host: str = "127.0.0.1", inside: Inside = here) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        host: str = "127.0.0.1",
+        inside: Inside = here,
+        seen_as: Callable[[str], str] = lambda url: url,
+    ) -> None:
         self.folder = folder
         self.host = host
         self.inside = inside
@@ -91,8 +98,7 @@ class Rig:
         self._private = Path(tempfile.mkdtemp(prefix="gimmal-bench-"))
         for side in "ab":
             (folder / side).mkdir()
-        self.relay = self.start("a", "relay", "--listen", f"{host}:0", "--state", str(folder / "relay"))
-        url = self.relay.wait_for("relay: ")[1].removeprefix("relay: ")
+        self.relay, url = self.start_relay()
         pair = [
             GIMMAL,
             "pair",
@@ -101,7 +107,7 @@ class Rig:
             "--name",
             "bench",
             "--relay",
-            url,
+            seen_as(url),
             "--no-password",
         ]
         subprocess.run(pair, check=True, capture_output=True, timeout=60, env=self.environment("a"))
@@ -127,6 +133,11 @@ class Rig:
         self._services.append(service)
         return service
 
+    def start_relay(self, port: int = 0) -> tuple[Service, str]:
+        """Start the relay, again with the state it had; returns it and its URL."""
+        service = self.start("a", "relay", "--listen", f"{self.host}:{port}", "--state", str(self.folder / "relay"))
+        return service, service.wait_for("relay: ")[1].removeprefix("relay: ")
+
     def agent(
         self, side: str, *shares: str, listen: str = "", program: Sequence[str] = (GIMMAL,)
     ) -> tuple[Service, str]:
@@ -142,6 +153,12 @@ class Rig:
         self._services.remove(service)
         service.stop()
 
+    def kill(self, service: Service) -> None:
+        """End one program as a crash does."""
+        self._services.remove(service)
+        service.process.kill()
+        service.process.wait()
+
     def close(self) -> None:
         """Stop everything."""
         for service in reversed(self._services):
@@ -150,10 +167,12 @@ class Rig:
 
 
 @contextlib.contextmanager
-def rig(parent: Path, host: str = "127.0.0.1", inside: Inside = here) -> Iterator[Rig]:
+def rig(
+    parent: Path, host: str = "127.0.0.1", inside: Inside = here, seen_as: Callable[[str], str] = lambda url: url
+) -> Iterator[Rig]:
     """A rig in a folder of its own below ``parent``, removed at the end."""
     with tempfile.TemporaryDirectory(prefix="gimmal-bench-", dir=parent) as folder:
-        made = Rig(Path(folder), host, inside)
+        made = Rig(Path(folder), host, inside, seen_as)
         try:
             yield made
         finally:

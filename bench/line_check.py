@@ -25,6 +25,11 @@ _CONNECTIONS = 4
 _SETTLED_SECONDS = 4.0
 """After them TCP has found its rate; BBR's search for it overfills the queue and takes seconds to make good."""
 
+_BBR_UNDER_WAY = 3
+"""BBR finds its rate by sending at 2.89 times the rate it measures, and ends that only after a round trip in which the
+program always had more to send than TCP let it. A send buffer that holds less than so many times what the line holds is
+never that full: BBR then stays in its search, overfills the queue for ever, and gets 164 of 193 Mbit/s."""
+
 _DATAGRAMS = 20_000
 _BURST = 3000
 _BURST_RATE, _BURST_QUEUE = 10e6, 1_500_000
@@ -62,7 +67,7 @@ def measure(runs: int, folder: Path, seconds: int = 8) -> Report:
     def add(shape: str, what: str, expected: str, measured: str, met: bool | None) -> None:
         rows.append([shape, what, expected, measured, {True: "yes", False: "**no**", None: ""}[met]])
         if met is not None:
-            goals.append(Goal(f"line {shape}: {what}", measured, expected, met))
+            goals.append(Goal(f"line {shape}: {what}", measured.partition(";")[0], expected, met))
 
     for shape in SHAPES:
         for congestion in CONGESTIONS:
@@ -77,7 +82,8 @@ def measure(runs: int, folder: Path, seconds: int = 8) -> Report:
         "Two namespaces joined by the bench's own emulator; round trips by 100 datagrams, loss by "
         f"{_DATAGRAMS:,} datagrams of 1500 bytes at half the rate, TCP by Python for {seconds} s, its rate at the "
         f"receiver after the first {_SETTLED_SECONDS:g} s, by {_CONNECTIONS} connections where the send buffer of one "
-        "is too small for the line. With loss, TCP's rate is its own affair and only bounded from above. All bytes are "
+        "is too small for the line, or for what BBR has under way while it looks for its rate. With loss, "
+        "TCP's rate is its own affair and only bounded from above. All bytes are "
         f"compared by a sum. Buffers as this machine has them: {made.buffers}. The emulator's processor time includes "
         "what the kernel does in TCP for the packets that it delivers."
     )
@@ -139,9 +145,10 @@ def _check_tcp(made: Line, sender: str, receiver: str, seconds: int, add: _Add) 
 
 
 def _fits(made: Line) -> bool:
-    """Whether one connection's send buffer (half of it is bookkeeping) holds what the line does."""
+    """Whether one connection's send buffer (half of it is bookkeeping) holds what TCP wants under way on the line."""
     most = int(made.buffers.split("tcp_wmem")[1].split()[2])
-    return made.rate_bits * 2 * made.delay_seconds / 8 < most / 2
+    wanted = _BBR_UNDER_WAY if made.congestion == "bbr" else 1
+    return wanted * made.rate_bits * 2 * made.delay_seconds / 8 < most / 2
 
 
 def _check_queue(made: Line, add: _Add) -> None:

@@ -22,8 +22,12 @@ def machine() -> list[tuple[str, str]]:
         ("system", f"{platform.system()} {platform.release()} {platform.machine()}"),
         ("Python", f"{platform.python_implementation()} {platform.python_version()}"),
         ("OpenSSH", _first_line(["ssh", "-V"])),
-        ("load at the start", f"{os.getloadavg()[0]:.2f} (1 minute)"),
     ]
+
+
+def load() -> float:
+    """How busy this machine was over the last minute: processes that ran or wanted to."""
+    return os.getloadavg()[0]
 
 
 def commit() -> str:
@@ -53,4 +57,5 @@ def _first_line(command: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"machine": machine(), "commit": commit()}))
+    about = [*machine(), ("load at the start", f"{load():.2f} (1 minute)")]
+    print(json.dumps({"machine": about, "commit": commit()}))

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.gimmal_rig import Service, rig
-from bench.large_file import SIZE, _write, warm
+from bench.material import random_file, touch_memory
 from bench.processes import run_measured
 from bench.report import Report, Table
 
+SIZE = 2 << 30
 _ORDER = [
     "wait for events",
     "receive",
@@ -48,9 +49,9 @@ def _profile(folder: Path, size: int, direction: str) -> tuple[dict[str, dict[st
         program = (sys.executable, "-m", "bench.profiled")
         agent, address = made.agent("a", f"home={home}", program=(*program, str(answering)))
         source, target = (home, away) if direction == "download" else (away, home)
-        _write(source / "large.bin", size)
-        warm(target / "warm", size)
-        paths = [":home/large.bin", f"{away}/"] if direction == "download" else [str(away / "large.bin"), ":home/"]
+        large = random_file(size)(source / "made", 1.0).path
+        touch_memory(target, size)
+        paths = [":home/made/large.bin", f"{away}/"] if direction == "download" else [str(large), ":home/"]
         command = ["cp", "-q", "--half", made.half("b"), "--at", address, *paths]
         ours = made.environment("b")
         run_measured([*program, str(asking), *command], ours)

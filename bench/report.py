@@ -1,10 +1,12 @@
-"""What a part of the bench hands back: tables of medians, and figures held against their goals."""
+"""What a part of the bench hands back: tables of medians, figures held against their goals, points of the plots."""
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,8 @@ class Spread:
 
     def text(self, digits: int = 2) -> str:
         """As a table shows it."""
+        if self.runs == 1:
+            return f"**{self.median:,.{digits}f}** (one run)"
         return f"**{self.median:,.{digits}f}** ({self.least:,.{digits}f} to {self.most:,.{digits}f})"
 
 
@@ -62,12 +66,47 @@ class Table:
         return "\n".join([*lines, table_text(self.headers, self.rows)])
 
 
+@dataclass(frozen=True)
+class Point:
+    """One point of a plot.
+
+    Attributes:
+        plot: which plot it belongs to: ``speed`` or ``growth``.
+        group: the line of the plot, as a reader sees it.
+        series: whose point it is, one word.
+        at: the quantity it depends on; 0 where the group says it all.
+        value: seconds for the whole of the work.
+        memory: MiB resident, of the side that has more; 0 where it is not known.
+    """
+
+    plot: str
+    group: str
+    series: str
+    at: float
+    value: float
+    memory: float = 0.0
+
+
 @dataclass
 class Report:
     """All that one part measured."""
 
     tables: list[Table] = field(default_factory=list)
     goals: list[Goal] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """For keeping."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, kept: dict[str, Any]) -> Report:
+        """As it was kept."""
+        return cls(
+            [Table(**table) for table in kept["tables"]],
+            [Goal(**goal) for goal in kept["goals"]],
+            [Point(**point) for point in kept["points"]],
+        )
 
 
 def table_text(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
