@@ -8,5 +8,8 @@ FIDELITY = 1
 TRASH = 2
 """Requests 20 to 23, and ``keep`` in Commit, WriteBundle, Copy and MakeLinks."""
 
-OFFERED = FIDELITY | TRASH
+MEASURE = 32
+"""Requests 36 to 39: digests of what a disk holds, and measurements."""
+
+OFFERED = FIDELITY | TRASH | MEASURE
 """All that this program offers."""

@@ -11,7 +11,17 @@ from gimmal.protocol import limits
 from gimmal.protocol.codec import encode
 from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.limits import BODY_MAX
-from gimmal.protocol.messages import CHANGING, Read, ReadBundle, Request, Write, WriteBundle
+from gimmal.protocol.messages import (
+    CHANGING,
+    Measure,
+    Measured,
+    MeasureUp,
+    Read,
+    ReadBundle,
+    Request,
+    Write,
+    WriteBundle,
+)
 from gimmal.protocol.session import Asking
 from gimmal.transport.buffers import RecordBuffer
 from gimmal.transport.exchange import LinkLost, Sink
@@ -216,6 +226,8 @@ class AskingSide:
 
 def size_of(request: Request) -> int:
     """About how many bytes of contents a request moves."""
-    if isinstance(request, Read | Write):
+    if isinstance(request, Read | Write | MeasureUp):
         return request.length
+    if isinstance(request, Measure):
+        return request.length if request.what is Measured.LINE else 0
     return BODY_MAX if isinstance(request, ReadBundle | WriteBundle) else 0
