@@ -32,6 +32,7 @@ from gimmal.remote.copy_folders import FolderCopier
 from gimmal.remote.copy_links import FurtherName, LinkCopier
 from gimmal.remote.files import ENTRIES_MAX, Files, too_many_entries, version_of, xattr_bytes
 from gimmal.remote.progress import Progress
+from gimmal.remote.verifying import Verifier
 
 SMALL_FILE = 256 * 1024
 """Files of at most this many bytes travel in bundles."""
@@ -66,15 +67,24 @@ class TreeCopier:
         source, target: the trees.
         options: how.
         progress: what is counted.
+        verifier: told of each file that was placed or is there, None where nothing is read again.
     """
 
-    def __init__(self, source: Files, target: Files, options: CopyOptions, progress: Progress) -> None:
+    def __init__(
+        self,
+        source: Files,
+        target: Files,
+        options: CopyOptions,
+        progress: Progress,
+        verifier: Verifier | None = None,
+    ) -> None:
+        self._verifier = verifier
         self._source = source
         self._target = target
         self._options = options
         self._progress = progress
         self._xattrs = options.xattrs and source.offers(FIDELITY) and target.offers(FIDELITY)
-        self._files = FileCopier(source, target, progress, xattrs=options.xattrs)
+        self._files = FileCopier(source, target, progress, xattrs=options.xattrs, verifier=verifier)
         self._links = LinkCopier(source, target, progress, safe=options.safe_links, fail=self._fail)
         would = partial(self._would, replace=Replace.NEVER, folder=True) if options.dry_run else None
         self._folders = FolderCopier(source, target, progress, xattrs=self._xattrs, fail=self._fail, would=would)
@@ -100,7 +110,7 @@ class TreeCopier:
             await self._learn_grain(target_path, [there])
         replace = decide(attributes, there, self._options.existing, self._grain)
         if replace is None:
-            self._skip(attributes)
+            await self._skip(source_path, attributes, target_path, there)
         elif self._options.dry_run:
             self._would(target_path, replace)
         else:
@@ -254,7 +264,7 @@ class TreeCopier:
         self._progress.found(attributes.size)
         replace = decide(attributes, there, self._options.existing, self._grain)
         if replace is None:
-            self._skip(attributes)
+            await self._skip(path, attributes, f"{target_path}/{entry.name}", there)
         elif self._options.dry_run:
             self._would(f"{target_path}/{entry.name}", replace)
         elif attributes.size <= min(SMALL_FILE, self._room) and not self._far:
@@ -332,6 +342,9 @@ class TreeCopier:
             else:
                 self._progress.bytes += file.size
                 self._progress.did_file()
+        if self._verifier is not None:
+            stand = [file for file, code in zip(files, codes, strict=True) if not code]
+            await self._verifier.bundled(target_path, stand)
         return large
 
     async def _copy_grown(self, group: asyncio.TaskGroup, source_path: str, target_path: str, replace: Replace) -> None:
@@ -363,6 +376,8 @@ class TreeCopier:
             await self._target.copy(job.source_path, job.target_path, replace, xattrs=self._xattrs)
             self._progress.bytes += job.attributes.size
             self._progress.did_file()
+            if self._verifier is not None:
+                await self._verifier.copied(job.source_path, job.attributes, job.target_path, placed=True)
         else:
             await self._files.copy(job)
 
@@ -382,8 +397,12 @@ class TreeCopier:
                 return None
             raise
 
-    def _skip(self, attributes: Attributes) -> None:
+    async def _skip(self, source_path: str, attributes: Attributes, target_path: str, there: Attributes | None) -> None:
         self._progress.skip(attributes.size)
+        # With --update a newer file may stay that was never meant to be the same.
+        same = there is not None and there.kind is Kind.FILE and same_content(attributes, there, self._grain)
+        if self._verifier is not None and same:
+            await self._verifier.copied(source_path, attributes, target_path, placed=False)
 
     def _would(self, path: str, replace: Replace, *, folder: bool = False) -> None:
         if self._options.would is not None:

@@ -35,6 +35,7 @@ class CopyCommand:
     xattrs: bool = True
     safe_links: bool = False
     limit: int | None = None
+    verify: bool = False
 
 
 @dataclass
@@ -98,7 +99,14 @@ def _ends(command: CopyCommand) -> _Ends:
     if len(command.sources) > 1:
         target = replace(target, into=True)
     would = say_would(far=to_far, as_json=command.as_json) if command.dry_run else None
-    options = CopyOptions(existing, command.dry_run, would, xattrs=command.xattrs, safe_links=command.safe_links)
+    options = CopyOptions(
+        existing,
+        command.dry_run,
+        would,
+        xattrs=command.xattrs,
+        safe_links=command.safe_links,
+        verify=command.verify,
+    )
     job = CopyJob(sources, target, command.recursive, options)
     return _Ends(shares, job, upload=to_far, far=to_far and any(from_far), missing=missing)
 
@@ -120,6 +128,7 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
                 "plain_links": progress.plain_links,
                 "without_xattrs": progress.bare,
                 "hole_bytes": progress.hole_bytes,
+                "verified": progress.verified,
                 "seconds": round(seconds, 3),
                 "path": path,
                 "left_out": [{"name": name, "reason": reason} for name, reason in progress.left_out],
@@ -141,6 +150,8 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
         text += f"; {human_size(progress.resumed_bytes)} continued"
     if progress.hole_bytes:
         text += f"; {human_size(progress.hole_bytes)} of it holes"
+    if command.verify:
+        text += f"; {progress.verified:,} read again and good"
     if progress.links:
         text += f"; {_count(progress.links, 'symbolic link')}"
     if progress.hard_links:

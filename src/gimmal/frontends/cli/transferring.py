@@ -29,6 +29,8 @@ from gimmal.remote.limited_files import LimitedFiles
 from gimmal.remote.local_files import LocalFiles
 from gimmal.remote.progress import Progress
 from gimmal.remote.remote_files import RemoteFiles
+from gimmal.remote.verifying import HINT as VERIFY_HINT
+from gimmal.remote.verifying import UNLIKE
 from gimmal.share.service import ShareService
 from gimmal.share.shares import Share, ShareTable
 
@@ -106,8 +108,9 @@ def raise_transfer_failures(progress: Progress, done: str) -> None:
         count = progress.failed + len(progress.left_out)
         if progress.files + progress.skipped == 0 and count == 1 and failed:
             name, reason = failed[0]
-            error = GimmalError(f"{name}: {reason}", hint_of(reason))
-            error.exit_code = ExitCode.LOCAL if is_here(reason) else ExitCode.REFUSED
+            error = GimmalError(f"{name}: {reason}", VERIFY_HINT if reason in UNLIKE else hint_of(reason))
+            here = is_here(reason) or (reason in UNLIKE and not name.startswith(":"))
+            error.exit_code = ExitCode.LOCAL if here else ExitCode.REFUSED
             raise error
         nothing = not (progress.files + progress.skipped + progress.folders + progress.links or progress.left_out)
         partly = PartlyDone(
