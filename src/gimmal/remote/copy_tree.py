@@ -301,6 +301,7 @@ class TreeCopier:
     async def _copy_bundle(self, batch: _Batch, source_path: str, target_path: str) -> list[tuple[str, Attributes]]:
         """Copy one bundle; returns the files that have grown out of bundles since they were listed."""
         names = [name for name, _attributes in batch.entries]
+        self._progress.current = displayable(f"{source_path}/{names[-1]}")
         if self._xattrs:
             bundle = await self._source.read_bundle(source_path, names, xattrs=True)
         else:

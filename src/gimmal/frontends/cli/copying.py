@@ -60,7 +60,9 @@ def run_copy(command: CopyCommand, way: Way) -> None:
         await copy_once(*ways, ends.job, progress)
 
     shown = not command.quiet and not command.as_json
-    seconds, path = run_transfer(Transfer("copy", ends.shares, work, command.wait, shown, command.limit), way, progress)
+    events = command.as_json and not command.quiet and not command.dry_run
+    transfer = Transfer("copy", ends.shares, work, command.wait, shown, command.limit, events=events)
+    seconds, path = run_transfer(transfer, way, progress)
     for name, reason in ends.missing:
         progress.fail(name, reason)
     _summary(command, progress, seconds, path)
@@ -117,6 +119,7 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
     if command.as_json:
         print_json(
             {
+                "event": "summary",
                 "files": progress.files,
                 "folders": progress.folders,
                 "bytes": progress.bytes,

@@ -78,9 +78,9 @@ def run_sync(command: SyncCommand, way: Way) -> None:
 
     progress = Progress()
     shown = not command.quiet and not command.as_json
-    transfer = Transfer(
-        "sync", shares, work, command.wait, shown, command.limit, sweep=not to_far and not command.dry_run
-    )
+    events = command.as_json and not command.quiet and not command.dry_run
+    sweep = not to_far and not command.dry_run
+    transfer = Transfer("sync", shares, work, command.wait, shown, command.limit, sweep=sweep, events=events)
     seconds, path = run_transfer(transfer, way, progress)
     _summary(command, progress, seconds, path)
     if progress.not_deleted:
@@ -123,6 +123,7 @@ def _summary(command: SyncCommand, progress: Progress, seconds: float, path: str
         if not command.dry_run:
             print_json(
                 {
+                    "event": "summary",
                     "files": progress.files,
                     "folders": progress.folders,
                     "bytes": progress.bytes,

@@ -21,7 +21,7 @@ from gimmal.base.errors import (
     UnreachableError,
 )
 from gimmal.base.tasks import Tasks
-from gimmal.frontends.cli.copy_progress import ProgressView
+from gimmal.frontends.cli.copy_progress import ProgressView, View
 from gimmal.frontends.cli.output import print_json, say
 from gimmal.frontends.cli.reaching import Way, hint_of, is_here, run_with_reach
 from gimmal.remote.limit import Limit
@@ -54,6 +54,7 @@ class Transfer:
         work: does all of it over one session: files of this computer, of the other side, progress.
         wait: seconds to wait for the other side.
         shown: whether progress is shown, on a terminal.
+        events: whether progress is printed as JSON.
         limit: bytes per second, or None.
         sweep: remove what has been too long in the trash of this computer's folder.
     """
@@ -65,6 +66,7 @@ class Transfer:
     shown: bool
     limit: int | None = None
     sweep: bool = False
+    events: bool = False
 
 
 def run_transfer(transfer: Transfer, way: Way, progress: Progress) -> tuple[float, str]:
@@ -126,7 +128,7 @@ def raise_transfer_failures(progress: Progress, done: str) -> None:
 async def transfer_until_done(reach: Reach, transfer: Transfer, progress: Progress) -> str:
     """Copy until it is done, waiting for the other side where it is away; returns the path used."""
     loop = asyncio.get_running_loop()
-    view = ProgressView(progress, shown=transfer.shown and sys.stderr.isatty())
+    view = _view_of(transfer, progress)
     away_since: float | None = None
     pause = RETRY_FIRST
     attempts = 0
@@ -167,6 +169,14 @@ async def transfer_until_done(reach: Reach, transfer: Transfer, progress: Progre
             pause = min(2 * pause, RETRY_MOST)
 
 
+def _view_of(transfer: Transfer, progress: Progress) -> View:
+    if transfer.events:
+        from gimmal.frontends.cli.progress_events import ProgressEvents
+
+        return ProgressEvents(progress, transfer.noun)
+    return ProgressView(progress, shown=transfer.shown and sys.stderr.isatty())
+
+
 def _gave_up(transfer: Transfer, failure: GimmalError, *, started: bool) -> GimmalError:
     if not started and not isinstance(failure, Interrupted):
         return failure
@@ -205,7 +215,7 @@ async def _run_over(
         await reach.workers.call(service.close)
 
 
-async def _watch_links(reach: Reach, reached: Reached, *, wait: float, view: ProgressView) -> None:
+async def _watch_links(reach: Reach, reached: Reached, *, wait: float, view: View) -> None:
     """Say so when the session has been without a link for a while, and end it after ``wait`` seconds."""
     loop = asyncio.get_running_loop()
     linked_at = loop.time()
