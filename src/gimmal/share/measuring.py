@@ -21,15 +21,17 @@ from gimmal.share.refused import RefusedError
 from gimmal.share.state import SessionState
 from gimmal.share.temporary import create_temporary, remove_temporary
 
-BUDGET_BYTES = 8 << 30
-BUDGET_BYTES_A_SECOND = 32 << 20
+BUDGET_BYTES = 16 << 30
+BUDGET_BYTES_A_SECOND = 64 << 20
 """What is measured for all sessions of a process, in bytes; those written to a disk count eight times."""
 
 DISK_WEIGHT = 8
 DISK_SECONDS = 2.0
 """After which nothing more is written to a disk, or read from it."""
 
-_FLUSH_BYTES = 16 << 20
+_FLUSH_FIRST, _FLUSH_MOST = 1 << 20, 16 << 20
+"""Bytes that are made durable at a time: little at first, for on a slow stick much of it would take a minute."""
+
 _RANDOM_BYTES = 4 << 20
 _STEPS = 4096
 _NONCE = bytes(12)
@@ -118,15 +120,16 @@ def _write(descriptor: int, length: int) -> tuple[int, int]:
     random = memoryview(random_bytes(_RANDOM_BYTES + _STEPS))
     began = time.perf_counter_ns()
     at = unflushed = step = 0
+    flush = _FLUSH_FIRST
     while at < length and time.perf_counter_ns() - began < DISK_SECONDS * 1e9:
         # Each time from another byte on: no disk can tell that it has them already.
         step = (step + 1) % _STEPS
-        count = os.pwrite(descriptor, random[step : step + min(length - at, _RANDOM_BYTES)], at)
+        count = os.pwrite(descriptor, random[step : step + min(length - at, flush, _RANDOM_BYTES)], at)
         at += count
         unflushed += count
-        if unflushed >= _FLUSH_BYTES:
+        if unflushed >= flush:
             os.fdatasync(descriptor)
-            unflushed = 0
+            unflushed, flush = 0, min(2 * flush, _FLUSH_MOST)
     os.fdatasync(descriptor)
     return at, time.perf_counter_ns() - began
 
