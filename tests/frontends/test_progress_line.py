@@ -84,6 +84,10 @@ def test_reading_again_is_shown_when_all_is_copied() -> None:
     assert "1,000/5,678 files read again  reading again" in line
 
 
+def test_a_copy_that_is_done_takes_no_more_time() -> None:
+    assert not time_left(copying(files=5_678), Estimate(0.4, at_least=False, sure=True))
+
+
 def test_an_empty_copy_is_whole() -> None:
     assert progress_line(Progress(walked=True), Estimate(), 60).startswith("━" * 8)
 

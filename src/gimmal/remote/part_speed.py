@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gimmal.base.errors import GimmalError, RemoteError
 from gimmal.protocol.digest import block_count
 from gimmal.protocol.limits import BLOCK_SIZE, DIGEST_BLOCKS_MAX
-from gimmal.protocol.messages import Kind, Measure, Measured, Stat, Took
+from gimmal.protocol.messages import Entry, Kind, Measure, Measured, Stat, Took
 from gimmal.remote.digests import block_digests
 from gimmal.remote.files import Files
 
@@ -18,7 +18,8 @@ ROUND_TRIPS = 5
 FILE_LEAST = BLOCK_SIZE
 """A smaller file says little about how fast a disk is read."""
 
-_DROP, _LOOK = 0o333, 0o444
+_LOOK = 0o444
+"""Bits of a share's mode that say that it may be read."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,14 @@ async def measure_round_trip(files: Files) -> float:
 
 async def some_share(files: Files) -> str:
     """The share whose disk is measured where none was named: one that may be written, else any; empty without any."""
-    shares = [entry async for page in files.entries("") for entry in page]
-    shares.sort(key=lambda entry: (not entry.attributes.mode & 0o222, not entry.attributes.mode & _LOOK))
-    return shares[0].name if shares else ""
+    async for page in files.entries(""):
+        return min(page, key=_suits).name if page else ""
+    return ""
+
+
+def _suits(share: Entry) -> tuple[bool, bool]:
+    """How well a share suits, the least best: it may be written, it may be read."""
+    return not share.attributes.mode & 0o222, not share.attributes.mode & _LOOK
 
 
 async def _read_only(files: Files, path: str, length: int) -> DiskSpeed:

@@ -177,7 +177,7 @@ class Verifier:
         elif isinstance(digest, RemoteError):
             self._fail(item, digest.message.rpartition(": ")[2])
         elif equal(file.digest, digest):
-            self._is_good(item)
+            self._progress.did_verify()
         else:
             assert file.attributes is not None
             self._is_unlike(item, file.attributes.size, file.attributes.mtime_ns)
@@ -193,7 +193,7 @@ class Verifier:
             if list(found.digests) != list(sent):
                 self._is_unlike(item, version.size, version.mtime_ns)
                 return
-        self._is_good(item)
+        self._progress.did_verify()
 
     async def _sent(self, item: _Item, first: int, count: int) -> Sequence[bytes]:
         if item.digests is not None:
@@ -225,9 +225,6 @@ class Verifier:
         return block.digest
 
     # What comes of it ------------------------------------------------------------------------------------------------
-
-    def _is_good(self, _item: _Item) -> None:
-        self._progress.did_verify()
 
     def _is_unlike(self, item: _Item, size: int, mtime_ns: int) -> None:
         if size != item.size or abs(mtime_ns - item.mtime_ns) > _TIME_STEP_NS:

@@ -51,8 +51,8 @@ def progress_line(progress: Progress, estimate: Estimate, width: int) -> str:
 
 def time_left(progress: Progress, estimate: Estimate) -> str:
     """How long it will take, and how far that can be trusted."""
-    if progress.walked and _done(progress) >= progress.total_files and progress.to_verify > progress.verified:
-        return "reading again"
+    if progress.walked and _done(progress) >= progress.total_files:
+        return "reading again" if progress.to_verify > progress.verified else ""
     if estimate.stalled:
         return f"no progress for {duration(estimate.stalled)}"
     if estimate.seconds is None:
