@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
-from gimmal.base.display import displayable
 from gimmal.base.errors import GimmalError, RemoteError
 from gimmal.protocol.codes import Code
 from gimmal.protocol.features import FIDELITY
@@ -102,7 +101,7 @@ class TreeCopier:
         Raises:
             RemoteError: ``exists`` where something is there and may not be replaced; what either side says.
         """
-        self._progress.current = displayable(source_path)
+        self._progress.current = self._source.shown(source_path)
         self._progress.found(attributes.size)
         self._progress.walked = True
         there = await self._stat_or_none(target_path)
@@ -301,7 +300,7 @@ class TreeCopier:
     async def _copy_bundle(self, batch: _Batch, source_path: str, target_path: str) -> list[tuple[str, Attributes]]:
         """Copy one bundle; returns the files that have grown out of bundles since they were listed."""
         names = [name for name, _attributes in batch.entries]
-        self._progress.current = displayable(f"{source_path}/{names[-1]}")
+        self._progress.current = self._source.shown(f"{source_path}/{names[-1]}")
         if self._xattrs:
             bundle = await self._source.read_bundle(source_path, names, xattrs=True)
         else:
@@ -364,7 +363,7 @@ class TreeCopier:
     async def _copy_one(self, job: FileJob) -> None:
         try:
             if self._fatal is None:
-                self._progress.current = displayable(job.source_path)
+                self._progress.current = self._source.shown(job.source_path)
                 await self._place(job)
         except RemoteError as exc:
             self._fail(self._source, job.source_path, exc)
