@@ -82,6 +82,24 @@ def test_a_limit_of_the_other_side_is_told_or_ends_the_measurement(
     assert refused.value.code == "limit"
 
 
+def test_a_session_ends_in_good_order_after_answers_were_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is on its way must be read, or the connection is reset and the last record is lost; a race, so some tries."""
+    made = MeasureServing.__init__
+    sides = TwoSides(tmp_path)
+
+    async def work(run: Sides) -> float | None:
+        return await measure_line(run.far, 20.0, up=False)
+
+    for _ in range(12):
+        budget = MeasureBudget(lambda: 0.0)
+        assert budget.take(BUDGET_BYTES - (20 << 20))
+        with monkeypatch.context() as patched:
+            patched.setattr(MeasureServing, "__init__", lambda each, *more, one=budget: made(each, *more, one))
+            assert sides.run(work)  # which waits for the end of both sessions
+
+
 def test_what_is_sent_cannot_be_compressed() -> None:
     import zlib
 

@@ -79,6 +79,8 @@ class AskingSide:
         self._pending: dict[int, _Pending] = {}
         self._streams = asyncio.Semaphore(limits.WRITES_MAX)
         self._settled = asyncio.Event()
+        self.gave_up = False
+        """Something was asked that nobody waits for any more; its answer may be on its way."""
 
     @property
     def busy(self) -> bool:
@@ -195,6 +197,7 @@ class AskingSide:
             if not complete:
                 sink.reset()
                 if (not done.done() or done.cancelled()) and not link.over:
+                    self.gave_up = True
                     link.post(RecordKind.CANCEL, number)
         return complete
 
