@@ -85,7 +85,7 @@ def test_a_limit_of_the_other_side_is_told_or_ends_the_measurement(
 def test_a_session_ends_in_good_order_after_answers_were_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is on its way must be read, or the connection is reset and the last record is lost; a race, so some tries."""
+    """What is on its way must be read, or the connection is reset and CLOSE with it; a race, so some tries."""
     made = MeasureServing.__init__
     sides = TwoSides(tmp_path)
 
