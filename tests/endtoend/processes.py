@@ -18,6 +18,9 @@ DEADLINE = 20.0
 """Seconds for anything that is expected to come at once; long, for a busy machine."""
 
 
+ON_THE_WAY = ("start", "progress", "failed", "waiting")
+
+
 @dataclass(frozen=True)
 class Result:
     """How a command ended."""
@@ -42,7 +45,12 @@ class Result:
 
     @property
     def objects(self) -> list[dict[str, Any]]:
-        """Stdout as JSON, an object a line."""
+        """Stdout as JSON, an object a line; without the events that a copy prints on its way."""
+        return [value for value in self.events if value.get("event") not in ON_THE_WAY]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Stdout as JSON, an object a line, all of them."""
         return [json.loads(line) for line in self.out.split("\n") if line]
 
     @property

@@ -166,7 +166,7 @@ def test_a_transfer_cut_at_random_points_is_gone_on_with(plugged: Plugged, way: 
         assert part is not None
         had = whole_blocks(part, source / "large") * BLOCK
         in_flight += max(0, written(target) - had)
-        check = world.start(world.b, "cp", "--json", *words, driver=STOP_AFTER_OPENING)
+        check = world.start(world.b, "cp", "--json", "-q", *words, driver=STOP_AFTER_OPENING)
         result = check.wait()
         lost = had - int(result.out.strip() or 0)
         assert lost <= size // 100 + BLOCK

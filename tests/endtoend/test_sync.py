@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -138,4 +137,4 @@ def test_a_limit_is_kept(desk: Desk, way: str, kind: str) -> None:
     figure(f"--limit 4M, {kind} files {way}: rate", f"{rate / 1e6:.2f} MB/s", "at most 4.2, less the start")
     # The command's own beginning counts in its seconds; tests/remote/test_limit.py measures the transfer alone.
     assert 0.75 * RATE <= rate <= 1.05 * RATE
-    assert json.loads(result.out)["bytes"] == size
+    assert result.object["bytes"] == size

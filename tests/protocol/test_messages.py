@@ -11,7 +11,7 @@ import pytest
 from gimmal.protocol import messages
 from gimmal.protocol.codec import encode
 from gimmal.protocol.limits import BODY_MAX, PART_BLOCKS_MAX
-from gimmal.protocol.messages import CHANGING, STREAMED, CloseReason, Kind, PartOpened, Replace
+from gimmal.protocol.messages import CHANGING, STREAMED, CloseReason, Kind, Measured, PartOpened, Replace
 from tests.protocol.strategies import ANSWERS, REQUESTS
 
 TAGS = {
@@ -37,6 +37,10 @@ TAGS = {
     "ListTrash": 21,
     "RestoreTrash": 22,
     "EmptyTrash": 23,
+    "DigestBlocks": 36,
+    "DigestFiles": 37,
+    "Measure": 38,
+    "MeasureUp": 39,
     "Failed": 64,
     "Done": 65,
     "Found": 66,
@@ -47,6 +51,9 @@ TAGS = {
     "BundleWritten": 71,
     "Examined": 72,
     "TrashPage": 75,
+    "BlockDigests": 88,
+    "FileDigests": 89,
+    "Took": 90,
 }
 """As published: none of these may ever change."""
 
@@ -72,6 +79,7 @@ def test_messages_are_frozen_arrays(kind: type[msgspec.Struct]) -> None:
 def test_enumerations_are_those_published() -> None:
     assert [(kind.name, kind.value) for kind in Kind] == [("FILE", 0), ("DIRECTORY", 1), ("LINK", 2), ("OTHER", 3)]
     assert [(kind.name, kind.value) for kind in Replace] == [("NEVER", 0), ("ALWAYS", 1), ("EXPECTED", 2)]
+    assert [(kind.name, kind.value) for kind in Measured] == [("LINE", 0), ("CIPHER", 1), ("DISK", 2)]
     assert [reason.value for reason in CloseReason] == list(range(6))
 
 

@@ -32,6 +32,9 @@ class Endless:
     def offers(self, feature: int) -> bool:
         return False
 
+    def tells_mode(self, path: str) -> bool:
+        return True
+
     async def tree(self, path: str, *, xattrs: bool = False) -> AsyncIterator[Page]:
         while True:
             self.pages += 1

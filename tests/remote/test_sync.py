@@ -417,6 +417,20 @@ LINES = st.builds(
 WHERE = st.lists(st.sampled_from(["a", "b", "ab", "x.c", "y.c"]), min_size=1, max_size=4).map("/".join)
 
 
+@pytest.mark.parametrize(
+    ("patterns", "left_out"),
+    [
+        (["a/**/"], ["a/b/c"]),
+        (["/a/**/ "], ["a/b/c"]),
+        (["**/"], ["a/x", "a/b/c"]),
+        (["*", "!**/"], ["a/x", "a/b/c", "x"]),
+    ],
+)
+def test_two_stars_and_a_slash_are_any_folder_below(patterns: list[str], left_out: list[str]) -> None:
+    filters = Filters(patterns)
+    assert [path for path in ("a/x", "a/b/c", "x") if filters.excluded(path, folder=False)] == left_out
+
+
 @pytest.mark.campaign
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is the judge")
 @given(st.lists(LINES, min_size=1, max_size=5), st.lists(WHERE, min_size=1, max_size=10, unique=True))

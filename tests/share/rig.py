@@ -15,6 +15,7 @@ from gimmal.protocol.messages import (
     BundleFile,
     BundleItem,
     Commit,
+    DigestFiles,
     Entry,
     Failed,
     Found,
@@ -115,6 +116,11 @@ class Rig:
         """Code of one file in a bundle read."""
         header, _contents = self.session.read_bundle(ReadBundle(folder, [name]))
         return msgspec.msgpack.decode(header, type=list[BundleItem])[0].code
+
+    def digested(self, folder: str, name: str) -> int:
+        """Code of one file among those read again."""
+        answer = self.session.answer(DigestFiles(folder, [name]))
+        return answer.code if isinstance(answer, Failed) else answer.files[0].code  # type: ignore[union-attr]
 
 
 def code_of(answer: object) -> int:

@@ -19,12 +19,15 @@ from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import (
     BundleFile,
     Copy,
+    DigestBlocks,
     Done,
     Failed,
     FolderTimes,
     Found,
     List,
     MakeDirectories,
+    Measure,
+    Measured,
     OpenPart,
     Page,
     Read,
@@ -53,6 +56,10 @@ OPERATIONS: dict[str, Callable[[Rig, str], int]] = {
     "read": lambda rig, path: code_of(rig.read(f"rw/{path}")),
     "read bundle": lambda rig, path: rig.bundled("rw", path),
     "read bundle folder": lambda rig, path: rig.bundled(f"rw/{path}", "x"),
+    "digest blocks": lambda rig, path: code_of(rig.session.answer(DigestBlocks(f"rw/{path}"))),
+    "digest files": lambda rig, path: rig.digested("rw", path),
+    "digest files folder": lambda rig, path: rig.digested(f"rw/{path}", "x"),
+    "measure": lambda rig, path: code_of(rig.session.answer(Measure(Measured.DISK, 1, f"rw/{path}"))),
     "open part": lambda rig, path: code_of(rig.session.answer(OpenPart(f"rw/{path}", 5, SOURCE))),
     "write bundle": lambda rig, path: code_of(rig.bundle("rw", {path: b"x"})),
     "write bundle folder": lambda rig, path: code_of(rig.bundle(f"rw/{path}", {"x": b"x"})),
@@ -226,6 +233,7 @@ def test_part_files_are_gimmals_own(rig: Rig) -> None:
     for name, operation in OPERATIONS.items():
         assert operation(rig, own.upper()) in (Code.NOT_FOUND, Code.BAD_NAME), name
     looking = ("stat", "list", "tree", "statfs", "read", "read bundle", "read bundle folder", "copy from")
+    looking += ("digest blocks", "digest files", "digest files folder")
     for name, operation in OPERATIONS.items():
         assert operation(rig, own) == (Code.NOT_FOUND if name in looking else Code.BAD_NAME), name
     assert (rig.rw / own).read_bytes() == b"part"

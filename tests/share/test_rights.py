@@ -9,6 +9,7 @@ import pytest
 from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import (
     Copy,
+    DigestBlocks,
     Discard,
     Done,
     Failed,
@@ -16,6 +17,8 @@ from gimmal.protocol.messages import (
     Found,
     List,
     MakeDirectories,
+    Measure,
+    Measured,
     OpenPart,
     Page,
     PartOpened,
@@ -57,6 +60,9 @@ MATRIX: dict[str, tuple[Operation, tuple[int, int, int]]] = {
     "statfs": (lambda rig, s: rig.session.answer(StatFileSystem(s)), (0, 0, NO)),
     "read": (lambda rig, s: rig.read(f"{s}/file"), (0, 0, NO)),
     "read bundle": (lambda rig, s: rig.bundled(s, "file"), (0, 0, NO)),
+    "digest blocks": (lambda rig, s: rig.session.answer(DigestBlocks(f"{s}/file")), (0, 0, NO)),
+    "digest files": (lambda rig, s: rig.digested(s, "file"), (0, 0, NO)),
+    "measure": (lambda rig, s: rig.session.answer(Measure(Measured.DISK, 1, s)), (0, NO, 0)),
     "upload new": (lambda rig, s: rig.upload(f"{s}/new", b"new"), (0, NO, 0)),
     "upload over": (lambda rig, s: rig.upload(f"{s}/file", b"new"), (Code.EXISTS, NO, Code.EXISTS)),
     "upload replacing": (lambda rig, s: rig.upload(f"{s}/file", b"new", replace=Replace.ALWAYS), (0, NO, NO)),
@@ -102,6 +108,9 @@ READING = {
     "statfs",
     "read",
     "read bundle",
+    "digest blocks",
+    "digest files",
+    "measure",
 }
 
 

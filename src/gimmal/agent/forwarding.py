@@ -16,6 +16,9 @@ from gimmal.protocol.messages import (
     Answer,
     Commit,
     Discard,
+    Measure,
+    Measured,
+    MeasureUp,
     OpenPart,
     PartOpened,
     Read,
@@ -26,7 +29,7 @@ from gimmal.protocol.messages import (
 )
 from gimmal.transport.exchange import AnswerSink, BundleSink, Incoming, Piece
 from gimmal.transport.link import Link
-from gimmal.transport.ranges import read_range
+from gimmal.transport.ranges import RangeRead, read_measured, read_range
 from gimmal.transport.session import Session
 
 logger = logging.getLogger("gimmal.agent")
@@ -56,11 +59,14 @@ class Forwarding:
         request = incoming.request
         if isinstance(request, Read):
             async with self._streams:
-                return await self._read(incoming, request)
+                return await self._read(incoming, request.offset, await read_range(self._session, request))
+        if isinstance(request, Measure) and request.what is Measured.LINE:
+            async with self._streams:
+                return await self._read(incoming, 0, await read_measured(self._session, request.length))
         if isinstance(request, ReadBundle):
             async with self._streams:
                 return await self._read_bundle(incoming, request)
-        if isinstance(request, Write | WriteBundle):
+        if isinstance(request, Write | WriteBundle | MeasureUp):
             async with self._streams:
                 return await self._write(incoming, request)
         if isinstance(request, OpenPart):
@@ -102,14 +108,13 @@ class Forwarding:
             except GimmalError as exc:
                 logger.debug("a part stays open: %s", exc)
 
-    async def _read(self, incoming: Incoming, request: Read) -> Answer | None:
-        read = await read_range(self._session, request)
+    async def _read(self, incoming: Incoming, start: int, read: RangeRead) -> Answer | None:
         if read.answer is not None:
             return read.answer
         try:
             while read.pieces:
                 piece = read.pieces.pop(0)
-                await self._pass_on(incoming.link, incoming.number, request.offset + piece.at, piece)
+                await self._pass_on(incoming.link, incoming.number, start + piece.at, piece)
         finally:
             for piece in read.pieces:
                 if piece.owner is not None:
@@ -138,7 +143,7 @@ class Forwarding:
         else:
             await link.send_buffer(RecordKind.DATA, number, offset, piece.owner, len(piece.body))
 
-    async def _write(self, incoming: Incoming, request: Write | WriteBundle) -> Answer:
+    async def _write(self, incoming: Incoming, request: Write | WriteBundle | MeasureUp) -> Answer:
         records: list[tuple[RecordKind, int, Piece]] = []
 
         async def send(link: Link, number: int) -> None:
@@ -166,14 +171,17 @@ class Forwarding:
         return sink.answer
 
     async def _collect(
-        self, incoming: Incoming, request: Write | WriteBundle, records: list[tuple[RecordKind, int, Piece]]
+        self,
+        incoming: Incoming,
+        request: Write | WriteBundle | MeasureUp,
+        records: list[tuple[RecordKind, int, Piece]],
     ) -> None:
         """Add what has come of a command's stream; waits for at least one record."""
         for kind, offset, piece in await incoming.records():
             records.append((kind, offset, piece))
             if kind is RecordKind.END:
                 decode_struct(StreamEnd, piece.body)
-        if isinstance(request, Write) and sum(
+        if isinstance(request, Write | MeasureUp) and sum(
             len(piece.body) for kind, _, piece in records if kind is RecordKind.DATA
         ) > (request.length):
             raise ProtocolViolation("a command sent more than it announced")

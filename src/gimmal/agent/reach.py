@@ -115,6 +115,8 @@ class Reach:
         self._opening: asyncio.Timeout | None = None
         self.journal_key = b""
         self.journal_directory = Path()
+        self.relay_addresses: list[tuple[str, int]] = []
+        """Of the relays that were asked, once a session was opened without the agent."""
 
     async def __aenter__(self) -> Self:
         self._tasks.start(self._watch(), "presence of the half")
@@ -245,6 +247,7 @@ class Reach:
         instance = random_bytes(16)
         proof = relay_identity_of(half)
         for url in relay_urls_of(half) if self._options.at is None else ():
+            self.relay_addresses.append((url.host, url.port))
             self._relays.append(AskingRelay(partial(RelayClient, url, proof, Role.ASKS, instance, PROGRAM)))
         ways = Ways(self._options.at, self._relays, candidate_key(half.discovery_secret), self._options.only)
         return Dialler(identity_of(half, agent=False), ways, self.pool)

@@ -8,8 +8,11 @@ FIDELITY = 1
 TRASH = 2
 """Requests 20 to 23, and ``keep`` in Commit, WriteBundle, Copy and MakeLinks."""
 
+MEASURE = 32
+"""Requests 36 to 39: digests of what a disk holds, and measurements."""
+
 GRAIN = 64
 """``grain`` in StatFileSystem and Room."""
 
-OFFERED = FIDELITY | TRASH | GRAIN
+OFFERED = FIDELITY | TRASH | MEASURE | GRAIN
 """All that this program offers."""

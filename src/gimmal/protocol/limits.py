@@ -46,6 +46,18 @@ XATTRS_MAX = 64
 XATTR_BYTES_MAX = 64 * 1024
 """Bytes of all their names and values together."""
 
+DIGEST_BLOCKS_MAX = 64
+"""Blocks that one DigestBlocks reads again."""
+
+DIGEST_FILES_MAX = 1024
+"""Files in one DigestFiles."""
+
+DIGEST_FILES_BYTES_MAX = 64 << 20
+"""Bytes of contents that one DigestFiles reads again; files beyond are answered TOO_LARGE."""
+
+MEASURE_MAX = 256 << 20
+"""Bytes of one Measure."""
+
 LINK_TARGET_MAX = 4095
 """Bytes of a symbolic link's text on the disk."""
 

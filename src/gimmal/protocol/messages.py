@@ -19,6 +19,17 @@ from gimmal.protocol.answers import (
     Room,
 )
 from gimmal.protocol.link_messages import Close, CloseReason, Hello, Join, StreamEnd
+from gimmal.protocol.measure_messages import (
+    BlockDigests,
+    DigestBlocks,
+    DigestFiles,
+    FileDigest,
+    FileDigests,
+    Measure,
+    Measured,
+    MeasureUp,
+    Took,
+)
 from gimmal.protocol.parts import (
     Attributes,
     Counter,
@@ -87,6 +98,10 @@ Request = (
     | ListTrash
     | RestoreTrash
     | EmptyTrash
+    | DigestBlocks
+    | DigestFiles
+    | Measure
+    | MeasureUp
 )
 
 CHANGING = (
@@ -104,19 +119,35 @@ CHANGING = (
     Trash,
     RestoreTrash,
     EmptyTrash,
+    MeasureUp,
 )
 """Requests whose number and answer the answering side remembers, so that a repeat is answered, not done twice."""
 
-STREAMED = (Write, WriteBundle)
+STREAMED = (Write, WriteBundle, MeasureUp)
 """Requests followed by records of the asker under the same number."""
 
-Answer = Failed | Done | Found | Page | Room | PartOpened | Results | BundleWritten | Examined | TrashPage
+Answer = (
+    Failed
+    | Done
+    | Found
+    | Page
+    | Room
+    | PartOpened
+    | Results
+    | BundleWritten
+    | Examined
+    | TrashPage
+    | BlockDigests
+    | FileDigests
+    | Took
+)
 
 __all__ = [
     "CHANGING",
     "STREAMED",
     "Answer",
     "Attributes",
+    "BlockDigests",
     "BundleFile",
     "BundleItem",
     "BundleWritten",
@@ -126,6 +157,8 @@ __all__ = [
     "Copy",
     "Counter",
     "Digest",
+    "DigestBlocks",
+    "DigestFiles",
     "Discard",
     "Done",
     "EmptyTrash",
@@ -135,6 +168,8 @@ __all__ = [
     "Extent",
     "Extents",
     "Failed",
+    "FileDigest",
+    "FileDigests",
     "FolderTimes",
     "Found",
     "Hello",
@@ -146,6 +181,9 @@ __all__ = [
     "ListTrash",
     "MakeDirectories",
     "MakeLinks",
+    "Measure",
+    "MeasureUp",
+    "Measured",
     "Mode",
     "Nanoseconds",
     "OpenPart",
@@ -167,6 +205,7 @@ __all__ = [
     "StatFileSystem",
     "StreamEnd",
     "Text",
+    "Took",
     "Trash",
     "TrashEntry",
     "TrashName",

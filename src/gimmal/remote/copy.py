@@ -11,6 +11,7 @@ from gimmal.remote.copy_plan import Named, place
 from gimmal.remote.copy_tree import CopyOptions, TreeCopier
 from gimmal.remote.files import Files
 from gimmal.remote.progress import Progress
+from gimmal.remote.verifying import verifying
 
 
 @dataclass(frozen=True)
@@ -43,20 +44,22 @@ async def copy_once(source: Files, target: Files, job: CopyJob, progress: Progre
     placed = await place(target, job.target, job.sources)
     if source.side is target.side:
         _refuse_into_itself(job.sources, placed)
-    copier = TreeCopier(source, target, job.options, progress)
-    for named, path in zip(job.sources, placed, strict=True):
-        try:
-            attributes = await source.stat(named.path)
-            await _copy_one(copier, named, attributes, path, recursive=job.recursive)
-        except RemoteError as exc:
-            if exc.code in ("no_space", "read_only"):
-                raise
-            # The side that said no names its own path: it may be the target that is missing.
-            name, _colon, reason = exc.message.rpartition(": ")
-            failure = (name or named.as_typed, reason)
-            # What stopped a whole tree was counted where it happened.
-            if failure not in progress.failures:
-                progress.fail(*failure)
+    wanted = job.options.verify and not job.options.dry_run
+    async with verifying(source, target, job.target.path, progress, wanted=wanted) as verifier:
+        copier = TreeCopier(source, target, job.options, progress, verifier)
+        for named, path in zip(job.sources, placed, strict=True):
+            try:
+                attributes = await source.stat(named.path)
+                await _copy_one(copier, named, attributes, path, recursive=job.recursive)
+            except RemoteError as exc:
+                if exc.code in ("no_space", "read_only"):
+                    raise
+                # The side that said no names its own path: it may be the target that is missing.
+                name, _colon, reason = exc.message.rpartition(": ")
+                failure = (name or named.as_typed, reason)
+                # What stopped a whole tree was counted where it happened.
+                if failure not in progress.failures:
+                    progress.fail(*failure)
     progress.walked = True
     progress.bare += target.bare
     progress.finish()

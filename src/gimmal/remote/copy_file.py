@@ -18,6 +18,7 @@ from gimmal.protocol.limits import BLOCK_SIZE, EXTENTS_MAX, HOLE_MIN, PART_BLOCK
 from gimmal.protocol.messages import Attributes, Commit, Extent, Extents, OpenPart, Replace, Version, Xattrs
 from gimmal.remote.files import BLOCKS_AT_ONCE, Block, Files, version_of
 from gimmal.remote.progress import Progress
+from gimmal.remote.verifying import Verifier
 
 FIRST_BLOCKS = 2
 """Blocks that are under way before one was done: more would only queue where further links are still to come."""
@@ -59,9 +60,19 @@ class FileCopier:
         source, target: the trees.
         progress: what is counted.
         xattrs: copy extended attributes.
+        verifier: told of each file that was placed.
     """
 
-    def __init__(self, source: Files, target: Files, progress: Progress, *, xattrs: bool = True) -> None:
+    def __init__(
+        self,
+        source: Files,
+        target: Files,
+        progress: Progress,
+        *,
+        xattrs: bool = True,
+        verifier: Verifier | None = None,
+    ) -> None:
+        self._verifier = verifier
         both = source.offers(FIDELITY) and target.offers(FIDELITY)
         self._xattrs = xattrs and both
         self._sparse = both
@@ -118,6 +129,8 @@ class FileCopier:
             await self._give_up(part, exc)
             raise
         self._progress.did_file()
+        if self._verifier is not None:
+            await self._verifier.placed(job.target_path, job.attributes, digests)
 
     def _is_sparse(self, job: FileJob) -> bool:
         return self._sparse and job.attributes.sparse and job.attributes.size <= SPARSE_SIZE_MAX

@@ -11,7 +11,6 @@ import dataclasses
 from dataclasses import dataclass, field
 from functools import partial
 
-from gimmal.base.display import displayable
 from gimmal.base.errors import GimmalError, RemoteError
 from gimmal.protocol.codes import Code
 from gimmal.protocol.features import FIDELITY
@@ -35,6 +34,7 @@ from gimmal.remote.files import Files, version_of, xattr_bytes
 from gimmal.remote.grains import Grains
 from gimmal.remote.pages_ahead import PagesAhead
 from gimmal.remote.progress import Progress
+from gimmal.remote.verifying import Verifier
 
 SMALL_FILE = 256 * 1024
 """Files of at most this many bytes travel in bundles."""
@@ -75,17 +75,26 @@ class TreeCopier:
         options: how.
         progress: what is counted.
         target_first: list all of the target before the source, for a source that looks at it.
+        verifier: told of each file that was placed or is there, None where nothing is read again.
     """
 
     def __init__(
-        self, source: Files, target: Files, options: CopyOptions, progress: Progress, *, target_first: bool = False
+        self,
+        source: Files,
+        target: Files,
+        options: CopyOptions,
+        progress: Progress,
+        verifier: Verifier | None = None,
+        *,
+        target_first: bool = False,
     ) -> None:
+        self._verifier = verifier
         self._source = source
         self._target = target
         self._options = options
         self._progress = progress
         self._xattrs = options.xattrs and source.offers(FIDELITY) and target.offers(FIDELITY)
-        self._files = FileCopier(source, target, progress, xattrs=options.xattrs)
+        self._files = FileCopier(source, target, progress, xattrs=options.xattrs, verifier=verifier)
         self._links = LinkCopier(source, target, progress, safe=options.safe_links, fail=self._fail)
         would = partial(self._would, replace=Replace.NEVER, folder=True) if options.dry_run else None
         self._folders = FolderCopier(source, target, progress, xattrs=self._xattrs, fail=self._fail, would=would)
@@ -104,7 +113,7 @@ class TreeCopier:
         Raises:
             RemoteError: ``exists`` where something is there and may not be replaced; what either side says.
         """
-        self._progress.current = displayable(source_path)
+        self._progress.current = self._source.shown(source_path)
         self._progress.found(attributes.size)
         self._progress.walked = True
         there = await self._stat_or_none(target_path)
@@ -114,7 +123,7 @@ class TreeCopier:
         except RemoteError as exc:
             raise _named(self._target.shown(target_path), exc) from None
         if replace is None:
-            self._skip(attributes)
+            await self._skip(source_path, attributes, target_path, there)
         elif self._options.dry_run:
             self._would(target_path, replace)
         else:
@@ -311,7 +320,7 @@ class TreeCopier:
         grain = await self._grains.of(attributes, there, f"{target_path}/{entry.name}")
         replace = decide(attributes, there, self._options.existing, grain)
         if replace is None:
-            self._skip(attributes)
+            await self._skip(path, attributes, f"{target_path}/{entry.name}", there)
         elif self._options.dry_run:
             self._would(f"{target_path}/{entry.name}", replace)
         elif attributes.size <= min(SMALL_FILE, self._room) and not self._far:
@@ -348,6 +357,7 @@ class TreeCopier:
     async def _copy_bundle(self, batch: _Batch, source_path: str, target_path: str) -> list[tuple[str, Attributes]]:
         """Copy one bundle; returns the files that have grown out of bundles since they were listed."""
         names = [name for name, _attributes in batch.entries]
+        self._progress.current = self._source.shown(f"{source_path}/{names[-1]}")
         if self._xattrs:
             bundle = await self._source.read_bundle(source_path, names, xattrs=True)
         else:
@@ -389,6 +399,9 @@ class TreeCopier:
             else:
                 self._progress.bytes += file.size
                 self._progress.did_file()
+        if self._verifier is not None:
+            stand = [file for file, code in zip(files, codes, strict=True) if not code]
+            await self._verifier.bundled(target_path, stand)
         return large
 
     async def _copy_grown(self, group: asyncio.TaskGroup, source_path: str, target_path: str, replace: Replace) -> None:
@@ -407,7 +420,7 @@ class TreeCopier:
     async def _copy_one(self, job: FileJob) -> None:
         try:
             if self._fatal is None:
-                self._progress.current = displayable(job.source_path)
+                self._progress.current = self._source.shown(job.source_path)
                 await self._place(job)
         except RemoteError as exc:
             self._fail(self._source, job.source_path, exc)
@@ -420,6 +433,8 @@ class TreeCopier:
             await self._target.copy(job.source_path, job.target_path, replace, xattrs=self._xattrs)
             self._progress.bytes += job.attributes.size
             self._progress.did_file()
+            if self._verifier is not None:
+                await self._verifier.copied(job.source_path, job.attributes, job.target_path, placed=True)
         else:
             await self._files.copy(job)
 
@@ -431,8 +446,13 @@ class TreeCopier:
                 return None
             raise
 
-    def _skip(self, attributes: Attributes) -> None:
+    async def _skip(self, source_path: str, attributes: Attributes, target_path: str, there: Attributes | None) -> None:
         self._progress.skip(attributes.size)
+        if self._verifier is None or there is None or there.kind is not Kind.FILE:
+            return
+        # With --update a newer file may stay that was never meant to be the same.
+        if same_content(attributes, there, await self._grains.of(attributes, there, target_path)):
+            await self._verifier.copied(source_path, attributes, target_path, placed=False)
 
     def _would(self, path: str, replace: Replace, *, folder: bool = False) -> None:
         if self._options.would is not None:

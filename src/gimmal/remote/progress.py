@@ -30,6 +30,7 @@ class Progress:
         plain_links: further names of a file that became files of their own.
         bare: files and folders without some of their extended attributes.
         hole_bytes: bytes of ``bytes`` that are holes, which take neither line nor disk.
+        to_verify, verified: files to be read again from the target's disk so far, and those that were and are good.
         changed: called after each change, often; must be quick.
     """
 
@@ -57,6 +58,8 @@ class Progress:
     plain_links: int = 0
     bare: int = 0
     hole_bytes: int = 0
+    to_verify: int = 0
+    verified: int = 0
     changed: Callable[[Progress], None] | None = None
 
     def restart(self) -> None:
@@ -66,7 +69,7 @@ class Progress:
         self.files = self.skipped = self.skipped_bytes = self.total_files = self.total_bytes = self.bytes = (
             self.resumed_bytes
         ) = 0
-        self.plain_links = self.bare = self.hole_bytes = 0
+        self.plain_links = self.bare = self.hole_bytes = self.to_verify = self.verified = 0
         self.walked = False
         self.deleted = self.not_deleted = 0
         self.left_out.clear()
@@ -105,6 +108,21 @@ class Progress:
         self.skipped += 1
         self.skipped_bytes += size
         self.tell()
+
+    def did_verify(self) -> None:
+        """A file was read again and is what the source holds."""
+        self.verified += 1
+        self.tell()
+
+    def did_not_verify(self, size: int, *, placed: bool) -> None:
+        """A file was read again and is not, or could not be: it counts no more as placed, or as already there."""
+        self.to_verify -= 1
+        if placed:
+            self.files -= 1
+            self.bytes -= size
+        else:
+            self.skipped -= 1
+            self.skipped_bytes -= size
 
     def fail(self, name: str, reason: str) -> None:
         """An item could not be copied."""

@@ -20,6 +20,7 @@ from gimmal.remote.filters import Filters
 from gimmal.remote.progress import Progress
 from gimmal.remote.sync_kinds import KindSettler
 from gimmal.remote.sync_views import SourceView, TargetView
+from gimmal.remote.verifying import Verifier, verifying
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,12 @@ async def sync_once(source: Files, target: Files, job: SyncJob, progress: Progre
     attributes = await source.stat(job.source)
     if attributes.kind is not Kind.DIRECTORY:
         raise UsageError(f"{source.shown(job.source)} is no folder", "gimmal cp copies single files")
-    sync = _Sync(source, target, job, progress)
-    await sync.copy(attributes)
-    await sync.settle_kinds()
+    wanted = job.options.verify and not job.options.dry_run
+    async with verifying(source, target, job.target, progress, wanted=wanted) as verifier:
+        sync = _Sync(source, target, job, progress, verifier)
+        await sync.copy(attributes)
+        await sync.settle_kinds()
+    # By now all was read again: where a disk does not hold what was copied, nothing is deleted.
     if job.delete:
         await sync.delete(attributes)
     progress.bare += target.bare + sync.target.bare
@@ -82,12 +86,14 @@ def _check(source: Files, target: Files, job: SyncJob) -> None:
 
 
 class _Sync:
-    def __init__(self, source: Files, target: Files, job: SyncJob, progress: Progress) -> None:
+    def __init__(
+        self, source: Files, target: Files, job: SyncJob, progress: Progress, verifier: Verifier | None
+    ) -> None:
         self._job = job
         self._progress = progress
         self.target = TargetView(target, job.target, job.filters, keep=job.trash)
         self._source = SourceView(source, job.source, job.filters, self.target)
-        self._copier = TreeCopier(self._source, self.target, job.options, progress, target_first=True)
+        self._copier = TreeCopier(self._source, self.target, job.options, progress, verifier, target_first=True)
         self._stale: set[str] = set()
         """Folders of the target whose time a removal has changed."""
         self._removed: set[str] = set()

@@ -22,6 +22,8 @@ from gimmal.protocol.messages import (
     BundleWritten,
     Commit,
     Copy,
+    DigestBlocks,
+    DigestFiles,
     Discard,
     EmptyTrash,
     Examine,
@@ -30,6 +32,7 @@ from gimmal.protocol.messages import (
     ListTrash,
     MakeDirectories,
     MakeLinks,
+    Measure,
     OpenPart,
     Read,
     ReadBundle,
@@ -54,10 +57,12 @@ from gimmal.share import (
     linking,
     listing,
     looking,
+    measuring,
     part_committing,
     part_opening,
     part_writing,
     reading,
+    rereading,
     trash_removing,
     trashing,
 )
@@ -91,6 +96,9 @@ _ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
     EmptyTrash: trashing.answer_empty_trash,
     Examine: examining.answer_examine,
     MakeLinks: linking.answer_make_links,
+    DigestBlocks: rereading.answer_digest_blocks,
+    DigestFiles: rereading.answer_digest_files,
+    Measure: measuring.answer_measure,
 }
 
 

@@ -32,6 +32,7 @@ from gimmal.protocol.messages import (
     WriteBundle,
 )
 from gimmal.share.loading import Loaded, load_range
+from gimmal.share.measure_serving import MEASURES, MeasureServing
 from gimmal.share.service import ShareSession
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.exchange import Incoming, Piece
@@ -79,6 +80,7 @@ class Serving:
         self._reads = ByteBudget(READ_BYTES_AT_ONCE)
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._whole_files = asyncio.Semaphore(WHOLE_FILES_AT_ONCE)
+        self._measures = MeasureServing(share.answer, pool, workers, self._reads)
 
     async def handle(self, incoming: Incoming) -> Answer | None:
         """See transport.answering.Handler."""
@@ -94,6 +96,8 @@ class Serving:
             return await self._write(incoming, request)
         if isinstance(request, WriteBundle):
             return await self._write_bundle(incoming, request)
+        if isinstance(request, MEASURES):
+            return await self._measures.handle(incoming)
         if isinstance(request, WHOLE_FILE):
             async with self._whole_files:
                 return await self._workers.long(self._share.answer, request)
@@ -119,6 +123,7 @@ class Serving:
     def session_ended(self) -> None:
         """See transport.answering.Handler."""
         self._share.set_answers(_never)  # what it was leads back to the session
+        self._measures.close()
         self._share.set_attached(False)  # at once: who comes back need not wait for the thread
         self._workers.start(self._share.close)
 

@@ -11,7 +11,17 @@ from gimmal.protocol import limits
 from gimmal.protocol.codec import encode
 from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.limits import BODY_MAX
-from gimmal.protocol.messages import CHANGING, Read, ReadBundle, Request, Write, WriteBundle
+from gimmal.protocol.messages import (
+    CHANGING,
+    Measure,
+    Measured,
+    MeasureUp,
+    Read,
+    ReadBundle,
+    Request,
+    Write,
+    WriteBundle,
+)
 from gimmal.protocol.session import Asking
 from gimmal.transport.buffers import RecordBuffer
 from gimmal.transport.exchange import LinkLost, Sink
@@ -69,6 +79,8 @@ class AskingSide:
         self._pending: dict[int, _Pending] = {}
         self._streams = asyncio.Semaphore(limits.WRITES_MAX)
         self._settled = asyncio.Event()
+        self.gave_up = False
+        """Something was asked that nobody waits for any more; its answer may be on its way."""
 
     @property
     def busy(self) -> bool:
@@ -185,6 +197,7 @@ class AskingSide:
             if not complete:
                 sink.reset()
                 if (not done.done() or done.cancelled()) and not link.over:
+                    self.gave_up = True
                     link.post(RecordKind.CANCEL, number)
         return complete
 
@@ -216,6 +229,8 @@ class AskingSide:
 
 def size_of(request: Request) -> int:
     """About how many bytes of contents a request moves."""
-    if isinstance(request, Read | Write):
+    if isinstance(request, Read | Write | MeasureUp):
         return request.length
+    if isinstance(request, Measure):
+        return request.length if request.what is Measured.LINE else 0
     return BODY_MAX if isinstance(request, ReadBundle | WriteBundle) else 0

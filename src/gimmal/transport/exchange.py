@@ -12,7 +12,7 @@ from gimmal.base.errors import GimmalError, Interrupted, ProtocolViolation
 from gimmal.protocol.codec import decode_answer, decode_struct
 from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.limits import HOLE_MIN
-from gimmal.protocol.messages import STREAMED, Answer, Request, StreamEnd, Write
+from gimmal.protocol.messages import STREAMED, Answer, MeasureUp, Request, StreamEnd, Write
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.frames import again
 
@@ -184,6 +184,8 @@ class _StreamOrder:
 
     def __init__(self, request: Request) -> None:
         self._request = request
+        self._start = request.offset if isinstance(request, Write) else 0
+        self._sparse = isinstance(request, Write) and request.sparse
         self._received = 0
         self._short = False
         self._ended = not isinstance(request, STREAMED)
@@ -193,19 +195,19 @@ class _StreamOrder:
         if self._ended:
             raise ProtocolViolation(f"the other side sent {kind.name} behind the end of a request")
         request = self._request
-        if not isinstance(request, Write):
+        if not isinstance(request, Write | MeasureUp):
             self._ended = True
             if kind is not RecordKind.BUNDLE:
                 raise ProtocolViolation(f"the other side sent {kind.name} where one BUNDLE was due")
         elif kind is RecordKind.END:
             self._ended = True
-            if offset != request.length or (offset != self._received and not request.sparse):
+            if offset != request.length or (offset != self._received and not self._sparse):
                 raise ProtocolViolation("the other side ended a write at a wrong length")
         elif kind is not RecordKind.DATA:
             raise ProtocolViolation(f"the other side sent {kind.name} inside a write")
         else:
-            at = offset - request.offset
-            if not size or not may_follow(self._received, at, short=self._short, sparse=request.sparse):
+            at = offset - self._start
+            if not size or not may_follow(self._received, at, short=self._short, sparse=self._sparse):
                 raise ProtocolViolation("the other side sent bytes of a write out of place")
             if size > request.length - at:
                 raise ProtocolViolation("the other side sent more bytes of a write than it announced")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gimmal.base.primitives import blake3_digest, equal, new_blake3
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import BLOCK_SIZE
-from gimmal.protocol.messages import Answer, Failed, Read
+from gimmal.protocol.messages import Answer, Failed, Measure, Measured, Read
 from gimmal.transport.exchange import Piece, RangeSink
 from gimmal.transport.session import Session
 
@@ -56,6 +56,15 @@ async def read_range(session: Session, request: Read) -> RangeRead:
     for sink in sinks:
         sink.give_back()
     return RangeRead([], 0, b"", failed)
+
+
+async def read_measured(session: Session, length: int) -> RangeRead:
+    """As many random bytes from the other side's memory, at most a block, to learn how fast the line is."""
+
+    def make_sink(done: asyncio.Future[None]) -> RangeSink:
+        return RangeSink(done, session.pool, 0, length)
+
+    return _taken(await session.exchange(Measure(Measured.LINE, length), make_sink, bulk=True))
 
 
 def piece_size(links: int, rate: float | None) -> int | None:

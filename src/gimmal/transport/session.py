@@ -328,7 +328,7 @@ class Session:
         if self.over:
             return
         # A side that answers may have a request on its way to it, which it has not seen.
-        drain = self.handler is not None or self._asking.busy
+        drain = self.handler is not None or self._asking.busy or self._asking.gave_up
         body = encode(Close(reason))
         links = list(self.links)
         self._end(None, reason)

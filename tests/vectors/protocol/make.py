@@ -190,6 +190,14 @@ def requests() -> list[Vector]:
         request("ListTrash", 21, "from a place on", share="a", after="67412abc1f2e3d4c.1023"),
         request("RestoreTrash", 22, "", share="a", names=["67412abc1f2e3d4c.0"], target="a/d"),
         request("EmptyTrash", 23, "", share="a", names=["67412abc1f2e3d4c.0", "67412abc1f2e3d4c.1"]),
+        request("DigestBlocks", 36, "", path="a/b", first=(1 << 32) - 1, count=64, version=VERSION),
+        request("DigestBlocks", 36, "one block of any version", path="a/b", first=0, count=1, version=None),
+        request("DigestFiles", 37, "", folder="a", names=["b", "c/d"]),
+        request("DigestFiles", 37, "as many as allowed", folder="a", names=["n"] * 1024),
+        request("Measure", 38, "the line", what=0, length=4 << 20, path=""),
+        request("Measure", 38, "the cipher", what=1, length=1, path=""),
+        request("Measure", 38, "a disk", what=2, length=256 << 20, path="a/b"),
+        request("MeasureUp", 39, "", length=4 << 20),
     ]
 
 
@@ -240,6 +248,18 @@ def answers() -> list[Vector]:
             more=True,
         ),
         answer("TrashPage", 75, "an empty trash", entries=[], more=False),
+        answer("BlockDigests", 88, "", version=VERSION, digests=[DIGEST, DIGEST], nanoseconds=(1 << 63) - 1),
+        answer("BlockDigests", 88, "behind the end", version=VERSION, digests=[], nanoseconds=0),
+        answer(
+            "FileDigests",
+            89,
+            "",
+            files=[
+                {"code": 0, "digest": DIGEST, "attributes": FILE},
+                {"code": 14, "digest": b"", "attributes": None},
+            ],
+        ),
+        answer("Took", 90, "", length=256 << 20, nanoseconds=1, read_nanoseconds=(1 << 63) - 1),
     ]
 
 
@@ -413,6 +433,13 @@ def bad() -> list[Vector]:
         ("an examination from a negative place", pack([17, "a", None, -1])),
         ("more links than allowed", pack([18, [["a", "b", 1]] * 1025])),
         ("a link without a time", pack([18, [["a", "b"]]])),
+        ("more blocks to read again than allowed", pack([36, "a", 0, 65])),
+        ("no block to read again", pack([36, "a", 0, 0])),
+        ("more files to read again than allowed", pack([37, "a", ["n"] * 1025])),
+        ("a measurement of what is not known", pack([38, 3, 1])),
+        ("a measurement of nothing", pack([38, 0, 0])),
+        ("a measurement that is too long", pack([38, 2, (256 << 20) + 1, "a"])),
+        ("more bytes to throw away than a block", pack([39, (4 << 20) + 1])),
         ("nested without end", b"\x93\x01\xa1a" + b"\x91" * 5000),
     ]
     answers = [
@@ -432,6 +459,11 @@ def bad() -> list[Vector]:
         ("an extended attribute of three", pack([72, [["user.a", b"", 1]]])),
         ("more codes than allowed", pack([70, [0] * 1025])),
         ("more bundle codes than allowed", pack([71, [0] * 1025])),
+        ("more blocks read again than allowed", pack([88, version, [DIGEST] * 65])),
+        ("a digest of a block that is too short", pack([88, version, [bytes(31)]])),
+        ("more files read again than allowed", pack([89, [[3]] * 1025])),
+        ("a file's digest of 33 bytes", pack([89, [[0, bytes(33), None]]])),
+        ("a negative time", pack([90, 1, -1])),
         ("a block digest of 33 bytes", pack([69, 1, [bytes(33)]])),
         ("more blocks than allowed", pack([69, 1, [b""] * 24_577])),
     ]

@@ -38,6 +38,7 @@ class CopyCommand:
     xattrs: bool = True
     safe_links: bool = False
     limit: int | None = None
+    verify: bool = False
 
 
 @dataclass
@@ -65,7 +66,9 @@ def run_copy(command: CopyCommand, way: Way) -> None:
         await copy_once(*ways, job, progress)
 
     shown = not command.quiet and not command.as_json
-    seconds, path = run_transfer(Transfer("copy", ends.shares, work, command.wait, shown, command.limit), way, progress)
+    events = command.as_json and not command.quiet and not command.dry_run
+    transfer = Transfer("copy", ends.shares, work, command.wait, shown, command.limit, events=events)
+    seconds, path = run_transfer(transfer, way, progress)
     for name, reason in ends.missing:
         progress.fail(name, reason)
     _summary(command, progress, seconds, path)
@@ -104,7 +107,14 @@ def _ends(command: CopyCommand) -> _Ends:
     if len(command.sources) > 1:
         target = replace(target, into=True)
     would = say_would(far=to_far, as_json=command.as_json) if command.dry_run else None
-    options = CopyOptions(existing, command.dry_run, would, xattrs=command.xattrs, safe_links=command.safe_links)
+    options = CopyOptions(
+        existing,
+        command.dry_run,
+        would,
+        xattrs=command.xattrs,
+        safe_links=command.safe_links,
+        verify=command.verify,
+    )
     job = CopyJob(sources, target, command.recursive, options)
     return _Ends(shares, job, upload=to_far, far=to_far and any(from_far), missing=missing)
 
@@ -115,6 +125,7 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
     if command.as_json:
         print_json(
             {
+                "event": "summary",
                 "files": progress.files,
                 "folders": progress.folders,
                 "bytes": progress.bytes,
@@ -126,6 +137,7 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
                 "plain_links": progress.plain_links,
                 "without_xattrs": progress.bare,
                 "hole_bytes": progress.hole_bytes,
+                "verified": progress.verified,
                 "seconds": round(seconds, 3),
                 "path": path,
                 "left_out": [{"name": name, "reason": reason} for name, reason in progress.left_out],
@@ -147,6 +159,8 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
         text += f"; {human_size(progress.resumed_bytes)} continued"
     if progress.hole_bytes:
         text += f"; {human_size(progress.hole_bytes)} of it holes"
+    if command.verify:
+        text += f"; {progress.verified:,} read again and good"
     if progress.links:
         text += f"; {counted(progress.links, 'symbolic link')}"
     if progress.hard_links:

@@ -25,6 +25,7 @@ from gimmal.frontends.cli.reaching import Way, reach_options
     metavar="SECONDS",
     help="How long to wait for the other side when it is not there.",
 )
+@click.option("--verify", is_flag=True, help="Read every file again from the target's disk, and compare.")
 @limit_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 @reach_options
@@ -36,6 +37,7 @@ def command(
     safe_links: bool,
     no_xattr: bool,
     dry_run: bool,
+    verify: bool,
     wait: float,
     limit: int | None,
     quiet: bool,
@@ -69,6 +71,7 @@ def command(
             dry_run=dry_run,
             safe_links=safe_links,
             xattrs=not no_xattr,
+            verify=verify,
             wait=wait,
             limit=limit,
             quiet=quiet,

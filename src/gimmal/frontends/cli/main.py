@@ -27,6 +27,7 @@ _COMMANDS = {
     "mkdir": ("make folders on the other side", "mkdir"),
     "trash": ("list, restore or destroy what sync replaced or deleted", "trash"),
     "df": ("show the room on the disks of the other side", "df"),
+    "speed": ("measure disks, ciphers and lines, and name the narrow part", "speed"),
     "status": ("show this half, its agent, and the way to the other side", "status"),
     "relay": ("run a relay", "relay"),
 }

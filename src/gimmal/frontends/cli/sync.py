@@ -35,6 +35,7 @@ class _InOrder(click.Command):
 @click.option("--include", multiple=True, metavar="PATTERN", help="Take in what a pattern before left out.")
 @click.option("--filter-from", multiple=True, metavar="FILE", help="Patterns from a file, as .gitignore has them.")
 @click.option("--yes", "confirmed", is_flag=True, help="Delete also where SOURCE is empty.")
+@click.option("--verify", is_flag=True, help="Read every file again from the target's disk, and compare.")
 @limit_option
 @click.option(
     "--wait",
@@ -58,6 +59,7 @@ def command(
     limit: int | None,
     wait: float,
     no_xattr: bool,
+    verify: bool,
     safe_links: bool,
     quiet: bool,
     way: Way,
@@ -99,6 +101,7 @@ def command(
             as_json=as_json,
             limit=limit,
             xattrs=not no_xattr,
+            verify=verify,
             safe_links=safe_links,
         ),
         way,

@@ -39,6 +39,7 @@ class SyncCommand:
     limit: int | None = None
     xattrs: bool = True
     safe_links: bool = False
+    verify: bool = False
 
 
 def run_sync(command: SyncCommand, way: Way) -> None:
@@ -59,7 +60,12 @@ def run_sync(command: SyncCommand, way: Way) -> None:
         shares.append(share)
     would = say_would(far=to_far, as_json=command.as_json) if command.dry_run else None
     options = CopyOptions(
-        Existing.OVERWRITE, command.dry_run, would, xattrs=command.xattrs, safe_links=command.safe_links
+        Existing.OVERWRITE,
+        command.dry_run,
+        would,
+        xattrs=command.xattrs,
+        safe_links=command.safe_links,
+        verify=command.verify,
     )
     filters = Filters(command.patterns)
     job = SyncJob(
@@ -72,9 +78,9 @@ def run_sync(command: SyncCommand, way: Way) -> None:
 
     progress = Progress()
     shown = not command.quiet and not command.as_json
-    transfer = Transfer(
-        "sync", shares, work, command.wait, shown, command.limit, sweep=not to_far and not command.dry_run
-    )
+    events = command.as_json and not command.quiet and not command.dry_run
+    sweep = not to_far and not command.dry_run
+    transfer = Transfer("sync", shares, work, command.wait, shown, command.limit, sweep=sweep, events=events)
     seconds, path = run_transfer(transfer, way, progress)
     _summary(command, progress, seconds, path)
     if progress.not_deleted:
@@ -117,6 +123,7 @@ def _summary(command: SyncCommand, progress: Progress, seconds: float, path: str
         if not command.dry_run:
             print_json(
                 {
+                    "event": "summary",
                     "files": progress.files,
                     "folders": progress.folders,
                     "bytes": progress.bytes,
@@ -127,6 +134,7 @@ def _summary(command: SyncCommand, progress: Progress, seconds: float, path: str
                     "links": progress.links,
                     "hard_links": progress.hard_links,
                     "without_xattrs": progress.bare,
+                    "verified": progress.verified,
                     "seconds": round(seconds, 3),
                     "path": path,
                     "left_out": [{"name": name, "reason": reason} for name, reason in progress.left_out],
@@ -140,6 +148,8 @@ def _summary(command: SyncCommand, progress: Progress, seconds: float, path: str
     text = f"synced {files}, {human_size(progress.bytes)} in {seconds:.2f} s, {path}"
     if progress.skipped:
         text += f"; {progress.skipped:,} already there"
+    if command.verify:
+        text += f"; {progress.verified:,} read again and good"
     if progress.links:
         text += f"; {counted(progress.links, 'symbolic link')}"
     if progress.deleted:

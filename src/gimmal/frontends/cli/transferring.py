@@ -21,7 +21,7 @@ from gimmal.base.errors import (
     UnreachableError,
 )
 from gimmal.base.tasks import Tasks
-from gimmal.frontends.cli.copy_progress import ProgressView
+from gimmal.frontends.cli.copy_progress import ProgressView, View
 from gimmal.frontends.cli.output import print_json, say
 from gimmal.frontends.cli.reaching import Way, hint_of, is_here, run_with_reach
 from gimmal.protocol.codes import Code
@@ -30,6 +30,8 @@ from gimmal.remote.limited_files import LimitedFiles
 from gimmal.remote.local_files import LocalFiles
 from gimmal.remote.progress import Progress
 from gimmal.remote.remote_files import RemoteFiles
+from gimmal.remote.verifying import HINT as VERIFY_HINT
+from gimmal.remote.verifying import UNLIKE
 from gimmal.share.service import ShareService
 from gimmal.share.shares import Share, ShareTable
 
@@ -53,6 +55,7 @@ class Transfer:
         work: does all of it over one session: files of this computer, of the other side, progress.
         wait: seconds to wait for the other side.
         shown: whether progress is shown, on a terminal.
+        events: whether progress is printed as JSON.
         limit: bytes per second, or None.
         sweep: remove what has been too long in the trash of this computer's folder.
     """
@@ -64,6 +67,7 @@ class Transfer:
     shown: bool
     limit: int | None = None
     sweep: bool = False
+    events: bool = False
 
 
 def run_transfer(transfer: Transfer, way: Way, progress: Progress) -> tuple[float, str]:
@@ -115,8 +119,9 @@ def raise_transfer_failures(
         count = progress.failed + len(progress.left_out)
         if progress.files + progress.skipped == 0 and count == 1 and failed:
             name, reason = failed[0]
-            error = GimmalError(f"{name}: {reason}", hint_of(reason, hints))
-            error.exit_code = ExitCode.LOCAL if is_here(reason) else ExitCode.REFUSED
+            error = GimmalError(f"{name}: {reason}", VERIFY_HINT if reason in UNLIKE else hint_of(reason, hints))
+            here = is_here(reason) or (reason in UNLIKE and not name.startswith(":"))
+            error.exit_code = ExitCode.LOCAL if here else ExitCode.REFUSED
             raise error
         nothing = not (progress.files + progress.skipped + progress.folders + progress.links or progress.left_out)
         message = f"{count} of {count + progress.files + progress.skipped} could not be {done}"
@@ -133,7 +138,7 @@ def raise_transfer_failures(
 async def transfer_until_done(reach: Reach, transfer: Transfer, progress: Progress) -> str:
     """Copy until it is done, waiting for the other side where it is away; returns the path used."""
     loop = asyncio.get_running_loop()
-    view = ProgressView(progress, shown=transfer.shown and sys.stderr.isatty())
+    view = _view_of(transfer, progress)
     away_since: float | None = None
     pause = RETRY_FIRST
     attempts = 0
@@ -174,6 +179,14 @@ async def transfer_until_done(reach: Reach, transfer: Transfer, progress: Progre
             pause = min(2 * pause, RETRY_MOST)
 
 
+def _view_of(transfer: Transfer, progress: Progress) -> View:
+    if transfer.events:
+        from gimmal.frontends.cli.progress_events import ProgressEvents
+
+        return ProgressEvents(progress, transfer.noun)
+    return ProgressView(progress, shown=transfer.shown and sys.stderr.isatty())
+
+
 def _gave_up(transfer: Transfer, failure: GimmalError, *, started: bool) -> GimmalError:
     if not started and not isinstance(failure, Interrupted):
         return failure
@@ -212,7 +225,7 @@ async def _run_over(
         await reach.workers.call(service.close)
 
 
-async def _watch_links(reach: Reach, reached: Reached, *, wait: float, view: ProgressView) -> None:
+async def _watch_links(reach: Reach, reached: Reached, *, wait: float, view: View) -> None:
     """Say so when the session has been without a link for a while, and end it after ``wait`` seconds."""
     loop = asyncio.get_running_loop()
     linked_at = loop.time()
