@@ -37,6 +37,7 @@ TAGS = {
     "ListTrash": 21,
     "RestoreTrash": 22,
     "EmptyTrash": 23,
+    "ListChunks": 24,
     "Failed": 64,
     "Done": 65,
     "Found": 66,
@@ -47,6 +48,7 @@ TAGS = {
     "BundleWritten": 71,
     "Examined": 72,
     "TrashPage": 75,
+    "Chunks": 76,
 }
 """As published: none of these may ever change."""
 

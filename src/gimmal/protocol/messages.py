@@ -18,6 +18,7 @@ from gimmal.protocol.answers import (
     Results,
     Room,
 )
+from gimmal.protocol.chunk_messages import Chunks, ListChunks
 from gimmal.protocol.link_messages import Close, CloseReason, Hello, Join, StreamEnd
 from gimmal.protocol.parts import (
     Attributes,
@@ -32,7 +33,9 @@ from gimmal.protocol.parts import (
     Nanoseconds,
     Path,
     Replace,
+    Reused,
     Size,
+    Stretch,
     Text,
     TrashName,
     Version,
@@ -87,6 +90,7 @@ Request = (
     | ListTrash
     | RestoreTrash
     | EmptyTrash
+    | ListChunks
 )
 
 CHANGING = (
@@ -110,7 +114,7 @@ CHANGING = (
 STREAMED = (Write, WriteBundle)
 """Requests followed by records of the asker under the same number."""
 
-Answer = Failed | Done | Found | Page | Room | PartOpened | Results | BundleWritten | Examined | TrashPage
+Answer = Failed | Done | Found | Page | Room | PartOpened | Results | BundleWritten | Examined | TrashPage | Chunks
 
 __all__ = [
     "CHANGING",
@@ -120,6 +124,7 @@ __all__ = [
     "BundleFile",
     "BundleItem",
     "BundleWritten",
+    "Chunks",
     "Close",
     "CloseReason",
     "Commit",
@@ -143,6 +148,7 @@ __all__ = [
     "Kind",
     "LinkItem",
     "List",
+    "ListChunks",
     "ListTrash",
     "MakeDirectories",
     "MakeLinks",
@@ -160,12 +166,14 @@ __all__ = [
     "Request",
     "RestoreTrash",
     "Results",
+    "Reused",
     "Room",
     "SetAttributes",
     "Size",
     "Stat",
     "StatFileSystem",
     "StreamEnd",
+    "Stretch",
     "Text",
     "Trash",
     "TrashEntry",

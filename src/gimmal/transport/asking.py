@@ -12,6 +12,7 @@ from gimmal.protocol.codec import encode
 from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.limits import BODY_MAX
 from gimmal.protocol.messages import CHANGING, Read, ReadBundle, Request, Write, WriteBundle
+from gimmal.protocol.reused import reused_bytes
 from gimmal.protocol.session import Asking
 from gimmal.transport.buffers import RecordBuffer
 from gimmal.transport.exchange import LinkLost, Sink
@@ -216,6 +217,8 @@ class AskingSide:
 
 def size_of(request: Request) -> int:
     """About how many bytes of contents a request moves."""
-    if isinstance(request, Read | Write):
+    if isinstance(request, Read):
         return request.length
+    if isinstance(request, Write):
+        return request.length - reused_bytes(request.reused)
     return BODY_MAX if isinstance(request, ReadBundle | WriteBundle) else 0
