@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from gimmal.base.workers import Workers
-from gimmal.protocol.messages import Answer, Commit, Copy, Found, OpenPart, Request, Stat
+from gimmal.protocol.messages import Answer, Commit, Copy, Found, ListChunks, OpenPart, Request, Stat, Version
 from gimmal.share.service import ShareSession
-from gimmal.share.serving import Serving
+from gimmal.share.serving import CUTS_AT_ONCE, Serving
 from gimmal.transport.buffers import BufferPool
 from tests.share.rig import MTIME, SOURCE, Rig
-from tests.transport.helpers import run
+from tests.transport.helpers import run, until
 from tests.transport.sessions import Pair
 
 
@@ -34,7 +34,7 @@ class Busy(ShareSession):
         self.disk = threading.Event()
 
     def answer(self, request: Request) -> Answer:
-        if isinstance(request, OpenPart | Commit | Copy):
+        if isinstance(request, OpenPart | Commit | Copy | ListChunks):
             assert self.disk.wait(30)
         return super().answer(request)
 
@@ -43,6 +43,7 @@ WHOLE_FILES = [
     Copy("rw/file", "rw/copy"),
     Commit(99, bytes(32), MTIME),
     OpenPart("rw/new", 5, SOURCE),
+    ListChunks("rw/file", Version(1, 5, 1)),
 ]
 
 
@@ -62,6 +63,45 @@ def test_work_on_whole_files_holds_up_no_question(rig: Rig, request_of_a_file: R
         assert not any(task.done() for task in working)
         share.disk.set()
         await asyncio.gather(*working)
+        await pair.close()
+        workers.close()
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    run(main())
+
+
+class Counting(ShareSession):
+    """A session that counts how many files are being cut at a time, and cuts none until two are or it is let go."""
+
+    def __init__(self, session: ShareSession) -> None:
+        super().__init__(session._state)
+        self._lock = threading.Lock()
+        self._cutting = 0
+        self.most = 0
+        self.go_on = threading.Event()
+
+    def answer(self, request: Request) -> Answer:
+        with self._lock:
+            self._cutting += 1
+            self.most = max(self.most, self._cutting)
+        assert self.go_on.wait(30)
+        with self._lock:
+            self._cutting -= 1
+        return super().answer(request)
+
+
+def test_few_files_of_one_session_are_cut_at_a_time(rig: Rig) -> None:
+    async def main() -> None:
+        workers = Workers()
+        share = Counting(rig.session)
+        pair = Pair(other=Serving(share, BufferPool(), workers))
+        pair.link()
+        request = ListChunks("rw/none", Version(1, 5, 1))
+        working = [asyncio.create_task(pair.a.call(request, deadline=None)) for _ in range(20)]
+        await until(lambda: share.most == CUTS_AT_ONCE)
+        share.go_on.set()
+        await asyncio.gather(*working)
+        assert share.most == CUTS_AT_ONCE
         await pair.close()
         workers.close()
         await asyncio.get_running_loop().shutdown_default_executor()

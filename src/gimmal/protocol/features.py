@@ -8,5 +8,8 @@ FIDELITY = 1
 TRASH = 2
 """Requests 20 to 23, and ``keep`` in Commit, WriteBundle, Copy and MakeLinks."""
 
-OFFERED = FIDELITY | TRASH
+DELTA = 4
+"""ListChunks, and ``reused`` in Write."""
+
+OFFERED = FIDELITY | TRASH | DELTA
 """All that this program offers."""

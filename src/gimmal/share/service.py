@@ -26,6 +26,7 @@ from gimmal.protocol.messages import (
     Examine,
     Failed,
     List,
+    ListChunks,
     ListTrash,
     MakeDirectories,
     MakeLinks,
@@ -48,6 +49,7 @@ from gimmal.share import (
     bundle_reading,
     bundle_writing,
     changing,
+    chunking,
     copying,
     examining,
     linking,
@@ -55,6 +57,7 @@ from gimmal.share import (
     looking,
     part_committing,
     part_opening,
+    part_reusing,
     part_writing,
     reading,
     trash_removing,
@@ -62,6 +65,7 @@ from gimmal.share import (
 )
 from gimmal.share.cursors import Cursors
 from gimmal.share.part_journals import PartJournals
+from gimmal.share.part_reusing import ReusingWriter
 from gimmal.share.part_table import OpenParts, PartTable
 from gimmal.share.part_writing import PartWriter
 from gimmal.share.places import Places
@@ -89,6 +93,7 @@ _ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
     EmptyTrash: trashing.answer_empty_trash,
     Examine: examining.answer_examine,
     MakeLinks: linking.answer_make_links,
+    ListChunks: chunking.answer_list_chunks,
 }
 
 
@@ -174,9 +179,13 @@ class ShareSession:
         """Header and contents of the BUNDLE record that answers."""
         return bundle_reading.read_bundle(self._state, request)
 
-    def begin_write(self, request: Write) -> PartWriter | Failed:
+    def begin_write(self, request: Write) -> PartWriter | ReusingWriter | Failed:
         """A writer for the block whose bytes follow; the caller finishes or abandons it."""
-        return part_writing.begin_write(self._state, request)
+        return (
+            part_reusing.begin_write(self._state, request)
+            if request.reused
+            else part_writing.begin_write(self._state, request)
+        )
 
     def write_bundle(
         self, request: WriteBundle, files: Sequence[BundleFile], contents: Sequence[memoryview]

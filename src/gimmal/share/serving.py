@@ -21,6 +21,7 @@ from gimmal.protocol.messages import (
     Copy,
     EmptyTrash,
     Failed,
+    ListChunks,
     OpenPart,
     Read,
     ReadBundle,
@@ -48,6 +49,9 @@ WHOLE_FILE = (OpenPart, Commit, Copy, Trash, EmptyTrash)
 WHOLE_FILES_AT_ONCE = 4
 """Of those, how many of one session are in threads at a time."""
 
+CUTS_AT_ONCE = 2
+"""Files of one session that are read and cut into chunks at a time: each takes a processor and a disk."""
+
 
 class Serving:
     """Answers the requests of one session.
@@ -65,6 +69,7 @@ class Serving:
         self._reads = ByteBudget(READ_BYTES_AT_ONCE)
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._whole_files = asyncio.Semaphore(WHOLE_FILES_AT_ONCE)
+        self._cuts = asyncio.Semaphore(CUTS_AT_ONCE)
 
     async def handle(self, incoming: Incoming) -> Answer | None:
         """See transport.answering.Handler."""
@@ -81,6 +86,9 @@ class Serving:
             return await self._write_bundle(incoming, request)
         if isinstance(request, WHOLE_FILE):
             async with self._whole_files:
+                return await self._workers.long(self._share.answer, request)
+        if isinstance(request, ListChunks):
+            async with self._cuts:
                 return await self._workers.long(self._share.answer, request)
         async with self._calls:
             return await self._workers.call(self._share.answer, request)
