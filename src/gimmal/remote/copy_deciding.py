@@ -34,6 +34,7 @@ class CopyOptions:
         would: told the displayable target and what would be done.
         xattrs: copy extended attributes.
         safe_links: leave out symbolic links that lead out of what is copied.
+        whole_files: send files whole, also where an older version of them is there.
     """
 
     existing: Existing = Existing.REFUSE
@@ -41,6 +42,7 @@ class CopyOptions:
     would: Callable[[str, str], None] | None = None
     xattrs: bool = True
     safe_links: bool = False
+    whole_files: bool = False
 
 
 def decide(source: Attributes, there: Attributes | None, existing: Existing, grain: int = 0) -> Replace | None:

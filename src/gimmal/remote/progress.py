@@ -30,6 +30,7 @@ class Progress:
         plain_links: further names of a file that became files of their own.
         bare: files and folders without some of their extended attributes.
         hole_bytes: bytes of ``bytes`` that are holes, which take neither line nor disk.
+        reused_bytes: bytes that were taken from the versions that stood there, so not sent.
         changed: called after each change, often; must be quick.
     """
 
@@ -57,6 +58,7 @@ class Progress:
     plain_links: int = 0
     bare: int = 0
     hole_bytes: int = 0
+    reused_bytes: int = 0
     changed: Callable[[Progress], None] | None = None
 
     def restart(self) -> None:

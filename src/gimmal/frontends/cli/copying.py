@@ -34,6 +34,7 @@ class CopyCommand:
     as_json: bool
     xattrs: bool = True
     safe_links: bool = False
+    whole_files: bool = False
     limit: int | None = None
 
 
@@ -98,7 +99,14 @@ def _ends(command: CopyCommand) -> _Ends:
     if len(command.sources) > 1:
         target = replace(target, into=True)
     would = say_would(far=to_far, as_json=command.as_json) if command.dry_run else None
-    options = CopyOptions(existing, command.dry_run, would, xattrs=command.xattrs, safe_links=command.safe_links)
+    options = CopyOptions(
+        existing,
+        command.dry_run,
+        would,
+        xattrs=command.xattrs,
+        safe_links=command.safe_links,
+        whole_files=command.whole_files,
+    )
     job = CopyJob(sources, target, command.recursive, options)
     return _Ends(shares, job, upload=to_far, far=to_far and any(from_far), missing=missing)
 
@@ -120,6 +128,7 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
                 "plain_links": progress.plain_links,
                 "without_xattrs": progress.bare,
                 "hole_bytes": progress.hole_bytes,
+                "reused_bytes": progress.reused_bytes,
                 "seconds": round(seconds, 3),
                 "path": path,
                 "left_out": [{"name": name, "reason": reason} for name, reason in progress.left_out],
@@ -132,13 +141,15 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
     files = "1 file" if progress.files == 1 else f"{progress.files:,} files"
     text = f"copied {files}, {human_size(progress.bytes)} in {seconds:.2f} s"
     if seconds > 0 and progress.files:
-        text += f" ({human_size(int(max(0, progress.bytes - progress.hole_bytes) / seconds))}/s"
+        text += f" ({human_size(int(max(0, progress.bytes - progress.hole_bytes - progress.reused_bytes) / seconds))}/s"
         text += f", {progress.files / seconds:,.0f} files/s)" if progress.files > 1 else ")"
     text += f", {path}"
     if progress.skipped:
         text += f"; {progress.skipped:,} already there"
     if progress.resumed_bytes:
         text += f"; {human_size(progress.resumed_bytes)} continued"
+    if progress.reused_bytes:
+        text += f"; {human_size(progress.reused_bytes)} of it was there already"
     if progress.hole_bytes:
         text += f"; {human_size(progress.hole_bytes)} of it holes"
     if progress.links:

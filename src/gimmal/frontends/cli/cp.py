@@ -15,6 +15,7 @@ from gimmal.frontends.cli.reaching import Way, reach_options
 @click.option("--update", is_flag=True, help="Replace files that are there and older.")
 @click.option("--safe-links", is_flag=True, help="Leave out symbolic links that lead out of what is copied.")
 @click.option("--no-xattr", is_flag=True, help="Leave extended attributes where they are.")
+@click.option("--whole-file", is_flag=True, help="Send files whole, also where an older version is there.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 @click.option(
     "--wait",
@@ -34,6 +35,7 @@ def command(
     update: bool,
     safe_links: bool,
     no_xattr: bool,
+    whole_file: bool,
     dry_run: bool,
     wait: float,
     limit: int | None,
@@ -68,6 +70,7 @@ def command(
             dry_run=dry_run,
             safe_links=safe_links,
             xattrs=not no_xattr,
+            whole_files=whole_file,
             wait=wait,
             limit=limit,
             quiet=quiet,

@@ -44,6 +44,7 @@ class _InOrder(click.Command):
     metavar="SECONDS",
     help="How long to wait for the other side when it is not there.",
 )
+@click.option("--whole-file", is_flag=True, help="Send files whole, also where an older version is there.")
 @click.option("--no-xattr", is_flag=True, help="Leave extended attributes alone.")
 @click.option("--safe-links", is_flag=True, help="Leave out symbolic links that lead out of SOURCE.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
@@ -57,6 +58,7 @@ def command(
     confirmed: bool,
     limit: int | None,
     wait: float,
+    whole_file: bool,
     no_xattr: bool,
     safe_links: bool,
     quiet: bool,
@@ -100,6 +102,7 @@ def command(
             limit=limit,
             xattrs=not no_xattr,
             safe_links=safe_links,
+            whole_files=whole_file,
         ),
         way,
     )

@@ -39,6 +39,7 @@ class SyncCommand:
     limit: int | None = None
     xattrs: bool = True
     safe_links: bool = False
+    whole_files: bool = False
 
 
 def run_sync(command: SyncCommand, way: Way) -> None:
@@ -59,7 +60,12 @@ def run_sync(command: SyncCommand, way: Way) -> None:
         shares.append(share)
     would = say_would(far=to_far, as_json=command.as_json) if command.dry_run else None
     options = CopyOptions(
-        Existing.OVERWRITE, command.dry_run, would, xattrs=command.xattrs, safe_links=command.safe_links
+        Existing.OVERWRITE,
+        command.dry_run,
+        would,
+        xattrs=command.xattrs,
+        safe_links=command.safe_links,
+        whole_files=command.whole_files,
     )
     filters = Filters(command.patterns)
     job = SyncJob(
@@ -122,6 +128,7 @@ def _summary(command: SyncCommand, progress: Progress, seconds: float, path: str
                     "bytes": progress.bytes,
                     "resumed_bytes": progress.resumed_bytes,
                     "skipped": progress.skipped,
+                    "reused_bytes": progress.reused_bytes,
                     "deleted": progress.deleted,
                     "not_deleted": progress.not_deleted,
                     "links": progress.links,
@@ -140,6 +147,8 @@ def _summary(command: SyncCommand, progress: Progress, seconds: float, path: str
     text = f"synced {files}, {human_size(progress.bytes)} in {seconds:.2f} s, {path}"
     if progress.skipped:
         text += f"; {progress.skipped:,} already there"
+    if progress.reused_bytes:
+        text += f"; {human_size(progress.reused_bytes)} of it was there already"
     if progress.links:
         text += f"; {progress.links:,} symbolic links"
     if progress.deleted:
