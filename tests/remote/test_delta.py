@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from gimmal.base.errors import Interrupted, ProtocolViolation
 from gimmal.protocol.chunk_messages import Chunks, ListChunks
+from gimmal.protocol.codes import Code
 from gimmal.protocol.features import DELTA, OFFERED
 from gimmal.protocol.limits import BLOCK_SIZE
 from gimmal.protocol.messages import Answer, Request, Write
@@ -24,6 +25,7 @@ from gimmal.remote.limited_files import LimitedFiles
 from gimmal.remote.progress import Progress
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.share import chunking
+from gimmal.share.part_reusing import ReusingWriter
 from gimmal.share.service import ShareSession
 from tests.figures import figure
 from tests.remote.two_sides import Sides, TwoSides, copy_between
@@ -384,6 +386,18 @@ def test_an_old_version_overwritten_in_place_costs_blocks_sent_whole(
     monkeypatch.setattr(ShareSession, "begin_write", watched)
     copied.copy().check()
     assert BLOCK_SIZE < copied.wire < 2.5 * BLOCK_SIZE
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_old_version_that_cannot_be_read_is_no_reason_not_to_replace_it(
+    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: ReusingWriter, place: int, offset: int, length: int) -> None:
+        self._failure = Code.INPUT_OUTPUT
+
+    monkeypatch.setattr(ReusingWriter, "_take", fail)
+    copied = Copied(tmp_path, way, new=b"x" * 1000 + OLD).copy().check()
+    assert copied.progress.reused_bytes == 0
 
 
 # Interruptions ------------------------------------------------------------------------------------------------------

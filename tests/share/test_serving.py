@@ -81,6 +81,8 @@ class Counting(ShareSession):
         self.go_on = threading.Event()
 
     def answer(self, request: Request) -> Answer:
+        if not isinstance(request, ListChunks):
+            return super().answer(request)
         with self._lock:
             self._cutting += 1
             self.most = max(self.most, self._cutting)
@@ -101,6 +103,34 @@ def test_few_files_of_one_session_are_cut_at_a_time(rig: Rig) -> None:
         await until(lambda: share.most == CUTS_AT_ONCE)
         share.go_on.set()
         await asyncio.gather(*working)
+        assert share.most == CUTS_AT_ONCE
+        await pair.close()
+        workers.close()
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    run(main())
+
+
+def test_who_asks_and_gives_up_has_no_more_files_cut_at_a_time(rig: Rig) -> None:
+    async def main() -> None:
+        workers = Workers()
+        share = Counting(rig.session)
+        serving = Serving(share, BufferPool(), workers)
+        pair = Pair(other=serving)
+        pair.link()
+        request = ListChunks("rw/none", Version(1, 5, 1))
+        for _ in range(10):
+            asking = [asyncio.create_task(pair.a.call(request, deadline=None)) for _ in range(2)]
+            await until(lambda: share.most == CUTS_AT_ONCE)
+            for one in asking:
+                one.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+        last = asyncio.create_task(pair.a.call(request, deadline=None))
+        # What was asked before this has been begun by now, if it may.
+        assert isinstance(await pair.a.call(Stat("rw"), deadline=5), Found)
+        assert share.most == CUTS_AT_ONCE
+        share.go_on.set()
+        await last
         assert share.most == CUTS_AT_ONCE
         await pair.close()
         workers.close()

@@ -176,11 +176,12 @@ class FileCopier:
             length = block_length(job.attributes.size, index)
             if plan is not None and await self._reuse.put_together(job, part, index, plan):
                 digests[index] = plan.digest
+            elif plan is not None and not plan.gaps:
+                # Now its bytes have to be held, for which it has no place yet.
+                await self._room()
+                group.create_task(copy_block(index, None)).add_done_callback(self._begin_block())
+                return
             else:
-                if plan is not None and not plan.gaps:
-                    await self._room()
-                    group.create_task(copy_block(index, None)).add_done_callback(self._begin_block())
-                    return
                 digests[index] = await self._copy_block(job, part, index * BLOCK_SIZE, length, sparse=sparse)
             done += length
             self._progress.did_bytes(length)

@@ -39,23 +39,23 @@ class Verdict(Enum):
     MEASURE = "send a few blocks, and see how fast they go"
 
 
-def judge(size: int, there: int, round_trip: float, rate: float | None) -> Verdict:
+def judge(missing: int, new: int, old: int, round_trip: float, rate: float | None) -> Verdict:
     """Whether comparing pays.
 
     Args:
-        size: bytes that would be sent.
-        there: bytes of the version at the target.
+        missing: bytes that would be sent.
+        new, old: bytes of the version to be copied, holes too, and of the one at the target.
         round_trip: seconds.
         rate: bytes a second that arrive, None where not known yet.
     """
-    if min(size, there) < SIZE_MIN or average_for(max(size, there)) is None:
+    if min(missing, old) < SIZE_MIN or average_for(max(new, old)) is None:
         return Verdict.WHOLE
     if rate is None:
         if round_trip < NEAR_SECONDS:
-            return Verdict.MEASURE if size > MEASURED_BYTES else Verdict.WHOLE
+            return Verdict.MEASURE if missing > MEASURED_BYTES else Verdict.WHOLE
         rate = FAR_RATE
-    comparing = QUESTIONS * round_trip + max(size, there) / COMPARE_RATE
-    return Verdict.COMPARE if size / rate >= GAIN * comparing else Verdict.WHOLE
+    comparing = QUESTIONS * round_trip + max(new, old) / COMPARE_RATE
+    return Verdict.COMPARE if missing / rate >= GAIN * comparing else Verdict.WHOLE
 
 
 class Rate:

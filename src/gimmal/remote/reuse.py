@@ -23,8 +23,8 @@ from gimmal.transport.exchange import Piece
 COMPARISONS_AT_ONCE = 2
 """Files of one copy that are compared at a time: their chunks are in memory."""
 
-_MISFITS = frozenset(("corrupt", "changed", "invalid", "not_found"))
-"""Codes of a block that cannot be put together as was planned; where it matters they come again."""
+_MISFITS = frozenset(("corrupt", "changed", "invalid", "not_found", "denied", "input_output"))
+"""Codes of a block that cannot be put together as was planned; what concerns more than the old version comes again."""
 
 
 class Reuse:
@@ -109,11 +109,12 @@ class Reuse:
     def _judge(self, job: FileJob, missing: Sequence[int]) -> Verdict:
         if not self._wanted or job.expected is None or job.replace is not Replace.EXPECTED:
             return Verdict.WHOLE
-        size = sum(block_length(job.attributes.size, index) for index in missing)
+        size = job.attributes.size
+        length = sum(block_length(size, index) for index in missing)
         round_trip = max(self._source.round_trip, self._target.round_trip)
         rates = (self._rate.value, self._source.rate_limit, self._target.rate_limit)
         known = [rate for rate in rates if rate is not None]
-        return judge(size, job.expected.size, round_trip, min(known, default=None))
+        return judge(length, size, job.expected.size, round_trip, min(known, default=None))
 
     def _compare(self, job: FileJob, old: Version, first: int) -> Comparison:
         new = version_of(job.attributes)

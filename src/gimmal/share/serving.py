@@ -11,6 +11,7 @@ import logging
 
 from gimmal.base.budget import ByteBudget
 from gimmal.base.errors import ProtocolViolation
+from gimmal.base.tasks import Tasks
 from gimmal.base.workers import Workers
 from gimmal.protocol.codec import decode_struct, encode, split_bundle_files
 from gimmal.protocol.kinds import RecordKind
@@ -69,6 +70,7 @@ class Serving:
         self._reads = ByteBudget(READ_BYTES_AT_ONCE)
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._whole_files = asyncio.Semaphore(WHOLE_FILES_AT_ONCE)
+        self._tasks = Tasks()
         self._cuts = asyncio.Semaphore(CUTS_AT_ONCE)
 
     async def handle(self, incoming: Incoming) -> Answer | None:
@@ -88,10 +90,17 @@ class Serving:
             async with self._whole_files:
                 return await self._workers.long(self._share.answer, request)
         if isinstance(request, ListChunks):
-            async with self._cuts:
-                return await self._workers.long(self._share.answer, request)
+            await self._cuts.acquire()
+            # A thread cannot be stopped: one whose asker wants no answer any more keeps its place until it is done.
+            return await asyncio.shield(self._tasks.start(self._cut(request), "chunks"))
         async with self._calls:
             return await self._workers.call(self._share.answer, request)
+
+    async def _cut(self, request: ListChunks) -> Answer:
+        try:
+            return await self._workers.long(self._share.answer, request)
+        finally:
+            self._cuts.release()
 
     def attached(self, attached: bool) -> None:
         """See transport.answering.Handler."""
@@ -99,6 +108,7 @@ class Serving:
 
     def session_ended(self) -> None:
         """See transport.answering.Handler."""
+        self._tasks.cancel()
         self._share.set_attached(False)  # at once: who comes back need not wait for the thread
         self._workers.start(self._share.close)
 

@@ -141,7 +141,7 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
     files = "1 file" if progress.files == 1 else f"{progress.files:,} files"
     text = f"copied {files}, {human_size(progress.bytes)} in {seconds:.2f} s"
     if seconds > 0 and progress.files:
-        text += f" ({human_size(int(max(0, progress.bytes - progress.hole_bytes - progress.reused_bytes) / seconds))}/s"
+        text += f" ({human_size(int(max(0, progress.bytes - progress.hole_bytes) / seconds))}/s"
         text += f", {progress.files / seconds:,.0f} files/s)" if progress.files > 1 else ")"
     text += f", {path}"
     if progress.skipped:
