@@ -22,8 +22,8 @@ from gimmal.share.refused import RefusedError, code_of
 from gimmal.share.state import SessionState
 from gimmal.transport.exchange import Piece
 
-_READ_MAX = 1 << 20
-"""Bytes of the old version in memory at a time."""
+_READ_MAX = 256 * 1024
+"""Bytes of the old version in memory at a time; few enough to be hashed and written from the processor's own cache."""
 
 
 class ReusingWriter:
