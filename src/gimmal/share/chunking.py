@@ -155,7 +155,7 @@ class _Blocks:
 
 def _cutter(cut: Cut) -> FastCDC:
     try:
-        # Its twin in plain Python would take minutes for what sending takes seconds.
+        # Its twin in plain Python is slower than many a line.
         from pyfastcdc.cy import FastCDC as Fast
     except ImportError:
         raise RefusedError(Code.UNSUPPORTED) from None
