@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from gimmal.base.errors import RemoteError
+from gimmal.protocol.chunks import ChunkPage
 from gimmal.protocol.limits import CALL_SECONDS
-from gimmal.protocol.messages import Answer, BundleFile, Page, Request, Reused, Version, WriteBundle
+from gimmal.protocol.messages import Answer, BundleFile, ListChunks, Page, Request, Reused, Version, WriteBundle
 from gimmal.remote.files import Block, Bundle, Files
 
 
@@ -62,6 +63,10 @@ class FilesAround(Files):
         """See Files."""
         async for page in self.inner.tree(path, xattrs=xattrs):
             yield page
+
+    async def chunks(self, request: ListChunks) -> ChunkPage:
+        """See Files."""
+        return await self.inner.chunks(request)
 
     async def read_block(
         self, path: str, offset: int, length: int, version: Version | None, *, sparse: bool = False
