@@ -7,13 +7,16 @@ from contextlib import suppress
 
 import pytest
 
-from gimmal.agent.forwarding import Forwarding
+from gimmal.agent.forwarding import STREAMS_AT_ONCE, Forwarding
 from gimmal.agent.local_commands import local_session
 from gimmal.base.errors import GimmalError, Interrupted
 from gimmal.base.tasks import Tasks
-from gimmal.protocol.messages import Answer, CloseReason, Discard, Done, OpenPart, PartOpened
+from gimmal.protocol.codec import encode
+from gimmal.protocol.kinds import RecordKind
+from gimmal.protocol.messages import Answer, CloseReason, Discard, Done, OpenPart, PartOpened, StreamEnd, Write
 from gimmal.transport.buffers import BufferPool
-from gimmal.transport.exchange import Incoming
+from gimmal.transport.exchange import AnswerSink, Incoming
+from gimmal.transport.link import Link
 from gimmal.transport.session import Session
 from tests.transport.helpers import run, socket_pair, until
 from tests.transport.sessions import Notes, Pair, cut
@@ -101,6 +104,38 @@ def test_other_requests_are_passed_on_as_they_are() -> None:
         world = Forwarded()
         assert await world.command.call(Discard(3, remove=True)) == Done()
         assert world.other.done == [Discard(3, remove=True)]
+        await world.close()
+
+    run(main())
+
+
+def test_blocks_that_need_no_bytes_wait_for_no_place() -> None:
+    """They take no memory here, and over a distance each is a round trip."""
+
+    async def main() -> None:
+        world = Forwarded()
+        begun = 0
+
+        async def write(_incoming: Incoming) -> Answer:
+            nonlocal begun
+            begun += 1
+            await world.finish.wait()
+            return Done()
+
+        world.other.todo[Write] = write
+        count = STREAMS_AT_ONCE + 4
+        end = encode(StreamEnd(bytes(32)))
+
+        async def send(link: Link, number: int) -> None:
+            link.post(RecordKind.END, number, 100, end)
+
+        request = Write(1, 0, 100, reused=((0, 5, 100),))
+        asking = [
+            asyncio.create_task(world.command.exchange(request, AnswerSink, send_more=send)) for _ in range(count)
+        ]
+        await until(lambda: begun == count)
+        world.finish.set()
+        assert {sink.answer for sink in await asyncio.gather(*asking)} == {Done()}
         await world.close()
 
     run(main())

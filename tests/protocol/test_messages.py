@@ -41,6 +41,7 @@ TAGS = {
     "DigestFiles": 37,
     "Measure": 38,
     "MeasureUp": 39,
+    "ListChunks": 24,
     "Failed": 64,
     "Done": 65,
     "Found": 66,
@@ -54,6 +55,7 @@ TAGS = {
     "BlockDigests": 88,
     "FileDigests": 89,
     "Took": 90,
+    "Chunks": 76,
 }
 """As published: none of these may ever change."""
 

@@ -12,11 +12,23 @@ import pytest
 from gimmal.base.fair_budget import FairBudget
 from gimmal.base.workers import Workers
 from gimmal.protocol.limits import BLOCK_SIZE, PARTS_MAX
-from gimmal.protocol.messages import Answer, Commit, Copy, Found, OpenPart, PartOpened, Read, Request, Stat
+from gimmal.protocol.messages import (
+    Answer,
+    Commit,
+    Copy,
+    Found,
+    ListChunks,
+    OpenPart,
+    PartOpened,
+    Read,
+    Request,
+    Stat,
+    Version,
+)
 from gimmal.share.cursors import Cursors, Walk
 from gimmal.share.part_table import PARTS_OF_ALL, PARTS_OF_EACH
 from gimmal.share.service import ShareSession
-from gimmal.share.serving import Serving
+from gimmal.share.serving import CUTS_AT_ONCE, Serving
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.ranges import read_range
 from tests.share.rig import MTIME, SOURCE, Rig
@@ -138,3 +150,72 @@ def test_sessions_share_part_files_and_cursors(rig: Rig) -> None:
     second.close()
     first.close()
     assert budget.taken == 0
+
+
+class Counting(ShareSession):
+    """A session that counts how many files are being cut at a time, and cuts none until two are or it is let go."""
+
+    def __init__(self, session: ShareSession) -> None:
+        super().__init__(session._state)
+        self._lock = threading.Lock()
+        self._cutting = 0
+        self.most = 0
+        self.go_on = threading.Event()
+
+    def answer(self, request: Request) -> Answer:
+        if not isinstance(request, ListChunks):
+            return super().answer(request)
+        with self._lock:
+            self._cutting += 1
+            self.most = max(self.most, self._cutting)
+        assert self.go_on.wait(30)
+        with self._lock:
+            self._cutting -= 1
+        return super().answer(request)
+
+
+def test_few_files_of_one_session_are_cut_at_a_time(rig: Rig) -> None:
+    async def main() -> None:
+        workers = Workers()
+        share = Counting(rig.session)
+        pair = Pair(other=Serving(share, BufferPool(), workers))
+        pair.link()
+        request = ListChunks("rw/none", Version(1, 5, 1))
+        working = [asyncio.create_task(pair.a.call(request, deadline=None)) for _ in range(20)]
+        await until(lambda: share.most == CUTS_AT_ONCE)
+        share.go_on.set()
+        await asyncio.gather(*working)
+        assert share.most == CUTS_AT_ONCE
+        await pair.close()
+        workers.close()
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    run(main())
+
+
+def test_who_asks_and_gives_up_has_no_more_files_cut_at_a_time(rig: Rig) -> None:
+    async def main() -> None:
+        workers = Workers()
+        share = Counting(rig.session)
+        serving = Serving(share, BufferPool(), workers)
+        pair = Pair(other=serving)
+        pair.link()
+        request = ListChunks("rw/none", Version(1, 5, 1))
+        for _ in range(10):
+            asking = [asyncio.create_task(pair.a.call(request, deadline=None)) for _ in range(2)]
+            await until(lambda: share.most == CUTS_AT_ONCE)
+            for one in asking:
+                one.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+        last = asyncio.create_task(pair.a.call(request, deadline=None))
+        # What was asked before this has been begun by now, if it may.
+        assert isinstance(await pair.a.call(Stat("rw"), deadline=5), Found)
+        assert share.most == CUTS_AT_ONCE
+        share.go_on.set()
+        await last
+        assert share.most == CUTS_AT_ONCE
+        await pair.close()
+        workers.close()
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    run(main())

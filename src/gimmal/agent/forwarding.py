@@ -27,6 +27,7 @@ from gimmal.protocol.messages import (
     Write,
     WriteBundle,
 )
+from gimmal.protocol.reused import reused_bytes
 from gimmal.transport.exchange import AnswerSink, BundleSink, Incoming, Piece
 from gimmal.transport.link import Link
 from gimmal.transport.ranges import RangeRead, read_measured, read_range
@@ -66,6 +67,8 @@ class Forwarding:
         if isinstance(request, ReadBundle):
             async with self._streams:
                 return await self._read_bundle(incoming, request)
+        if isinstance(request, Write) and reused_bytes(request.reused) == request.length:
+            return await self._write(incoming, request)  # no bytes come with it
         if isinstance(request, Write | WriteBundle | MeasureUp):
             async with self._streams:
                 return await self._write(incoming, request)

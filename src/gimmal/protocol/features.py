@@ -8,11 +8,14 @@ FIDELITY = 1
 TRASH = 2
 """Requests 20 to 23, and ``keep`` in Commit, WriteBundle, Copy and MakeLinks."""
 
+DELTA = 4
+"""ListChunks, and ``reused`` in Write."""
+
 MEASURE = 32
 """Requests 36 to 39: digests of what a disk holds, and measurements."""
 
 GRAIN = 64
 """``grain`` in StatFileSystem and Room."""
 
-OFFERED = FIDELITY | TRASH | MEASURE | GRAIN
+OFFERED = FIDELITY | TRASH | DELTA | MEASURE | GRAIN
 """All that this program offers."""

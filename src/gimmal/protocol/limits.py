@@ -40,6 +40,18 @@ EXTENTS_MAX = 8192
 HOLE_MIN = 64 * 1024
 """Bytes that a stream of a sparse block may leave out at once, at least."""
 
+CHUNKS_PAGE_MAX = 8192
+"""Chunks in one answer to ListChunks."""
+
+CHUNKS_PAGE_BYTES = 128 << 20
+"""Bytes of a file after which an answer to ListChunks is closed."""
+
+CHUNK_DIGEST_SIZE = 8
+"""Bytes of a chunk's digest that travel: a hint, for whole blocks are verified."""
+
+REUSED_MAX = 512
+"""Stretches of the old version in one Write."""
+
 XATTRS_MAX = 64
 """Extended attributes of one file or folder."""
 

@@ -18,6 +18,7 @@ from gimmal.protocol.answers import (
     Results,
     Room,
 )
+from gimmal.protocol.chunk_messages import Chunks, ListChunks
 from gimmal.protocol.link_messages import Close, CloseReason, Hello, Join, StreamEnd
 from gimmal.protocol.measure_messages import (
     BlockDigests,
@@ -43,7 +44,9 @@ from gimmal.protocol.parts import (
     Nanoseconds,
     Path,
     Replace,
+    Reused,
     Size,
+    Stretch,
     Text,
     TrashName,
     Version,
@@ -98,6 +101,7 @@ Request = (
     | ListTrash
     | RestoreTrash
     | EmptyTrash
+    | ListChunks
     | DigestBlocks
     | DigestFiles
     | Measure
@@ -140,6 +144,7 @@ Answer = (
     | BlockDigests
     | FileDigests
     | Took
+    | Chunks
 )
 
 __all__ = [
@@ -151,6 +156,7 @@ __all__ = [
     "BundleFile",
     "BundleItem",
     "BundleWritten",
+    "Chunks",
     "Close",
     "CloseReason",
     "Commit",
@@ -178,6 +184,7 @@ __all__ = [
     "Kind",
     "LinkItem",
     "List",
+    "ListChunks",
     "ListTrash",
     "MakeDirectories",
     "MakeLinks",
@@ -198,12 +205,14 @@ __all__ = [
     "Request",
     "RestoreTrash",
     "Results",
+    "Reused",
     "Room",
     "SetAttributes",
     "Size",
     "Stat",
     "StatFileSystem",
     "StreamEnd",
+    "Stretch",
     "Text",
     "Took",
     "Trash",

@@ -13,7 +13,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from gimmal.protocol.limits import DIGEST_SIZE, EXTENTS_MAX, FILE_SIZE_MAX, XATTR_BYTES_MAX, XATTRS_MAX
+from gimmal.protocol.limits import DIGEST_SIZE, EXTENTS_MAX, FILE_SIZE_MAX, REUSED_MAX, XATTR_BYTES_MAX, XATTRS_MAX
 
 Path = Annotated[str, Meta(max_length=4096)]
 Size = Annotated[int, Meta(ge=0, le=FILE_SIZE_MAX)]
@@ -30,6 +30,9 @@ Xattrs = Annotated[tuple[Xattr, ...], Meta(max_length=XATTRS_MAX)]
 Extent = tuple[Size, Size]
 Extents = Annotated[tuple[Extent, ...], Meta(max_length=EXTENTS_MAX)]
 """Stretches of a file as offset and length, none empty, in order, with something between them."""
+Stretch = tuple[Size, Size, Size]
+Reused = Annotated[tuple[Stretch, ...], Meta(max_length=REUSED_MAX)]
+"""Stretches of a block that are taken from the old version: place in the block, offset there, length."""
 TrashName = Annotated[str, Meta(max_length=64)]
 
 

@@ -7,7 +7,19 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from gimmal.protocol.limits import BLOCK_SIZE, BUNDLE_ITEMS_MAX, REMOVE_MANY_MAX
-from gimmal.protocol.parts import Counter, Digest, Extents, Mode, Nanoseconds, Path, Replace, Size, Version, Xattrs
+from gimmal.protocol.parts import (
+    Counter,
+    Digest,
+    Extents,
+    Mode,
+    Nanoseconds,
+    Path,
+    Replace,
+    Reused,
+    Size,
+    Version,
+    Xattrs,
+)
 
 
 class Stat(Struct, array_like=True, frozen=True, tag=1):
@@ -90,6 +102,11 @@ class Write(Struct, array_like=True, frozen=True, tag=8):
     length: Annotated[int, Meta(ge=0, le=BLOCK_SIZE)]
     sparse: bool = False
     """The offset of a DATA record may jump over zeros, which become holes. Only of a part opened with ``data``."""
+    reused: Reused = ()
+    """What the answerer takes from the version that stands at the final name, in order; DATA jumps over it.
+
+    Only of a part opened with EXPECTED, and not with ``sparse``.
+    """
 
 
 class Commit(Struct, array_like=True, frozen=True, tag=9):

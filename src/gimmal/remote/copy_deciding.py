@@ -35,6 +35,7 @@ class CopyOptions:
         xattrs: copy extended attributes.
         safe_links: leave out symbolic links that lead out of what is copied.
         verify: read every file again from the target's disk.
+        whole_files: send files whole, also where an older version of them is there.
     """
 
     existing: Existing = Existing.REFUSE
@@ -43,6 +44,7 @@ class CopyOptions:
     xattrs: bool = True
     safe_links: bool = False
     verify: bool = False
+    whole_files: bool = False
 
 
 def decide(source: Attributes, there: Attributes | None, existing: Existing, grain: int = 0) -> Replace | None:

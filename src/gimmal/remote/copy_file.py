@@ -4,45 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import msgspec
 
 from gimmal.base.errors import GimmalError, ProtocolViolation, RemoteError
-from gimmal.base.primitives import blake3_digest
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.data_blocks import DataBlocks, add_blocks, are_stretches, few_stretches, hole_digest
 from gimmal.protocol.digest import block_count, block_length, file_digest
 from gimmal.protocol.features import FIDELITY
 from gimmal.protocol.limits import BLOCK_SIZE, EXTENTS_MAX, HOLE_MIN, PART_BLOCKS_MAX, SPARSE_SIZE_MAX
-from gimmal.protocol.messages import Attributes, Commit, Extent, Extents, OpenPart, Replace, Version, Xattrs
+from gimmal.protocol.messages import Commit, Extent, Extents, OpenPart, Xattrs
+from gimmal.remote.comparison import Plan
+from gimmal.remote.file_job import FileJob, fingerprint, first_of
 from gimmal.remote.files import BLOCKS_AT_ONCE, Block, Files, version_of
 from gimmal.remote.progress import Progress
+from gimmal.remote.reuse import Reuse
 from gimmal.remote.verifying import Verifier
 
 FIRST_BLOCKS = 2
 """Blocks that are under way before one was done: more would only queue where further links are still to come."""
 
+TAKES_AT_ONCE = 16
+"""Blocks under way that are put together of an old version alone: they take no memory here."""
 
 LOOK_SECONDS = 0.05
 """How often to see whether there are more links while no block is done."""
-
-
-@dataclass(frozen=True)
-class FileJob:
-    """One file to copy.
-
-    Attributes:
-        source_path, target_path: wire paths on their sides.
-        attributes: of the source.
-        replace, expected: what may happen to a file already under the target path.
-    """
-
-    source_path: str
-    target_path: str
-    attributes: Attributes
-    replace: Replace
-    expected: Version | None = None
 
 
 @dataclass
@@ -60,6 +49,7 @@ class FileCopier:
         source, target: the trees.
         progress: what is counted.
         xattrs: copy extended attributes.
+        delta: of a file that replaces an older version, send only what that has not.
         verifier: told of each file that was placed.
     """
 
@@ -70,6 +60,7 @@ class FileCopier:
         progress: Progress,
         *,
         xattrs: bool = True,
+        delta: bool = True,
         verifier: Verifier | None = None,
     ) -> None:
         self._verifier = verifier
@@ -82,6 +73,8 @@ class FileCopier:
         self._under_way = 0
         self._most_before = FIRST_BLOCKS
         self._block_done = asyncio.Event()
+        self._takes = asyncio.Semaphore(TAKES_AT_ONCE)
+        self._reuse = Reuse(source, target, progress, wanted=delta)
 
     async def copy(self, job: FileJob) -> None:
         """Copy one file, continuing a part file of the same version of the source.
@@ -191,20 +184,30 @@ class FileCopier:
         missing = [index for index, digest in enumerate(digests) if not digest]
         done = 0
 
-        async def copy_block(index: int) -> None:
+        async def copy_block(index: int, plan: Plan | None) -> None:
             nonlocal done
             length = block_length(job.attributes.size, index)
-            digests[index] = await self._copy_block(job, part, index * BLOCK_SIZE, length, sparse=sparse)
+            if plan is not None and await self._reuse.put_together(job, part, index, plan):
+                digests[index] = plan.digest
+            elif plan is not None and not plan.gaps:
+                # Now its bytes have to be held, for which it has no place yet.
+                await self._room()
+                group.create_task(copy_block(index, None)).add_done_callback(self._begin_block())
+                return
+            else:
+                digests[index] = await self._copy_block(job, part, index * BLOCK_SIZE, length, sparse=sparse)
             done += length
             self._progress.did_bytes(length)
 
         try:
-            async with asyncio.TaskGroup() as group:
-                for index in missing:
-                    await self._room()
-                    self._under_way += 1
+            async with asyncio.TaskGroup() as group, aclosing(self._reuse.plans(job, missing)) as plans:
+                async for index, plan in plans:
+                    # What holds no bytes here is bounded for itself.
+                    free = plan is not None and not plan.gaps
+                    await (self._takes.acquire() if free else self._room())
+                    ended = self._end_take if free else self._begin_block()
                     # Not in the task: one that is cancelled before it began would keep its place for ever.
-                    group.create_task(copy_block(index)).add_done_callback(self._end_block)
+                    group.create_task(copy_block(index, plan)).add_done_callback(ended)
         except BaseExceptionGroup as exc:
             raise first_of(exc) from None
         return done
@@ -220,6 +223,14 @@ class FileCopier:
     def _most(self) -> int:
         most = max(self._source.blocks_at_once, self._target.blocks_at_once)
         return most if most > BLOCKS_AT_ONCE else min(most, self._most_before)
+
+    def _begin_block(self) -> Callable[[asyncio.Task[None]], None]:
+        """To be called in the same step as `_room` has returned; what it returns, when the block is over."""
+        self._under_way += 1
+        return self._end_block
+
+    def _end_take(self, _task: asyncio.Task[None]) -> None:
+        self._takes.release()
 
     def _end_block(self, _task: asyncio.Task[None]) -> None:
         self._under_way -= 1
@@ -239,19 +250,19 @@ class FileCopier:
                 raise RemoteError("changed", "the file changed while it was copied", "copy it again")
             return block
 
-        return await self._target.write_block(part, offset, length, load, sparse=sparse)
+        arrived = 0
+        self._reuse.begin_whole()
+        try:
+            digest = await self._target.write_block(part, offset, length, load, sparse=sparse)
+            arrived = length
+        finally:
+            self._reuse.end_whole(arrived)
+        return digest
 
     async def _give_up(self, part: int, cause: RemoteError) -> None:
         # A part file is worth keeping only where the same source can continue it.
         with contextlib.suppress(GimmalError):
             await self._target.discard(part, remove=cause.code not in ("no_space", "input_output"))
-
-
-def fingerprint(job: FileJob, path: str) -> bytes:
-    """16 bytes that are the same for the same version of the same source, whose path is ``path`` in every command."""
-    attributes = job.attributes
-    numbers = f"{attributes.identity}.{attributes.size}.{attributes.mtime_ns}"
-    return blake3_digest(path.encode(), b"\0", numbers.encode())[:16]
 
 
 async def _form(examining: asyncio.Task[_Form | GimmalError]) -> _Form:
@@ -270,10 +281,4 @@ def _holes(size: int) -> list[bytes]:
     return digests
 
 
-def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one error to raise for a group: the first that is no consequence of the others."""
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            return first_of(error)
-        return error
-    return group
+__all__ = ["FileCopier", "FileJob", "fingerprint", "first_of"]

@@ -94,7 +94,9 @@ class TreeCopier:
         self._options = options
         self._progress = progress
         self._xattrs = options.xattrs and source.offers(FIDELITY) and target.offers(FIDELITY)
-        self._files = FileCopier(source, target, progress, xattrs=options.xattrs, verifier=verifier)
+        self._files = FileCopier(
+            source, target, progress, xattrs=options.xattrs, delta=not options.whole_files, verifier=verifier
+        )
         self._links = LinkCopier(source, target, progress, safe=options.safe_links, fail=self._fail)
         would = partial(self._would, replace=Replace.NEVER, folder=True) if options.dry_run else None
         self._folders = FolderCopier(source, target, progress, xattrs=self._xattrs, fail=self._fail, would=would)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from gimmal.base.display import displayable_path
 from gimmal.base.errors import ProtocolViolation, RemoteError
+from gimmal.protocol.chunks import ChunkPage, read_chunks
 from gimmal.protocol.codes import error_of_code
 from gimmal.protocol.limits import BODY_MAX, BUNDLE_CONTENT_MAX, CALL_SECONDS, REMOVE_MANY_MAX
 from gimmal.protocol.messages import (
@@ -17,6 +18,7 @@ from gimmal.protocol.messages import (
     BundleFile,
     BundleItem,
     BundleWritten,
+    Chunks,
     Commit,
     Copy,
     Discard,
@@ -30,6 +32,7 @@ from gimmal.protocol.messages import (
     Found,
     LinkItem,
     List,
+    ListChunks,
     ListTrash,
     MakeDirectories,
     MakeLinks,
@@ -42,6 +45,7 @@ from gimmal.protocol.messages import (
     Request,
     RestoreTrash,
     Results,
+    Reused,
     Room,
     SetAttributes,
     Stat,
@@ -118,6 +122,16 @@ class Files(ABC):
         return BLOCKS_AT_ONCE
 
     @property
+    def round_trip(self) -> float:
+        """Seconds until an answer comes, at best; 0 where they lie on this computer."""
+        return 0.0
+
+    @property
+    def rate_limit(self) -> float | None:
+        """Bytes a second that may pass; None without a limit."""
+        return None
+
+    @property
     def side(self) -> object:
         """The same for all trees that lie on one side and see each other's paths."""
         return self
@@ -149,7 +163,14 @@ class Files(ABC):
 
     @abstractmethod
     async def write_block(
-        self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]], *, sparse: bool = False
+        self,
+        part: int,
+        offset: int,
+        length: int,
+        load: Callable[[], Awaitable[Block]],
+        *,
+        sparse: bool = False,
+        reused: Reused = (),
     ) -> bytes:
         """Write one block of a part file; returns its digest.
 
@@ -158,6 +179,8 @@ class Files(ABC):
             offset, length: of the block.
             load: brings the bytes; called again where they have to be sent again.
             sparse: its pieces may leave out zeros; zeros become holes.
+            reused: stretches that the tree takes from the version to be replaced; the pieces are what lies between
+                them, and length and digest are those of the whole block.
         """
 
     @abstractmethod
@@ -281,6 +304,10 @@ class Files(ABC):
     async def examine(self, path: str, version: Version | None = None, offset: int = 0) -> Examined:
         """Extended attributes of a file or folder, and, from ``offset`` on, where a file holds data."""
         return self.expect(await self.ask(Examine(path, version, offset)), Examined, path)
+
+    async def chunks(self, request: ListChunks) -> ChunkPage:
+        """Chunks of a file; reading it may take its time."""
+        return read_chunks(request, self.expect(await self.ask(request, None), Chunks, request.path))
 
     async def make_links(self, items: list[LinkItem], replace: Replace) -> list[int]:
         """Make links in order; a code for each. The disk may take its time to make them durable."""

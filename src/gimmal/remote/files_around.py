@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from gimmal.base.errors import RemoteError
+from gimmal.protocol.chunks import ChunkPage
 from gimmal.protocol.limits import CALL_SECONDS
-from gimmal.protocol.messages import Answer, BundleFile, Page, Request, Version, WriteBundle
+from gimmal.protocol.messages import Answer, BundleFile, ListChunks, Page, Request, Reused, Version, WriteBundle
 from gimmal.remote.files import Block, Bundle, Files
 
 
@@ -30,6 +31,16 @@ class FilesAround(Files):
     def blocks_at_once(self) -> int:
         """See Files."""
         return self.inner.blocks_at_once
+
+    @property
+    def round_trip(self) -> float:
+        """See Files."""
+        return self.inner.round_trip
+
+    @property
+    def rate_limit(self) -> float | None:
+        """See Files."""
+        return self.inner.rate_limit
 
     @property
     def bare(self) -> int:
@@ -57,6 +68,10 @@ class FilesAround(Files):
         async for page in self.inner.tree(path, xattrs=xattrs):
             yield page
 
+    async def chunks(self, request: ListChunks) -> ChunkPage:
+        """See Files."""
+        return await self.inner.chunks(request)
+
     async def read_block(
         self, path: str, offset: int, length: int, version: Version | None, *, sparse: bool = False
     ) -> Block:
@@ -64,10 +79,17 @@ class FilesAround(Files):
         return await self.inner.read_block(path, offset, length, version, sparse=sparse)
 
     async def write_block(
-        self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]], *, sparse: bool = False
+        self,
+        part: int,
+        offset: int,
+        length: int,
+        load: Callable[[], Awaitable[Block]],
+        *,
+        sparse: bool = False,
+        reused: Reused = (),
     ) -> bytes:
         """See Files."""
-        return await self.inner.write_block(part, offset, length, load, sparse=sparse)
+        return await self.inner.write_block(part, offset, length, load, sparse=sparse, reused=reused)
 
     async def read_bundle(self, folder: str, names: list[str], *, xattrs: bool = False) -> Bundle:
         """See Files."""

@@ -17,7 +17,7 @@ FILTER_FILE_MAX = 1 << 20
 PATTERNS_MAX = 10_000
 _REMEMBERED_MAX = 65_536
 _ANY_FOLDER_BELOW = re.compile(r"(?:(?<=/)|(?<=\A)|(?<=\A!))\*\*/ *\Z")
-"""The end of ``a/**/``: to git any folder below ``a``, to pathspec 1.1 ``a`` itself. Both take ``a/**/*/`` as git does."""
+"""The end of ``a/**/``: any folder below ``a`` to git, ``a`` itself to pathspec 1.1. Both read ``a/**/*/`` alike."""
 
 _BELOW = "ps_d"
 """The group in which pathspec's expressions take the slash behind a folder and what lies below it."""

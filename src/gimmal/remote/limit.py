@@ -52,6 +52,7 @@ class Limit:
     """
 
     def __init__(self, rate: int) -> None:
+        self.rate = rate
         self._loop = asyncio.get_running_loop()
         self._bucket = Bucket(rate, self._loop.time())
         self.portion = min(BLOCK_SIZE, max(PORTION_MIN, rate // PORTIONS_A_SECOND))

@@ -7,8 +7,11 @@ from collections.abc import Awaitable, Callable
 from gimmal.base.errors import ProtocolViolation
 from gimmal.base.primitives import new_blake3
 from gimmal.base.workers import Workers
+from gimmal.protocol.chunk_messages import CHUNK_ENTRY_SIZE
+from gimmal.protocol.chunks import ChunkPage
 from gimmal.protocol.data_blocks import ZEROS
-from gimmal.protocol.messages import Version
+from gimmal.protocol.limits import DIGEST_SIZE
+from gimmal.protocol.messages import ListChunks, Reused, Version
 from gimmal.remote.files import Block, Bundle
 from gimmal.remote.limit import Limit
 from gimmal.remote.remote_files import RemoteFiles
@@ -31,6 +34,17 @@ class LimitedFiles(RemoteFiles):
         self._limit = limit
         self.sending = limit.writing
         self.bundle_room = limit.bundle
+
+    @property
+    def rate_limit(self) -> float | None:
+        """See Files."""
+        return self._limit.rate
+
+    async def chunks(self, request: ListChunks) -> ChunkPage:
+        """See Files; waited for afterwards, for nobody knows before how many there are."""
+        page = await super().chunks(request)
+        await self._limit.wait(CHUNK_ENTRY_SIZE * len(page.chunks) + DIGEST_SIZE * len(page.blocks))
+        return page
 
     async def pace(self, count: int) -> None:
         """See RemoteFiles."""
@@ -66,7 +80,14 @@ class LimitedFiles(RemoteFiles):
         return whole
 
     async def write_block(
-        self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]], *, sparse: bool = False
+        self,
+        part: int,
+        offset: int,
+        length: int,
+        load: Callable[[], Awaitable[Block]],
+        *,
+        sparse: bool = False,
+        reused: Reused = (),
     ) -> bytes:
         """See Files."""
 
@@ -78,7 +99,7 @@ class LimitedFiles(RemoteFiles):
             finally:
                 self.release(block)
 
-        return await super().write_block(part, offset, length, load_cut, sparse=sparse)
+        return await super().write_block(part, offset, length, load_cut, sparse=sparse, reused=reused)
 
     def _cut(self, pieces: list[Piece]) -> list[Piece]:
         """Pieces of the size of one record each, of which only the last of a stream may be a short one."""

@@ -21,9 +21,11 @@ from gimmal.protocol.messages import (
     BundleFile,
     Done,
     Failed,
+    ListChunks,
     Read,
     ReadBundle,
     Request,
+    Reused,
     Version,
     Write,
     WriteBundle,
@@ -76,7 +78,8 @@ class LocalFiles(Files):
 
     async def ask(self, request: Request, deadline: float | None = CALL_SECONDS) -> Answer:
         """See Files; a disk of this computer has no deadline."""
-        return await self._workers.call(self._share.answer, request)
+        pool = self._workers.long if isinstance(request, ListChunks) else self._workers.call
+        return await pool(self._share.answer, request)
 
     async def read_block(
         self, path: str, offset: int, length: int, version: Version | None, *, sparse: bool = False
@@ -89,12 +92,19 @@ class LocalFiles(Files):
         return Block(loaded.pieces, loaded.length, loaded.digest)
 
     async def write_block(
-        self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]], *, sparse: bool = False
+        self,
+        part: int,
+        offset: int,
+        length: int,
+        load: Callable[[], Awaitable[Block]],
+        *,
+        sparse: bool = False,
+        reused: Reused = (),
     ) -> bytes:
         """See Files."""
         block = await load()
         # Where this is cancelled a thread may still read from the buffers: they are not given back then.
-        answer = await self._workers.bulk(self._write, Write(part, offset, length, sparse), block)
+        answer = await self._workers.bulk(self._write, Write(part, offset, length, sparse, reused), block)
         self.release(block)
         self.expect(answer, Done, "")
         return block.digest

@@ -31,6 +31,7 @@ class Progress:
         bare: files and folders without some of their extended attributes.
         hole_bytes: bytes of ``bytes`` that are holes, which take neither line nor disk.
         to_verify, verified: files to be read again from the target's disk so far, and those that were and are good.
+        reused_bytes: bytes that were taken from the versions that stood there, so not sent.
         changed: called after each change, often; must be quick.
     """
 
@@ -60,6 +61,7 @@ class Progress:
     hole_bytes: int = 0
     to_verify: int = 0
     verified: int = 0
+    reused_bytes: int = 0
     changed: Callable[[Progress], None] | None = None
 
     def restart(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from math import inf
 
 from gimmal.base.errors import ProtocolViolation
 from gimmal.protocol.codec import encode, split_bundle_items
@@ -17,6 +19,7 @@ from gimmal.protocol.messages import (
     Read,
     ReadBundle,
     Request,
+    Reused,
     StreamEnd,
     Version,
     Write,
@@ -44,6 +47,7 @@ class RemoteFiles(Files):
     def __init__(self, session: Session) -> None:
         self.session = session
         self._pool = session.pool
+        self._round_trip = inf
         self.sending: AbstractAsyncContextManager[object] = nullcontext()
         """Held while the records of a block are sent."""
 
@@ -55,6 +59,11 @@ class RemoteFiles(Files):
         return bool(self.session.peer.features & feature)
 
     @property
+    def round_trip(self) -> float:
+        """See Files: the shortest time that any question took so far."""
+        return self._round_trip if self._round_trip < inf else 0.0
+
+    @property
     def blocks_at_once(self) -> int:
         """See Files: enough for all links, or for those of the agent, which are not seen from here."""
         if any(link.path is PathKind.LOCAL for link in self.session.links):
@@ -63,7 +72,11 @@ class RemoteFiles(Files):
 
     async def ask(self, request: Request, deadline: float | None = CALL_SECONDS) -> Answer:
         """See Files."""
-        return await self.session.call(request, deadline=deadline)
+        began = asyncio.get_running_loop().time()
+        answer = await self.session.call(request, deadline=deadline)
+        # The links know it too, but where an agent carries the questions on theirs is only that to the agent.
+        self._round_trip = min(self._round_trip, asyncio.get_running_loop().time() - began)
+        return answer
 
     async def read_block(
         self, path: str, offset: int, length: int, version: Version | None, *, sparse: bool = False
@@ -75,7 +88,14 @@ class RemoteFiles(Files):
         return Block(read.pieces, read.received, read.digest)
 
     async def write_block(
-        self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]], *, sparse: bool = False
+        self,
+        part: int,
+        offset: int,
+        length: int,
+        load: Callable[[], Awaitable[Block]],
+        *,
+        sparse: bool = False,
+        reused: Reused = (),
     ) -> bytes:
         """See Files."""
         digest = b""
@@ -102,7 +122,9 @@ class RemoteFiles(Files):
                 self.release(block)
             link.post(RecordKind.END, number, block.length, encode(StreamEnd(block.digest)))
 
-        sink = await self.session.exchange(Write(part, offset, length, sparse), AnswerSink, send_more=send, bulk=True)
+        sink = await self.session.exchange(
+            Write(part, offset, length, sparse, reused), AnswerSink, send_more=send, bulk=True
+        )
         assert sink.answer is not None
         self.expect(sink.answer, Done, "")
         return digest

@@ -41,7 +41,7 @@ def load_range(share: ShareSession, pool: BufferPool, request: Read) -> Loaded |
     hasher = new_blake3()
     failed: Code | None = None
     try:
-        _load(opened, pool, loaded, hasher.update, sparse=request.sparse)
+        _load(opened, pool, loaded, hasher.update, sparse=request.sparse, small=request.length < KEPT_MIN)
         failed = opened.check()
     except OSError:
         failed = Code.INPUT_OUTPUT
@@ -55,14 +55,22 @@ def load_range(share: ShareSession, pool: BufferPool, request: Read) -> Loaded |
 
 
 def _load(
-    opened: OpenRange, pool: BufferPool, loaded: Loaded, hash_bytes: Callable[[memoryview], object], *, sparse: bool
+    opened: OpenRange,
+    pool: BufferPool,
+    loaded: Loaded,
+    hash_bytes: Callable[[memoryview], object],
+    *,
+    sparse: bool,
+    small: bool,
 ) -> None:
     zeros = memoryview(ZEROS)
     for start, end in opened.stretches() if sparse else ((0, opened.length),):
         hash_bytes(zeros[: start - loaded.length])
         loaded.length = start
         while loaded.length < end:
-            piece, whole = _piece(opened, pool, loaded.length, min(BODY_MAX, end - loaded.length), small=sparse)
+            piece, whole = _piece(
+                opened, pool, loaded.length, min(BODY_MAX, end - loaded.length), small=sparse or small
+            )
             if piece is None:
                 return  # cut meanwhile
             hash_bytes(piece.body)

@@ -181,8 +181,9 @@ def begin_write(state: SessionState, request: Write) -> PartWriter | Failed:
         part.begin_block(index)
     except RefusedError as refused:
         return Failed(refused.code)
-    writer = PartWriter(part, index, request.offset, request.length, sparse=request.sparse)
-    if request.sparse:
+    sparse = request.sparse or (bool(request.reused) and part.blocks.sparse)
+    writer = PartWriter(part, index, request.offset, request.length, sparse=sparse)
+    if sparse:
         try:
             # What an earlier try left there must not show through.
             with part.using() as descriptor:

@@ -29,6 +29,7 @@ from gimmal.protocol.messages import (
     Examine,
     Failed,
     List,
+    ListChunks,
     ListTrash,
     MakeDirectories,
     MakeLinks,
@@ -52,6 +53,7 @@ from gimmal.share import (
     bundle_reading,
     bundle_writing,
     changing,
+    chunking,
     copying,
     examining,
     linking,
@@ -60,6 +62,7 @@ from gimmal.share import (
     measuring,
     part_committing,
     part_opening,
+    part_reusing,
     part_writing,
     reading,
     rereading,
@@ -68,6 +71,7 @@ from gimmal.share import (
 )
 from gimmal.share.cursors import CURSORS_OF_ALL, CURSORS_OF_EACH, Cursors
 from gimmal.share.part_journals import PartJournals
+from gimmal.share.part_reusing import ReusingWriter
 from gimmal.share.part_table import OpenParts, PartTable
 from gimmal.share.part_writing import PartWriter
 from gimmal.share.places import Places
@@ -99,6 +103,7 @@ _ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
     DigestBlocks: rereading.answer_digest_blocks,
     DigestFiles: rereading.answer_digest_files,
     Measure: measuring.answer_measure,
+    ListChunks: chunking.answer_list_chunks,
 }
 
 
@@ -187,9 +192,13 @@ class ShareSession:
         """Header and contents of the BUNDLE record that answers."""
         return bundle_reading.read_bundle(self._state, request)
 
-    def begin_write(self, request: Write) -> PartWriter | Failed:
+    def begin_write(self, request: Write) -> PartWriter | ReusingWriter | Failed:
         """A writer for the block whose bytes follow; the caller finishes or abandons it."""
-        return part_writing.begin_write(self._state, request)
+        return (
+            part_reusing.begin_write(self._state, request)
+            if request.reused
+            else part_writing.begin_write(self._state, request)
+        )
 
     def write_bundle(
         self, request: WriteBundle, files: Sequence[BundleFile], contents: Sequence[memoryview]

@@ -13,6 +13,7 @@ from concurrent.futures import CancelledError as Cancelled
 from gimmal.base.budget import ByteBudget
 from gimmal.base.errors import ProtocolViolation
 from gimmal.base.fair_budget import FairBudget
+from gimmal.base.tasks import Tasks
 from gimmal.base.workers import Workers
 from gimmal.protocol.codec import decode_struct, encode, split_bundle_files
 from gimmal.protocol.kinds import RecordKind
@@ -23,6 +24,7 @@ from gimmal.protocol.messages import (
     Copy,
     EmptyTrash,
     Failed,
+    ListChunks,
     OpenPart,
     Read,
     ReadBundle,
@@ -55,6 +57,9 @@ WHOLE_FILE = (OpenPart, Commit, Copy, Trash, EmptyTrash)
 WHOLE_FILES_AT_ONCE = 4
 """Of those, how many of one session are in threads at a time."""
 
+CUTS_AT_ONCE = 2
+"""Files of one session that are read and cut into chunks at a time: each takes a processor and a disk."""
+
 
 ANSWER_SECONDS = 5.0
 """How long a peer has to answer before another session takes over its part file."""
@@ -81,6 +86,8 @@ class Serving:
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._whole_files = asyncio.Semaphore(WHOLE_FILES_AT_ONCE)
         self._measures = MeasureServing(share.answer, pool, workers, self._reads)
+        self._tasks = Tasks()
+        self._cuts = asyncio.Semaphore(CUTS_AT_ONCE)
 
     async def handle(self, incoming: Incoming) -> Answer | None:
         """See transport.answering.Handler."""
@@ -101,8 +108,18 @@ class Serving:
         if isinstance(request, WHOLE_FILE):
             async with self._whole_files:
                 return await self._workers.long(self._share.answer, request)
+        if isinstance(request, ListChunks):
+            await self._cuts.acquire()
+            # A thread cannot be stopped: one whose asker wants no answer any more keeps its place until it is done.
+            return await asyncio.shield(self._tasks.start(self._cut(request), "chunks"))
         async with self._calls:
             return await self._workers.call(self._share.answer, request)
+
+    async def _cut(self, request: ListChunks) -> Answer:
+        try:
+            return await self._workers.long(self._share.answer, request)
+        finally:
+            self._cuts.release()
 
     def attached(self, attached: bool) -> None:
         """See transport.answering.Handler."""
@@ -124,6 +141,7 @@ class Serving:
         """See transport.answering.Handler."""
         self._share.set_answers(_never)  # what it was leads back to the session
         self._measures.close()
+        self._tasks.cancel()
         self._share.set_attached(False)  # at once: who comes back need not wait for the thread
         self._workers.start(self._share.close)
 

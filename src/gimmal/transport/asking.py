@@ -22,6 +22,7 @@ from gimmal.protocol.messages import (
     Write,
     WriteBundle,
 )
+from gimmal.protocol.reused import reused_bytes
 from gimmal.protocol.session import Asking
 from gimmal.transport.buffers import RecordBuffer
 from gimmal.transport.exchange import LinkLost, Sink
@@ -229,8 +230,10 @@ class AskingSide:
 
 def size_of(request: Request) -> int:
     """About how many bytes of contents a request moves."""
-    if isinstance(request, Read | Write | MeasureUp):
+    if isinstance(request, Read | MeasureUp):
         return request.length
+    if isinstance(request, Write):
+        return request.length - reused_bytes(request.reused)
     if isinstance(request, Measure):
         return request.length if request.what is Measured.LINE else 0
     return BODY_MAX if isinstance(request, ReadBundle | WriteBundle) else 0

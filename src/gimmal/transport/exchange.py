@@ -13,6 +13,7 @@ from gimmal.protocol.codec import decode_answer, decode_struct
 from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.limits import HOLE_MIN
 from gimmal.protocol.messages import STREAMED, Answer, MeasureUp, Request, StreamEnd, Write
+from gimmal.protocol.reused import Gap, gaps_of
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.frames import again
 
@@ -189,6 +190,12 @@ class _StreamOrder:
         self._received = 0
         self._short = False
         self._ended = not isinstance(request, STREAMED)
+        self._gaps: deque[Gap] | None = None
+        if isinstance(request, Write) and request.reused:
+            gaps = gaps_of(request.length, request.reused)
+            if gaps is None or request.sparse:
+                raise ProtocolViolation("the other side asked for a block to be put together of what is none")
+            self._gaps = deque(gaps)
 
     def check(self, kind: RecordKind, offset: int, size: int) -> None:
         """The next record; raises ProtocolViolation where it may not come."""
@@ -201,10 +208,16 @@ class _StreamOrder:
                 raise ProtocolViolation(f"the other side sent {kind.name} where one BUNDLE was due")
         elif kind is RecordKind.END:
             self._ended = True
+            if self._gaps:
+                raise ProtocolViolation("the other side left out bytes of a write that it has to send")
+            if self._gaps is not None:
+                self._received = request.length
             if offset != request.length or (offset != self._received and not self._sparse):
                 raise ProtocolViolation("the other side ended a write at a wrong length")
         elif kind is not RecordKind.DATA:
             raise ProtocolViolation(f"the other side sent {kind.name} inside a write")
+        elif self._gaps is not None:
+            self._check_gap(self._gaps, offset - self._start, size)
         else:
             at = offset - self._start
             if not size or not may_follow(self._received, at, short=self._short, sparse=self._sparse):
@@ -213,6 +226,16 @@ class _StreamOrder:
                 raise ProtocolViolation("the other side sent more bytes of a write than it announced")
             self._received = at + size
             self._short = size < DATA_RECORD_MIN
+
+    def _check_gap(self, gaps: deque[Gap], at: int, size: int) -> None:
+        """The next bytes between what is taken from an old version: each gap is filled in order and to its end."""
+        if not gaps or not size or at != max(self._received, gaps[0][0]) or at + size > gaps[0][1]:
+            raise ProtocolViolation("the other side sent bytes of a write out of place")
+        self._received = at + size
+        if self._received == gaps[0][1]:
+            gaps.popleft()
+        elif size < DATA_RECORD_MIN:
+            raise ProtocolViolation("the other side sent bytes of a write in pieces that are too small")
 
 
 class Incoming:

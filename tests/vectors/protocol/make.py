@@ -6,6 +6,7 @@ Run from the project's root: .venv/bin/python tests/vectors/protocol/make.py
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from pathlib import Path
@@ -149,8 +150,11 @@ def requests() -> list[Vector]:
             first=0,
             data=[[0, 1], [5, 2]],
         ),
-        request("Write", 8, "", part=1, offset=4 << 20, length=4 << 20, sparse=True),
-        request("Write", 8, "nothing", part=1, offset=0, length=0, sparse=False),
+        request("Write", 8, "", part=1, offset=4 << 20, length=4 << 20, sparse=True, reused=[]),
+        request("Write", 8, "nothing", part=1, offset=0, length=0, sparse=False, reused=[]),
+        request(
+            "Write", 8, "put together", part=1, offset=0, length=9, sparse=False, reused=[[0, 1 << 40, 4], [5, 0, 4]]
+        ),
         request(
             "Commit", 9, "", part=1, digest=DIGEST, mtime_ns=-1, mode=0o600, durable=True, keep=True, xattrs=XATTRS
         ),
@@ -198,6 +202,8 @@ def requests() -> list[Vector]:
         request("Measure", 38, "the cipher", what=1, length=1, path=""),
         request("Measure", 38, "a disk", what=2, length=256 << 20, path="a/b"),
         request("MeasureUp", 39, "", length=4 << 20),
+        request("ListChunks", 24, "", path="a/b", version=VERSION, offset=0, average=1 << 16, blocks=False),
+        request("ListChunks", 24, "from 5 on", path="a/b", version=VERSION, offset=5, average=1 << 20, blocks=True),
     ]
 
 
@@ -260,6 +266,8 @@ def answers() -> list[Vector]:
             ],
         ),
         answer("Took", 90, "", length=256 << 20, nanoseconds=1, read_nanoseconds=(1 << 63) - 1),
+        answer("Chunks", 76, "", chunks=bytes(range(24)), blocks=DIGEST),
+        answer("Chunks", 76, "of an empty file", chunks=b"", blocks=b""),
     ]
 
 
@@ -440,6 +448,10 @@ def bad() -> list[Vector]:
         ("a measurement of nothing", pack([38, 0, 0])),
         ("a measurement that is too long", pack([38, 2, (256 << 20) + 1, "a"])),
         ("more bytes to throw away than a block", pack([39, (4 << 20) + 1])),
+        ("more stretches of an old version than allowed", pack([8, 1, 0, 1, False, [[0, 0, 1]] * 513])),
+        ("a stretch of an old version without a length", pack([8, 1, 0, 1, False, [[0, 0]]])),
+        ("chunks without a version", pack([24, "a"])),
+        ("an average that is none of the three", pack([24, "a", version, 0, 1 << 17])),
         ("nested without end", b"\x93\x01\xa1a" + b"\x91" * 5000),
     ]
     answers = [
@@ -466,6 +478,7 @@ def bad() -> list[Vector]:
         ("a negative time", pack([90, 1, -1])),
         ("a block digest of 33 bytes", pack([69, 1, [bytes(33)]])),
         ("more blocks than allowed", pack([69, 1, [b""] * 24_577])),
+        ("more chunks than allowed", pack([76, bytes(12 * 8192 + 1)])),
     ]
     hello = [1, "p", 0, b"", SOURCE, True]
     bodies = [
@@ -534,6 +547,58 @@ def digests() -> list[Vector]:
     return [{"size": size, "digest": file_digest(pattern(size)).hex()} for size in sizes]
 
 
+GEAR = [int.from_bytes(hashlib.md5(bytes([value]) * 64).digest()[:8], "big") for value in range(256)]
+MASKS = {
+    1 << 16: (0x0000D90703537000, 0x0000D90F03530000),
+    1 << 18: (0x0000D91707537000, 0x0000D90703537000),
+    1 << 20: (0x0000D91767537000, 0x0000D91707537000),
+}
+
+
+def next_chunk(content: bytes, at: int, average: int) -> int:
+    left, minimum, maximum = len(content) - at, average // 4, average * 4
+    strict, loose = MASKS[average]
+    if left <= minimum:
+        return left
+    limit, value = min(left, maximum), 0
+    for place in range(minimum, 2 * (limit // 2)):
+        value = (2 * value + GEAR[content[at + place]]) & ((1 << 64) - 1)
+        if not value & (strict if place < average else loose):
+            return place
+    return limit
+
+
+def chunks() -> list[Vector]:
+    """Of files that are the first bytes of BLAKE3's extended output of ``gimmal chunks``; whole, for all are small."""
+    vectors = []
+    cases = [
+        *((size, 0, 1 << 16) for size in (0, 1, 16_384, 16_385, 65_537, 100_001, (1 << 20) + 1, 9 << 20)),
+        ((1 << 20) + 1, 1, 1 << 16),
+        (9 << 20, (4 << 20) + 77, 1 << 16),
+        (9 << 20, 0, 1 << 18),
+        (9 << 20, 0, 1 << 20),
+    ]
+    for size, offset, average in cases:
+        content = blake3(b"gimmal chunks").digest(length=size)
+        at, listed = offset, b""
+        while at < size:
+            length = next_chunk(content, at, average)
+            listed += struct.pack(">I", length) + blake3(content[at : at + length]).digest()[:8]
+            at += length
+        ends = [min(start + (4 << 20), size) for start in range(0, size, 4 << 20)]
+        blocks = [blake3(content[(end - 1) // (4 << 20) * (4 << 20) : end]).digest() for end in ends if end > offset]
+        vectors.append(
+            {
+                "size": size,
+                "offset": offset,
+                "average": average,
+                "chunks": listed.hex(),
+                "blocks": b"".join(blocks).hex(),
+            }
+        )
+    return vectors
+
+
 def write(name: str, vectors: Any) -> None:
     (HERE / name).write_text(json.dumps(vectors, indent=1, ensure_ascii=True) + "\n", "utf-8")
 
@@ -544,3 +609,4 @@ if __name__ == "__main__":
     write("bundles.json", bundles())
     write("bad.json", bad())
     write("digests.json", digests())
+    write("chunks.json", chunks())

@@ -37,6 +37,7 @@ class CopyCommand:
     as_json: bool
     xattrs: bool = True
     safe_links: bool = False
+    whole_files: bool = False
     limit: int | None = None
     verify: bool = False
 
@@ -114,6 +115,7 @@ def _ends(command: CopyCommand) -> _Ends:
         xattrs=command.xattrs,
         safe_links=command.safe_links,
         verify=command.verify,
+        whole_files=command.whole_files,
     )
     job = CopyJob(sources, target, command.recursive, options)
     return _Ends(shares, job, upload=to_far, far=to_far and any(from_far), missing=missing)
@@ -138,6 +140,7 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
                 "without_xattrs": progress.bare,
                 "hole_bytes": progress.hole_bytes,
                 "verified": progress.verified,
+                "reused_bytes": progress.reused_bytes,
                 "seconds": round(seconds, 3),
                 "path": path,
                 "left_out": [{"name": name, "reason": reason} for name, reason in progress.left_out],
@@ -157,6 +160,8 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
         text += f"; {progress.skipped:,} already there"
     if progress.resumed_bytes:
         text += f"; {human_size(progress.resumed_bytes)} continued"
+    if progress.reused_bytes:
+        text += f"; {human_size(progress.reused_bytes)} of it was there already"
     if progress.hole_bytes:
         text += f"; {human_size(progress.hole_bytes)} of it holes"
     if command.verify:

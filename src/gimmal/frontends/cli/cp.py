@@ -16,6 +16,7 @@ from gimmal.frontends.cli.reaching import Way, reach_options
 @click.option("-u", "--update", is_flag=True, help="Replace files that are there and older.")
 @click.option("--safe-links", is_flag=True, help="Leave out symbolic links that lead out of what is copied.")
 @click.option("--no-xattr", is_flag=True, help="Leave extended attributes where they are.")
+@click.option("--whole-file", is_flag=True, help="Send files whole, also where an older version is there.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 @click.option(
     "--wait",
@@ -36,6 +37,7 @@ def command(
     update: bool,
     safe_links: bool,
     no_xattr: bool,
+    whole_file: bool,
     dry_run: bool,
     verify: bool,
     wait: float,
@@ -72,6 +74,7 @@ def command(
             safe_links=safe_links,
             xattrs=not no_xattr,
             verify=verify,
+            whole_files=whole_file,
             wait=wait,
             limit=limit,
             quiet=quiet,

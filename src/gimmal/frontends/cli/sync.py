@@ -45,6 +45,7 @@ class _InOrder(click.Command):
     metavar="SECONDS",
     help="How long to wait for the other side when it is not there.",
 )
+@click.option("--whole-file", is_flag=True, help="Send files whole, also where an older version is there.")
 @click.option("--no-xattr", is_flag=True, help="Leave extended attributes alone.")
 @click.option("--safe-links", is_flag=True, help="Leave out symbolic links that lead out of SOURCE.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
@@ -58,6 +59,7 @@ def command(
     confirmed: bool,
     limit: int | None,
     wait: float,
+    whole_file: bool,
     no_xattr: bool,
     verify: bool,
     safe_links: bool,
@@ -103,6 +105,7 @@ def command(
             xattrs=not no_xattr,
             verify=verify,
             safe_links=safe_links,
+            whole_files=whole_file,
         ),
         way,
     )

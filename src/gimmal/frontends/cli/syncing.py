@@ -40,6 +40,7 @@ class SyncCommand:
     xattrs: bool = True
     safe_links: bool = False
     verify: bool = False
+    whole_files: bool = False
 
 
 def run_sync(command: SyncCommand, way: Way) -> None:
@@ -66,6 +67,7 @@ def run_sync(command: SyncCommand, way: Way) -> None:
         xattrs=command.xattrs,
         safe_links=command.safe_links,
         verify=command.verify,
+        whole_files=command.whole_files,
     )
     filters = Filters(command.patterns)
     job = SyncJob(
@@ -129,6 +131,7 @@ def _summary(command: SyncCommand, progress: Progress, seconds: float, path: str
                     "bytes": progress.bytes,
                     "resumed_bytes": progress.resumed_bytes,
                     "skipped": progress.skipped,
+                    "reused_bytes": progress.reused_bytes,
                     "deleted": progress.deleted,
                     "not_deleted": progress.not_deleted,
                     "links": progress.links,
@@ -148,6 +151,8 @@ def _summary(command: SyncCommand, progress: Progress, seconds: float, path: str
     text = f"synced {files}, {human_size(progress.bytes)} in {seconds:.2f} s, {path}"
     if progress.skipped:
         text += f"; {progress.skipped:,} already there"
+    if progress.reused_bytes:
+        text += f"; {human_size(progress.reused_bytes)} of it was there already"
     if command.verify:
         text += f"; {progress.verified:,} read again and good"
     if progress.links:
