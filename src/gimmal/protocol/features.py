@@ -8,5 +8,8 @@ FIDELITY = 1
 TRASH = 2
 """Requests 20 to 23, and ``keep`` in Commit, WriteBundle, Copy and MakeLinks."""
 
-OFFERED = FIDELITY | TRASH
+PACKED = 8
+"""Streams and bundles in records of Zstandard frames, wherever ``packing`` allows them."""
+
+OFFERED = FIDELITY | TRASH | PACKED
 """All that this program offers."""

@@ -7,7 +7,19 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from gimmal.protocol.limits import BLOCK_SIZE, BUNDLE_ITEMS_MAX, REMOVE_MANY_MAX
-from gimmal.protocol.parts import Counter, Digest, Extents, Mode, Nanoseconds, Path, Replace, Size, Version, Xattrs
+from gimmal.protocol.parts import (
+    Counter,
+    Digest,
+    Extents,
+    Mode,
+    Nanoseconds,
+    Packing,
+    Path,
+    Replace,
+    Size,
+    Version,
+    Xattrs,
+)
 
 
 class Stat(Struct, array_like=True, frozen=True, tag=1):
@@ -49,6 +61,7 @@ class Read(Struct, array_like=True, frozen=True, tag=5):
     """If given and the file is another before or after reading: CHANGED."""
     sparse: bool = False
     """Leave out holes: the offset of a DATA record then jumps over what is zeros."""
+    packing: Packing = Packing.NEVER
 
 
 class ReadBundle(Struct, array_like=True, frozen=True, tag=6):
@@ -59,6 +72,7 @@ class ReadBundle(Struct, array_like=True, frozen=True, tag=6):
     """Paths relative to ``folder``."""
     xattrs: bool = False
     """With extended attributes."""
+    packing: Packing = Packing.NEVER
 
 
 class OpenPart(Struct, array_like=True, frozen=True, tag=7):
@@ -88,6 +102,7 @@ class Write(Struct, array_like=True, frozen=True, tag=8):
     length: Annotated[int, Meta(ge=0, le=BLOCK_SIZE)]
     sparse: bool = False
     """The offset of a DATA record may jump over zeros, which become holes. Only of a part opened with ``data``."""
+    packing: Packing = Packing.NEVER
 
 
 class Commit(Struct, array_like=True, frozen=True, tag=9):
@@ -134,6 +149,7 @@ class WriteBundle(Struct, array_like=True, frozen=True, tag=11):
     """With ALWAYS: leave a file that is not older than the one offered (answered EXISTS)."""
     keep: bool = False
     """Files that are replaced go to the share's trash."""
+    packing: Packing = Packing.NEVER
 
 
 class MakeDirectories(Struct, array_like=True, frozen=True, tag=12):
