@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from gimmal.base.tcp_info import TcpInfo
 from gimmal.transport import slow_line
 from gimmal.transport.slow_line import SLOW_RATE, LineWatch, is_slow
 from tests.transport.helpers import tcp_pair
@@ -44,52 +45,52 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
         end.close()
 
 
-def move(ends: tuple[socket.socket, socket.socket], count: int, between: int, step: threading.Event) -> None:
-    """Send bytes that the other end takes in pieces with pauses."""
-    left = count
-
-    def take() -> None:
-        nonlocal left
-        while left > 0:
-            left -= len(ends[1].recv(between))
-            step.wait(0.002)
-
-    taking = threading.Thread(target=take)
+def move(ends: tuple[socket.socket, socket.socket], count: int) -> None:
+    """Send bytes that the other end takes."""
+    taking = threading.Thread(target=lambda: [ends[1].recv(size, socket.MSG_WAITALL) for size in [count]])
     taking.start()
     ends[0].sendall(bytes(count))
     taking.join(60)
-    assert left == 0
+    assert not taking.is_alive()
 
 
-def test_this_computer_is_no_slow_line(ends: tuple[socket.socket, socket.socket]) -> None:
+def test_this_computer_is_no_slow_line_whatever_ping_says(ends: tuple[socket.socket, socket.socket]) -> None:
     watch = LineWatch(ends[0], relayed=False)
-    assert not watch.is_slow(None)
-    go = threading.Event()
-    go.set()
-    for _ in range(4):
-        move(ends, 8 << 20, 1 << 20, go)
-        assert not watch.is_slow(None)
-    assert watch._rate is not None
-    # A round trip that somebody else measured says nothing once the rate is known.
     assert not watch.is_slow(1.0)
+    for _ in range(20):
+        move(ends, 1 << 20)
+        assert not watch.is_slow(1.0)
 
 
-def test_who_reads_slowly_is_no_slow_line_but_a_relay_that_does_is(ends: tuple[socket.socket, socket.socket]) -> None:
-    """A disk at the other end holds its reader up; a relay reads as fast as the line behind it."""
-    direct, relayed = LineWatch(ends[0], relayed=False), LineWatch(ends[0], relayed=True)
-    move(ends, 12 << 20, 32_768, threading.Event())
-    assert relayed.is_slow(None)
-    assert not direct.is_slow(None)
+def watched(*told: TcpInfo) -> list[bool]:
+    """What is said of a line of which the system tells this, one after the other."""
+    left = list(told)
+    with socket.socket() as connection:
+        watch = LineWatch(connection, relayed=False, ask=lambda _connection: left.pop(0))
+        return [watch.is_slow(None) for _ in told]
 
 
-def test_nothing_is_measured_on_few_bytes(ends: tuple[socket.socket, socket.socket]) -> None:
-    watch = LineWatch(ends[0], relayed=False)
-    go = threading.Event()
-    go.set()
-    move(ends, slow_line.WINDOW_BYTES_MIN // 2, 1 << 20, go)
-    assert not watch.is_slow(None)
-    assert watch._rate is None
+MUCH, FAST, SLOW = slow_line.TOLD_BYTES, int(SLOW_RATE), int(SLOW_RATE) - 1
+
+
+def test_a_rate_is_believed_once_enough_is_through() -> None:
+    few = MUCH - 1
+    assert watched(TcpInfo(0.0001, few, SLOW), TcpInfo(0.0001, MUCH, SLOW)) == [False, True]
+    assert watched(TcpInfo(0.05, few, FAST), TcpInfo(0.05, MUCH, FAST)) == [True, False]
+
+
+def test_the_best_of_the_last_looks_counts() -> None:
+    fast, slow = TcpInfo(0.05, MUCH, FAST), TcpInfo(0.05, MUCH, SLOW)
+    said = watched(slow, fast, *[slow] * slow_line.LOOKS, fast)
+    assert said == [True, *[False] * slow_line.LOOKS, True, False]
+
+
+def test_behind_a_relay_only_a_short_way_is_not_slow(ends: tuple[socket.socket, socket.socket]) -> None:
+    watch = LineWatch(ends[0], relayed=True)
+    move(ends, 8 << 20)
+    assert watch.is_slow(None)
     assert watch.is_slow(0.05)
+    assert not watch.is_slow(0.001)
 
 
 def test_without_the_system_s_word_a_measured_round_trip_decides() -> None:

@@ -6,10 +6,10 @@ import socket
 import struct
 from dataclasses import dataclass
 
-_SIZE = 184
-_ROUND_TRIP = struct.Struct("=I")
-_NUMBER = struct.Struct("=Q")
-_ACKNOWLEDGED, _SHORTEST, _BUSY, _PEER_FULL = 120, 148, 168, 176
+_SIZE = 168
+_SHORTEST = struct.Struct("=148xI")
+_ACKNOWLEDGED = struct.Struct("=120xQ")
+_RATE = struct.Struct("=160xQ")
 """Places in struct tcp_info; a system whose struct is shorter is older than what is asked."""
 
 _NO_ROUND_TRIP = (1 << 32) - 1
@@ -20,14 +20,12 @@ class TcpInfo:
     """Attributes:
     round_trip: seconds, the shortest seen; None before one was.
     acknowledged: bytes that the other end has.
-    busy: seconds in which something was on its way.
-    full: of those, seconds in which the other end had no room for it.
+    rate: bytes a second at which it got the last of them; of few, the most that was seen.
     """
 
     round_trip: float | None
     acknowledged: int
-    busy: float
-    full: float
+    rate: int
 
 
 def tcp_info(connection: socket.socket) -> TcpInfo | None:
@@ -41,11 +39,9 @@ def tcp_info(connection: socket.socket) -> TcpInfo | None:
         return None
     if len(info) < _SIZE:
         return None
-    shortest = _ROUND_TRIP.unpack_from(info, _SHORTEST)[0]
-    busy, full = _NUMBER.unpack_from(info, _BUSY)[0], _NUMBER.unpack_from(info, _PEER_FULL)[0]
+    shortest = _SHORTEST.unpack_from(info)[0]
     return TcpInfo(
         None if shortest == _NO_ROUND_TRIP else shortest / 1e6,
-        _NUMBER.unpack_from(info, _ACKNOWLEDGED)[0],
-        busy / 1e6,
-        full / 1e6,
+        _ACKNOWLEDGED.unpack_from(info)[0],
+        _RATE.unpack_from(info)[0],
     )

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import socket
+from collections import deque
+from collections.abc import Callable
 
-from gimmal.base.tcp_info import tcp_info
+from gimmal.base.tcp_info import TcpInfo, tcp_info
 from gimmal.transport.link_growth import NEAR_SECONDS
 
 SLOW_RATE = 80e6
 """Bytes a second below which a line is slow: less than gigabit Ethernet, a fifth of what one processor packs."""
 
-WINDOW_BYTES_MIN, WINDOW_BYTES = 1 << 20, 8 << 20
-WINDOW_SECONDS = 0.05
-"""One measurement: so many bytes at least, and either many or long, for the system counts in steps of milliseconds."""
+TOLD_BYTES = 1 << 20
+"""What has to be through before a rate is believed: at first TCP feels its way, and a few bytes wait for nothing."""
+
+LOOKS = 8
+"""The best of so many looks counts: a busy computer makes each look worse, nothing makes one better."""
 
 
 def is_slow(round_trip: float | None, rate: float | None) -> bool:
@@ -20,8 +24,8 @@ def is_slow(round_trip: float | None, rate: float | None) -> bool:
 
     Args:
         round_trip: seconds, the shortest seen; None where not known.
-        rate: bytes a second that went through it while there were any; None while not known. A far line counts as
-            slow until then: TCP begins slowly on it.
+        rate: bytes a second that it takes; None while not known. A far line counts as slow until then, for TCP begins
+            slowly on it.
     """
     if rate is not None:
         return rate < SLOW_RATE
@@ -29,33 +33,38 @@ def is_slow(round_trip: float | None, rate: float | None) -> bool:
 
 
 class LineWatch:
-    """Measures the line of one connection while bulk is sent on it.
+    """Looks at the line of one connection whenever bulk is to be sent on it.
 
     Args:
         connection: not owned.
-        relayed: a relay is its other end. When that has no room the line behind it is full, not the disk of who reads.
+        relayed: a relay is its other end. TCP knows nothing of the way behind it, which is slow unless it is short.
+        ask: what is known of a connection.
     """
 
-    def __init__(self, connection: socket.socket, *, relayed: bool) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        *,
+        relayed: bool,
+        ask: Callable[[socket.socket], TcpInfo | None] = tcp_info,
+    ) -> None:
         self._connection = connection
+        self._ask = ask
         self._relayed = relayed
-        self._acknowledged = 0
-        self._busy = 0.0
-        self._rate: float | None = None
+        self._rates: deque[int] = deque(maxlen=LOOKS)
 
     def is_slow(self, round_trip: float | None) -> bool:
         """Whether the line is slow by what is known now.
 
         Args:
-            round_trip: seconds, where it was measured; what the system knows ends at the relay.
+            round_trip: seconds, as measured by PING, which is more than it is while this process is busy; only used
+                where the system does not know, or knows only the way to the relay.
         """
-        info = tcp_info(self._connection)
+        if self._relayed:
+            return round_trip is None or is_slow(round_trip, None)
+        info = self._ask(self._connection)
         if info is None:
             return is_slow(round_trip, None)
-        spent = info.busy if self._relayed else info.busy - info.full
-        moved, busy = info.acknowledged - self._acknowledged, spent - self._busy
-        if moved >= WINDOW_BYTES or (moved >= WINDOW_BYTES_MIN and busy >= WINDOW_SECONDS):
-            self._acknowledged, self._busy = info.acknowledged, spent
-            self._rate = moved / max(busy, 1e-3)
-        known = [each for each in (round_trip, info.round_trip) if each is not None]
-        return is_slow(max(known, default=None), self._rate)
+        if info.acknowledged >= TOLD_BYTES:
+            self._rates.append(info.rate)
+        return is_slow(info.round_trip or round_trip, max(self._rates, default=None))
