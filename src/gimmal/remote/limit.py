@@ -54,6 +54,7 @@ class Limit:
     def __init__(self, rate: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._bucket = Bucket(rate, self._loop.time())
+        self.rate = rate
         self.portion = min(BLOCK_SIZE, max(PORTION_MIN, rate // PORTIONS_A_SECOND))
         """Bytes asked for at a time."""
         self.record = max(RECORD_MIN, self.portion)

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 from gimmal.base.errors import ProtocolViolation
 from gimmal.base.primitives import new_blake3
 from gimmal.protocol.data_blocks import ZEROS
-from gimmal.protocol.messages import Version
+from gimmal.protocol.messages import Packing, Version
 from gimmal.remote.files import Block, Bundle
 from gimmal.remote.limit import Limit
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.transport.exchange import Piece
 from gimmal.transport.session import Session
+from gimmal.transport.slow_line import SLOW_RATE
 
 
 class LimitedFiles(RemoteFiles):
@@ -24,10 +25,15 @@ class LimitedFiles(RemoteFiles):
     """
 
     def __init__(self, session: Session, limit: Limit) -> None:
-        super().__init__(session)
         self._limit = limit
+        super().__init__(session)
         self.sending = limit.writing
         self.bundle_room = limit.bundle
+
+    def choose_packing(self, packing: Packing) -> None:
+        """See RemoteFiles; a limit is a slow line, whatever the line is."""
+        slow = packing is Packing.SLOW and self._limit.rate < SLOW_RATE
+        super().choose_packing(Packing.ALWAYS if slow else packing)
 
     async def pace(self, count: int) -> None:
         """See RemoteFiles."""
@@ -44,7 +50,7 @@ class LimitedFiles(RemoteFiles):
                 for at, size in self._limit.portions(offset, length):
                     await self._limit.wait(size)
                     some = await super().read_block(path, at, size, version, sparse=sparse)
-                    self._limit.give_back(size - sum(len(piece.body) for piece in some.pieces))
+                    self._limit.give_back(size - sum(len(piece.body) for piece in some.pieces) + some.saved)
                     try:
                         _verify(some)
                     except ProtocolViolation:
@@ -94,7 +100,7 @@ class LimitedFiles(RemoteFiles):
         """See Files."""
         await self._limit.wait(self.bundle_room)
         bundle = await super().read_bundle(folder, names, xattrs=xattrs)
-        self._limit.give_back(self.bundle_room - sum(map(len, bundle.contents)))
+        self._limit.give_back(self.bundle_room - sum(map(len, bundle.contents)) + bundle.saved)
         return bundle
 
 

@@ -29,6 +29,7 @@ class Progress:
         hard_links: further names of a file that were made as such.
         plain_links: further names of a file that became files of their own.
         bare: files and folders without some of their extended attributes.
+        saved_bytes: how many bytes fewer went over the line, either way, because they were packed; never set back.
         hole_bytes: bytes of ``bytes`` that are holes, which take neither line nor disk.
         changed: called after each change, often; must be quick.
     """
@@ -57,6 +58,7 @@ class Progress:
     plain_links: int = 0
     bare: int = 0
     hole_bytes: int = 0
+    saved_bytes: int = 0
     changed: Callable[[Progress], None] | None = None
 
     def restart(self) -> None:
