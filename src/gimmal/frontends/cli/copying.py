@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from gimmal.base.display import displayable
 from gimmal.base.errors import LocalError, UsageError
+from gimmal.frontends.cli.compress_option import packing_of
 from gimmal.frontends.cli.output import human_size, print_json, say
 from gimmal.frontends.cli.reaching import Way
 from gimmal.frontends.cli.transferring import Transfer, raise_transfer_failures, run_transfer, say_would
@@ -35,6 +36,7 @@ class CopyCommand:
     xattrs: bool = True
     safe_links: bool = False
     limit: int | None = None
+    compress: bool | None = None
 
 
 @dataclass
@@ -59,7 +61,9 @@ def run_copy(command: CopyCommand, way: Way) -> None:
         await copy_once(*ways, ends.job, progress)
 
     shown = not command.quiet and not command.as_json
-    seconds, path = run_transfer(Transfer("copy", ends.shares, work, command.wait, shown, command.limit), way, progress)
+    packing = packing_of(command.compress)
+    transfer = Transfer("copy", ends.shares, work, command.wait, shown, command.limit, packing=packing)
+    seconds, path = run_transfer(transfer, way, progress)
     for name, reason in ends.missing:
         progress.fail(name, reason)
     _summary(command, progress, seconds, path)
@@ -120,6 +124,7 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
                 "plain_links": progress.plain_links,
                 "without_xattrs": progress.bare,
                 "hole_bytes": progress.hole_bytes,
+                "saved_bytes": progress.saved_bytes,
                 "seconds": round(seconds, 3),
                 "path": path,
                 "left_out": [{"name": name, "reason": reason} for name, reason in progress.left_out],
@@ -141,6 +146,8 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
         text += f"; {human_size(progress.resumed_bytes)} continued"
     if progress.hole_bytes:
         text += f"; {human_size(progress.hole_bytes)} of it holes"
+    if progress.saved_bytes:
+        text += f"; {human_size(progress.saved_bytes)} less by compression"
     if progress.links:
         text += f"; {_count(progress.links, 'symbolic link')}"
     if progress.hard_links:

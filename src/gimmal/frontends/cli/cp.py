@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from gimmal.frontends.cli.compress_option import compress_option
 from gimmal.frontends.cli.limit_option import limit_option
 from gimmal.frontends.cli.reaching import Way, reach_options
 
@@ -25,6 +26,7 @@ from gimmal.frontends.cli.reaching import Way, reach_options
     help="How long to wait for the other side when it is not there.",
 )
 @limit_option
+@compress_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 @reach_options
 def command(
@@ -37,6 +39,7 @@ def command(
     dry_run: bool,
     wait: float,
     limit: int | None,
+    compress: bool | None,
     quiet: bool,
     way: Way,
     as_json: bool,
@@ -70,6 +73,7 @@ def command(
             xattrs=not no_xattr,
             wait=wait,
             limit=limit,
+            compress=compress,
             quiet=quiet,
             as_json=as_json,
         ),

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from gimmal.frontends.cli.compress_option import compress_option
 from gimmal.frontends.cli.limit_option import limit_option
 from gimmal.frontends.cli.reaching import Way, reach_options
 
@@ -36,6 +37,7 @@ class _InOrder(click.Command):
 @click.option("--filter-from", multiple=True, metavar="FILE", help="Patterns from a file, as .gitignore has them.")
 @click.option("--yes", "confirmed", is_flag=True, help="Delete also where SOURCE is empty.")
 @limit_option
+@compress_option
 @click.option(
     "--wait",
     type=click.FloatRange(0, 86400 * 7),
@@ -56,6 +58,7 @@ def command(
     no_trash: bool,
     confirmed: bool,
     limit: int | None,
+    compress: bool | None,
     wait: float,
     no_xattr: bool,
     safe_links: bool,
@@ -98,6 +101,7 @@ def command(
             quiet=quiet,
             as_json=as_json,
             limit=limit,
+            compress=compress,
             xattrs=not no_xattr,
             safe_links=safe_links,
         ),
