@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,19 @@ from gimmal.protocol.codec import encode
 from gimmal.protocol.features import OFFERED, PACKED
 from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.limits import BODY_MAX
-from gimmal.protocol.messages import Packing, Read, ReadBundle, StreamEnd, Version, Write, WriteBundle
+from gimmal.protocol.messages import OpenPart, Packing, Read, ReadBundle, StreamEnd, Version, Write, WriteBundle
 from gimmal.protocol.packed import pack
 from gimmal.remote.copy_tree import CopyOptions
-from gimmal.remote.files import Files
+from gimmal.remote.files import Block, Files
 from gimmal.remote.limit import Limit
 from gimmal.remote.limited_files import LimitedFiles
 from gimmal.remote.progress import Progress
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.share.serving import Serving
 from gimmal.transport import packing as packing_room
-from gimmal.transport.exchange import Incoming
+from gimmal.transport.buffers import RecordBuffer
+from gimmal.transport.exchange import Incoming, Piece
+from gimmal.transport.packing import Packer
 from tests.remote import two_sides as sides_room
 from tests.remote.random_trees import build, seen
 from tests.remote.two_sides import Sides, TwoSides, copy_between
@@ -328,3 +331,40 @@ def test_a_range_is_packed_by_the_version_that_was_read(tmp_path: Path) -> None:
     dense, shrunk = two.run(work)
     assert dense == 0
     assert shrunk > MIB // 2
+
+
+def test_who_gives_up_while_packing_leaves_no_buffer_that_is_written_to(tmp_path: Path) -> None:
+    """The thread goes on with the block's buffers; nobody else may have them meanwhile."""
+    two = TwoSides(tmp_path)
+    (two.near / "log").write_bytes(text(4 * MIB))
+    begun, go = threading.Event(), threading.Event()
+
+    class SlowPacker(Packer):
+        def pack_pieces(self, file: Hashable, pieces: Sequence[Piece]) -> None:
+            begun.set()
+            assert go.wait(30)
+            super().pack_pieces(file, pieces)
+
+    async def work(sides: Sides) -> None:
+        files = sides.far
+        files.choose_packing(Packing.ALWAYS)
+        files._packer = SlowPacker()
+        loaded: list[RecordBuffer] = []
+
+        async def load() -> Block:
+            block = await sides.near.read_block("near/log", 0, 4 * MIB, None)
+            loaded.extend(piece.owner for piece in block.pieces if piece.owner is not None)
+            return block
+
+        opened = await files.open_part(OpenPart("far/log", 4 * MIB, bytes(16)))
+        writing = asyncio.create_task(files.write_block(opened.part, 0, 4 * MIB, load))
+        await asyncio.to_thread(begun.wait, 30)
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        taken = [sides.session.pool.take() for _ in range(60)]
+        go.set()
+        assert len(loaded) == 4
+        assert not any(buffer is one for buffer in loaded for one in taken)
+
+    two.run(work)

@@ -17,10 +17,12 @@ _NO_ROUND_TRIP = (1 << 32) - 1
 
 @dataclass(frozen=True, slots=True)
 class TcpInfo:
-    """Attributes:
-    round_trip: seconds, the shortest seen; None before one was.
-    acknowledged: bytes that the other end has.
-    rate: bytes a second at which it got the last of them; of few, the most that was seen.
+    """What one connection has been through.
+
+    Attributes:
+        round_trip: seconds, the shortest seen; None before one was.
+        acknowledged: bytes that the other end has.
+        rate: bytes a second at which it got the last of them; where too few were sent to tell, the most that was seen.
     """
 
     round_trip: float | None

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 LEVEL = 1
-"""About 400 MB/s of text on one processor; higher levels gain little and are slower than many lines."""
+"""About 400 MB/s of text on one processor; level 3 takes a third longer for 8 % less."""
 
 
 class BadFrame(ValueError):

@@ -106,9 +106,10 @@ class RemoteFiles(Files):
             nonlocal digest
             block = await load()
             digest = block.digest
+            if should_pack(self.packing, link):
+                # Where this is cancelled a thread may still write to the buffers: they are not given back then.
+                await asyncio.to_thread(self._packer.pack_pieces, part, block.pieces)
             try:
-                if should_pack(self.packing, link):
-                    await asyncio.to_thread(self._packer.pack_pieces, part, block.pieces)
                 while block.pieces:
                     piece = block.pieces.pop(0)
                     size, at = len(piece.body), offset + piece.at

@@ -15,7 +15,7 @@ from gimmal.transport.exchange import Piece
 if TYPE_CHECKING:
     from gimmal.transport.link import Link
 
-DENSE_FILES_MAX = 1024
+DENSE_FILES_MAX = 256
 """Files of which is remembered that they do not shrink; beyond, the one not met longest is forgotten."""
 
 DENSE_RANGES = 16

@@ -193,13 +193,13 @@ async def _run_over(
     tasks = Tasks()
     tasks.start(watch(reach, reached), "links of the transfer")
     other = reached.files
+    other.saved = 0
     try:
         if transfer.sweep:
             await reach.workers.long(service.sweep_trash)
         if transfer.limit is not None:
             other = LimitedFiles(reached.session, Limit(transfer.limit))
         other.choose_packing(transfer.packing)
-        other.saved = 0
         await transfer.work(local, other, progress)
     finally:
         progress.saved_bytes += other.saved
