@@ -10,29 +10,36 @@ import pytest
 
 from gimmal.base.tcp_info import TcpInfo
 from gimmal.transport import slow_line
-from gimmal.transport.slow_line import SLOW_RATE, LineWatch, is_slow
+from gimmal.transport.slow_line import LOOKS, SLOW_RATE, LineWatch, is_slow
 from tests.transport.helpers import tcp_pair
+
+UNDER, ENOUGH = SLOW_RATE - 1, SLOW_RATE
+ALL_UNDER = [UNDER] * LOOKS
 
 
 @pytest.mark.parametrize(
-    ("round_trip", "rate", "slow"),
+    ("round_trip", "rates", "slow"),
     [
-        (None, None, False),
-        (0.0002, None, False),
-        (0.0029, None, False),
-        (0.003, None, True),
-        (0.1, None, True),
-        (0.1, SLOW_RATE, False),
-        (0.1, SLOW_RATE - 1, True),
-        (0.0002, SLOW_RATE - 1, True),
-        (None, 1e6, True),
-        (None, 2e9, False),
+        (None, [], False),
+        (0.0002, [], False),
+        (0.0029, [], False),
+        (0.003, [], True),
+        (0.1, [], True),
+        (0.1, [UNDER], True),
+        (0.1, [ENOUGH], False),
+        (0.1, [UNDER, ENOUGH, UNDER], False),
+        (0.0002, [UNDER], False),
+        (0.0002, ALL_UNDER[1:], False),
+        (0.0002, ALL_UNDER, True),
+        (0.0002, [*ALL_UNDER[1:], ENOUGH], False),
+        (None, ALL_UNDER, True),
+        (None, [2e9], False),
     ],
 )
-def test_the_rate_decides_and_the_round_trip_until_it_is_known(
-    round_trip: float | None, rate: float | None, slow: bool
+def test_a_far_line_is_slow_until_it_shows_otherwise_and_a_near_one_the_reverse(
+    round_trip: float | None, rates: list[float], slow: bool
 ) -> None:
-    assert is_slow(round_trip, rate) is slow
+    assert is_slow(round_trip, rates) is slow
 
 
 @pytest.fixture
@@ -75,14 +82,15 @@ MUCH, FAST, SLOW = slow_line.TOLD_BYTES, int(SLOW_RATE), int(SLOW_RATE) - 1
 
 def test_a_rate_is_believed_once_enough_is_through() -> None:
     few = MUCH - 1
-    assert watched(TcpInfo(0.0001, few, SLOW), TcpInfo(0.0001, MUCH, SLOW)) == [False, True]
     assert watched(TcpInfo(0.05, few, FAST), TcpInfo(0.05, MUCH, FAST)) == [True, False]
+    near = [TcpInfo(0.0001, few, SLOW)] * LOOKS + [TcpInfo(0.0001, MUCH, SLOW)] * LOOKS
+    assert watched(*near) == [*[False] * (2 * LOOKS - 1), True]
 
 
 def test_the_best_of_the_last_looks_counts() -> None:
     fast, slow = TcpInfo(0.05, MUCH, FAST), TcpInfo(0.05, MUCH, SLOW)
-    said = watched(slow, fast, *[slow] * slow_line.LOOKS, fast)
-    assert said == [True, *[False] * slow_line.LOOKS, True, False]
+    said = watched(slow, fast, *[slow] * LOOKS, fast)
+    assert said == [True, *[False] * LOOKS, True, False]
 
 
 def test_behind_a_relay_only_a_short_way_is_not_slow(ends: tuple[socket.socket, socket.socket]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gimmal.base.tcp_info import TcpInfo, tcp_info
 from gimmal.transport.link_growth import NEAR_SECONDS
@@ -19,17 +19,17 @@ LOOKS = 8
 """The best of so many looks counts: a busy computer makes each look worse, nothing makes one better."""
 
 
-def is_slow(round_trip: float | None, rate: float | None) -> bool:
+def is_slow(round_trip: float | None, rates: Sequence[float]) -> bool:
     """Whether bytes that shrink should be packed for a line.
 
     Args:
         round_trip: seconds, the shortest seen; None where not known.
-        rate: bytes a second that it takes; None while not known. A far line counts as slow until then, for TCP begins
-            slowly on it.
+        rates: bytes a second that it took when it was last looked at, at most LOOKS of them. A far line is slow until
+            one says otherwise, for TCP begins slowly on it; any other is fast until all of LOOKS say otherwise.
     """
-    if rate is not None:
-        return rate < SLOW_RATE
-    return round_trip is not None and round_trip >= NEAR_SECONDS
+    if any(rate >= SLOW_RATE for rate in rates):
+        return False
+    return len(rates) >= LOOKS or (round_trip is not None and round_trip >= NEAR_SECONDS)
 
 
 class LineWatch:
@@ -61,10 +61,10 @@ class LineWatch:
                 where the system does not know, or knows only the way to the relay.
         """
         if self._relayed:
-            return round_trip is None or is_slow(round_trip, None)
+            return round_trip is None or is_slow(round_trip, ())
         info = self._ask(self._connection)
         if info is None:
-            return is_slow(round_trip, None)
+            return is_slow(round_trip, ())
         if info.acknowledged >= TOLD_BYTES:
             self._rates.append(info.rate)
-        return is_slow(info.round_trip or round_trip, max(self._rates, default=None))
+        return is_slow(info.round_trip or round_trip, self._rates)
