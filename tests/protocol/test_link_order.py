@@ -40,7 +40,11 @@ def opened(*, from_dialler: bool) -> LinkOrder:
 
 
 def test_numbers_are_those_published() -> None:
-    assert [(kind.name, kind.value) for kind in RecordKind] == [(name, at) for at, name in enumerate(PUBLISHED, 1)]
+    assert [(kind.name, kind.value) for kind in RecordKind] == [
+        *((name, at) for at, name in enumerate(PUBLISHED, 1)),
+        ("PACKED", 0x13),
+        ("PACKED_BUNDLE", 0x14),
+    ]
     assert SKIPPABLE == 0x80
 
 
@@ -88,7 +92,7 @@ def test_nothing_follows_the_end(ending: RecordKind) -> None:
 
 
 def test_unknown_records_are_skipped_only_with_the_high_bit_and_on_an_open_link() -> None:
-    for kind in (0, *range(0x11, 0x100)):
+    for kind in {*range(0x100)} - {*RecordKind}:
         order = opened(from_dialler=False)
         if kind & SKIPPABLE:
             assert order.next(kind) is None

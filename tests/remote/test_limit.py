@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from gimmal.base.primitives import new_blake3
 from gimmal.frontends.cli.limit_option import limit_option
+from gimmal.protocol.messages import Packing
 from gimmal.remote import limited_files
 from gimmal.remote.copy_tree import CopyOptions
 from gimmal.remote.limit import CATCH_UP_SECONDS, Bucket, Limit
@@ -100,6 +101,7 @@ def test_a_real_session_moves_what_it_may_and_evenly(tmp_path: Path, way: tuple[
 
     async def work(sides: Sides) -> None:
         sides.far = LimitedFiles(sides.session, Limit(RATE), sides.workers)
+        sides.far.choose_packing(Packing.NEVER)
         loop = asyncio.get_running_loop()
 
         async def sample() -> None:

@@ -426,7 +426,7 @@ WHERE = st.lists(st.sampled_from(["a", "b", "ab", "x.c", "y.c"]), min_size=1, ma
         (["*", "!**/"], ["a/x", "a/b/c", "x"]),
     ],
 )
-def test_two_stars_and_a_slash_are_any_folder_below(patterns: list[str], left_out: list[str]) -> None:
+def test_two_stars_at_the_end_are_what_is_inside(patterns: list[str], left_out: list[str]) -> None:
     filters = Filters(patterns)
     assert [path for path in ("a/x", "a/b/c", "x") if filters.excluded(path, folder=False)] == left_out
 

@@ -92,6 +92,8 @@ class TwoSides:
             finally:
                 asking.close(CloseReason.DONE)
                 await asking.finished()
+                if asking.cause is not None:
+                    serving.close(CloseReason.DONE)  # it would wait for who broke off to come back
                 await serving.finished()
                 near.close()
                 far.close()

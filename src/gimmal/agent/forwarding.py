@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 
 from gimmal.base.errors import GimmalError, ProtocolViolation
 from gimmal.base.tasks import Tasks
@@ -20,6 +21,7 @@ from gimmal.protocol.messages import (
     Measured,
     MeasureUp,
     OpenPart,
+    Packing,
     PartOpened,
     Read,
     ReadBundle,
@@ -30,6 +32,7 @@ from gimmal.protocol.messages import (
 from gimmal.protocol.reused import reused_bytes
 from gimmal.transport.exchange import AnswerSink, BundleSink, Incoming, Piece
 from gimmal.transport.link import Link
+from gimmal.transport.packing import Packer, pack_bundle, should_pack
 from gimmal.transport.ranges import RangeRead, read_measured, read_range
 from gimmal.transport.session import Session
 
@@ -37,6 +40,9 @@ logger = logging.getLogger("gimmal.agent")
 
 STREAMS_AT_ONCE = 8
 """Blocks and bundles of one command that are in the agent's memory at a time."""
+
+
+_PACKED = {RecordKind.DATA: RecordKind.PACKED, RecordKind.BUNDLE: RecordKind.PACKED_BUNDLE}
 
 
 class Forwarding:
@@ -52,6 +58,7 @@ class Forwarding:
         self._tasks = tasks
         self._pool = session.pool
         self._streams = asyncio.Semaphore(STREAMS_AT_ONCE)
+        self._packer = Packer()
         self._parts: set[int] = set()
         self._ended = False
 
@@ -60,7 +67,9 @@ class Forwarding:
         request = incoming.request
         if isinstance(request, Read):
             async with self._streams:
-                return await self._read(incoming, request.offset, await read_range(self._session, request))
+                return await self._read(
+                    incoming, request.offset, await read_range(self._session, request, unpacked=False)
+                )
         if isinstance(request, Measure) and request.what is Measured.LINE:
             async with self._streams:
                 return await self._read(incoming, 0, await read_measured(self._session, request.length))
@@ -127,24 +136,27 @@ class Forwarding:
         return None
 
     async def _read_bundle(self, incoming: Incoming, request: ReadBundle) -> Answer | None:
-        sink = await self._session.exchange(request, BundleSink, bulk=True)
+        make_sink = partial(BundleSink, packed=request.packing is not Packing.NEVER)
+        sink = await self._session.exchange(request, make_sink, bulk=True)
         if sink.answer is not None:
             return sink.answer
         piece = sink.piece
         assert piece is not None
         link, number = incoming.link, incoming.number
+        kind = RecordKind.PACKED_BUNDLE if piece.packed_from else RecordKind.BUNDLE
         if piece.owner is None:
-            link.post(RecordKind.BUNDLE, number, sink.header_length, piece.body)
+            link.post(kind, number, sink.header_length, piece.body)
         else:
-            await link.send_buffer(RecordKind.BUNDLE, number, sink.header_length, piece.owner, len(piece.body))
+            await link.send_buffer(kind, number, sink.header_length, piece.owner, len(piece.body))
         return None
 
     async def _pass_on(self, link: Link, number: int, offset: int, piece: Piece) -> None:
+        kind = RecordKind.PACKED if piece.packed_from else RecordKind.DATA
         if piece.owner is None:
             await link.writable()
-            link.post(RecordKind.DATA, number, offset, piece.body)
+            link.post(kind, number, offset, piece.body)
         else:
-            await link.send_buffer(RecordKind.DATA, number, offset, piece.owner, len(piece.body))
+            await link.send_buffer(kind, number, offset, piece.owner, len(piece.body))
 
     async def _write(self, incoming: Incoming, request: Write | WriteBundle | MeasureUp) -> Answer:
         records: list[tuple[RecordKind, int, Piece]] = []
@@ -157,11 +169,11 @@ class Forwarding:
                     kind, offset, piece = records[sent]
                     sent += 1
                     # Copied for each try: a buffer that was sent is sealed in place and cannot be sent again.
+                    kind, body = await self._packed(link, request, kind, piece)
                     buffer = self._pool.take()
-                    size = len(piece.body)
-                    buffer.body[:size] = piece.body
-                    await link.send_buffer(kind, number, offset, buffer, size)
-                    if kind is not RecordKind.DATA:
+                    buffer.body[: len(body)] = body
+                    await link.send_buffer(kind, number, offset, buffer, len(body))
+                    if kind not in (RecordKind.DATA, RecordKind.PACKED):
                         return
                 await self._collect(incoming, request, records)
 
@@ -172,6 +184,21 @@ class Forwarding:
                 incoming.give(piece)
         assert sink.answer is not None
         return sink.answer
+
+    async def _packed(
+        self, link: Link, request: Write | WriteBundle | MeasureUp, kind: RecordKind, piece: Piece
+    ) -> tuple[RecordKind, bytes | memoryview]:
+        """A record as it is to be sent on: the command does not see the line, so it is packed here."""
+        if isinstance(request, MeasureUp):
+            return kind, piece.body
+        if kind in (RecordKind.DATA, RecordKind.BUNDLE) and should_pack(request.packing, link):
+            if isinstance(request, Write):
+                packed = await asyncio.to_thread(self._packer.pack_record, request.part, piece.body)
+            else:
+                packed = await asyncio.to_thread(pack_bundle, piece.body)
+            if packed is not None:
+                return _PACKED[kind], packed
+        return kind, piece.body
 
     async def _collect(
         self,
@@ -185,6 +212,6 @@ class Forwarding:
             if kind is RecordKind.END:
                 decode_struct(StreamEnd, piece.body)
         if isinstance(request, Write | MeasureUp) and sum(
-            len(piece.body) for kind, _, piece in records if kind is RecordKind.DATA
+            piece.size for kind, _, piece in records if kind is not RecordKind.END
         ) > (request.length):
             raise ProtocolViolation("a command sent more than it announced")

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from gimmal.protocol.limits import (
     BLOCK_SIZE,
+    BODY_MAX,
     BUNDLE_ITEMS_MAX,
     DIGEST_SIZE,
     PAGE_ITEMS_MAX,
@@ -26,6 +27,9 @@ class Failed(Struct, array_like=True, frozen=True, tag=64):
 
 class Done(Struct, array_like=True, frozen=True, tag=65):
     """The request was done."""
+
+    saved: Annotated[int, Meta(ge=0, le=BLOCK_SIZE)] = 0
+    """Of a Write: how many bytes fewer came than they stand for, because they were packed."""
 
 
 class Found(Struct, array_like=True, frozen=True, tag=66):
@@ -78,6 +82,8 @@ class BundleWritten(Struct, array_like=True, frozen=True, tag=71):
     codes: Annotated[list[Annotated[int, Meta(ge=0, le=65535)]], Meta(max_length=BUNDLE_ITEMS_MAX)]
     bare: Annotated[int, Meta(ge=0, le=BUNDLE_ITEMS_MAX)] = 0
     """How many of them stand without the extended attributes that came."""
+    saved: Annotated[int, Meta(ge=0, le=BODY_MAX)] = 0
+    """How many bytes fewer the bundle was because it was packed."""
 
 
 class Examined(Struct, array_like=True, frozen=True, tag=72):

@@ -11,11 +11,14 @@ TRASH = 2
 DELTA = 4
 """ListChunks, and ``reused`` in Write."""
 
+PACKED = 8
+"""Streams and bundles in records of Zstandard frames, wherever ``packing`` allows them."""
+
 MEASURE = 32
 """Requests 36 to 39: digests of what a disk holds, and measurements."""
 
 GRAIN = 64
 """``grain`` in StatFileSystem and Room."""
 
-OFFERED = FIDELITY | TRASH | DELTA | MEASURE | GRAIN
+OFFERED = FIDELITY | TRASH | DELTA | PACKED | MEASURE | GRAIN
 """All that this program offers."""

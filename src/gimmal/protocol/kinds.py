@@ -40,6 +40,10 @@ class RecordKind(IntEnum):
     """Last record of its direction on this link; the session goes on."""
     CLOSE = 0x10
     """Last record of its direction; the session is over. Body: Close."""
+    PACKED = 0x13
+    """As DATA, with a body that stands for the bytes (protocol.packed); only where the request allows it."""
+    PACKED_BUNDLE = 0x14
+    """As BUNDLE, likewise."""
 
 
 SKIPPABLE = 0x80

@@ -25,6 +25,9 @@ PAGE_BYTES_MAX = 768 * 1024
 PAGE_ITEMS_MAX = 1 << 16
 """Entries, and failures, in one listing page or tree part; its bytes run out long before."""
 
+PACKED_WINDOW_LOG_MAX = 20
+"""Power of two of the bytes that a frame may look back on: as many as a record holds, unpacked."""
+
 REMOVE_MANY_MAX = 1024
 """Paths in one RemoveMany, MakeDirectories or SetAttributes request."""
 

@@ -36,6 +36,16 @@ Reused = Annotated[tuple[Stretch, ...], Meta(max_length=REUSED_MAX)]
 TrashName = Annotated[str, Meta(max_length=64)]
 
 
+class Packing(IntEnum):
+    """Whether who sends the bytes of a request may pack them."""
+
+    NEVER = 0
+    SLOW = 1
+    """Where its line is slower than packing."""
+    ALWAYS = 2
+    """Wherever they shrink."""
+
+
 class Kind(IntEnum):
     """What a directory entry is."""
 

@@ -13,6 +13,7 @@ from gimmal.protocol.parts import (
     Extents,
     Mode,
     Nanoseconds,
+    Packing,
     Path,
     Replace,
     Reused,
@@ -63,6 +64,7 @@ class Read(Struct, array_like=True, frozen=True, tag=5):
     """If given and the file is another before or after reading: CHANGED."""
     sparse: bool = False
     """Leave out holes: the offset of a DATA record then jumps over what is zeros."""
+    packing: Packing = Packing.NEVER
 
 
 class ReadBundle(Struct, array_like=True, frozen=True, tag=6):
@@ -73,6 +75,7 @@ class ReadBundle(Struct, array_like=True, frozen=True, tag=6):
     """Paths relative to ``folder``."""
     xattrs: bool = False
     """With extended attributes."""
+    packing: Packing = Packing.NEVER
 
 
 class OpenPart(Struct, array_like=True, frozen=True, tag=7):
@@ -107,6 +110,7 @@ class Write(Struct, array_like=True, frozen=True, tag=8):
 
     Only of a part opened with EXPECTED, and not with ``sparse``.
     """
+    packing: Packing = Packing.NEVER
 
 
 class Commit(Struct, array_like=True, frozen=True, tag=9):
@@ -153,6 +157,7 @@ class WriteBundle(Struct, array_like=True, frozen=True, tag=11):
     """With ALWAYS: leave a file that is not older than the one offered (answered EXISTS)."""
     keep: bool = False
     """Files that are replaced go to the share's trash."""
+    packing: Packing = Packing.NEVER
 
 
 class MakeDirectories(Struct, array_like=True, frozen=True, tag=12):

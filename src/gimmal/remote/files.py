@@ -82,6 +82,8 @@ class Block:
     pieces: list[Piece]
     length: int
     digest: bytes
+    saved: int = 0
+    """How many bytes fewer came, because they were packed on the way."""
 
 
 @dataclass(slots=True)
@@ -91,6 +93,8 @@ class Bundle:
     items: list[BundleItem]
     contents: list[memoryview]
     release: Callable[[], None]
+    saved: int = 0
+    """How many bytes fewer came, because they were packed on the way."""
 
 
 def too_many_entries(shown: str) -> RemoteError:

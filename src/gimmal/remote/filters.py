@@ -16,8 +16,8 @@ FILTER_FILE_MAX = 1 << 20
 
 PATTERNS_MAX = 10_000
 _REMEMBERED_MAX = 65_536
-_ANY_FOLDER_BELOW = re.compile(r"(?:(?<=/)|(?<=\A)|(?<=\A!))\*\*/ *\Z")
-"""The end of ``a/**/``: any folder below ``a`` to git, ``a`` itself to pathspec 1.1. Both read ``a/**/*/`` alike."""
+_INSIDE = re.compile(r"(?:(?<=/)|(?<=\A)|(?<=\A!))\*\*(/?) *\Z")
+"""The end of ``a/**``: what is inside ``a`` to git, and ``a`` too to pathspec 1.1. Both read ``a/**/*`` alike."""
 
 _BELOW = "ps_d"
 """The group in which pathspec's expressions take the slash behind a folder and what lies below it."""
@@ -37,7 +37,7 @@ class Filters:
         if len(patterns) > PATTERNS_MAX:
             raise UsageError(f"more than {PATTERNS_MAX:,} patterns", "leave out folders instead of single files")
         try:
-            spec = GitIgnoreSpec.from_lines(_ANY_FOLDER_BELOW.sub("**/*/", pattern) for pattern in patterns)
+            spec = GitIgnoreSpec.from_lines(_INSIDE.sub(r"**/*\1", pattern) for pattern in patterns)
         except ValueError as error:
             raise UsageError(
                 f"a pattern cannot be read: {displayable(str(error), 200)}", "write it as in a .gitignore file"

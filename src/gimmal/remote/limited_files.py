@@ -11,12 +11,13 @@ from gimmal.protocol.chunk_messages import CHUNK_ENTRY_SIZE
 from gimmal.protocol.chunks import ChunkPage
 from gimmal.protocol.data_blocks import ZEROS
 from gimmal.protocol.limits import DIGEST_SIZE
-from gimmal.protocol.messages import ListChunks, Reused, Version
+from gimmal.protocol.messages import ListChunks, Packing, Reused, Version
 from gimmal.remote.files import Block, Bundle
 from gimmal.remote.limit import Limit
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.transport.exchange import Piece
 from gimmal.transport.session import Session
+from gimmal.transport.slow_line import SLOW_RATE
 
 
 class LimitedFiles(RemoteFiles):
@@ -29,9 +30,9 @@ class LimitedFiles(RemoteFiles):
     """
 
     def __init__(self, session: Session, limit: Limit, workers: Workers) -> None:
-        super().__init__(session)
         self._workers = workers
         self._limit = limit
+        super().__init__(session)
         self.sending = limit.writing
         self.bundle_room = limit.bundle
 
@@ -45,6 +46,11 @@ class LimitedFiles(RemoteFiles):
         page = await super().chunks(request)
         await self._limit.wait(CHUNK_ENTRY_SIZE * len(page.chunks) + DIGEST_SIZE * len(page.blocks))
         return page
+
+    def choose_packing(self, packing: Packing) -> None:
+        """See RemoteFiles; a limit is a slow line, whatever the line is."""
+        slow = packing is Packing.SLOW and self._limit.rate < SLOW_RATE
+        super().choose_packing(Packing.ALWAYS if slow else packing)
 
     async def pace(self, count: int) -> None:
         """See RemoteFiles."""
@@ -61,7 +67,7 @@ class LimitedFiles(RemoteFiles):
                 for at, size in self._limit.portions(offset, length):
                     await self._limit.wait(size)
                     some = await super().read_block(path, at, size, version, sparse=sparse)
-                    self._limit.give_back(size - sum(len(piece.body) for piece in some.pieces))
+                    self._limit.give_back(size - sum(len(piece.body) for piece in some.pieces) + some.saved)
                     try:
                         await self._workers.bulk(_take_in, some, hasher.update)
                     except BaseException:
@@ -118,7 +124,7 @@ class LimitedFiles(RemoteFiles):
         """See Files."""
         await self._limit.wait(self.bundle_room)
         bundle = await super().read_bundle(folder, names, xattrs=xattrs)
-        self._limit.give_back(self.bundle_room - sum(map(len, bundle.contents)))
+        self._limit.give_back(self.bundle_room - sum(map(len, bundle.contents)) + bundle.saved)
         return bundle
 
 

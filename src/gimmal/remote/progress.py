@@ -29,6 +29,7 @@ class Progress:
         hard_links: further names of a file that were made as such.
         plain_links: further names of a file that became files of their own.
         bare: files and folders without some of their extended attributes.
+        saved_bytes: how many bytes fewer went over the line, either way, because they were packed; never set back.
         hole_bytes: bytes of ``bytes`` that are holes, which take neither line nor disk.
         to_verify, verified: files to be read again from the target's disk so far, and those that were and are good.
         reused_bytes: bytes that were taken from the versions that stood there, so not sent.
@@ -62,6 +63,7 @@ class Progress:
     to_verify: int = 0
     verified: int = 0
     reused_bytes: int = 0
+    saved_bytes: int = 0
     changed: Callable[[Progress], None] | None = None
 
     def restart(self) -> None:

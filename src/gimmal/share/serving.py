@@ -10,6 +10,8 @@ import asyncio
 import logging
 from concurrent.futures import CancelledError as Cancelled
 
+from msgspec.structs import replace
+
 from gimmal.base.budget import ByteBudget
 from gimmal.base.errors import ProtocolViolation
 from gimmal.base.fair_budget import FairBudget
@@ -20,8 +22,10 @@ from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.limits import BLOCK_SIZE, BODY_MAX
 from gimmal.protocol.messages import (
     Answer,
+    BundleWritten,
     Commit,
     Copy,
+    Done,
     EmptyTrash,
     Failed,
     ListChunks,
@@ -38,6 +42,7 @@ from gimmal.share.measure_serving import MEASURES, MeasureServing
 from gimmal.share.service import ShareSession
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.exchange import Incoming, Piece
+from gimmal.transport.packing import Packer, pack_buffer, should_pack, unpacked
 from gimmal.transport.session import Session
 
 logger = logging.getLogger("gimmal.share")
@@ -83,6 +88,7 @@ class Serving:
         self._pool = pool
         self._workers = workers
         self._reads = ByteBudget(READ_BYTES_AT_ONCE)
+        self._packer = Packer()
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._whole_files = asyncio.Semaphore(WHOLE_FILES_AT_ONCE)
         self._measures = MeasureServing(share.answer, pool, workers, self._reads)
@@ -146,7 +152,8 @@ class Serving:
         self._workers.start(self._share.close)
 
     async def _read(self, incoming: Incoming, request: Read) -> Answer | None:
-        loaded = await self._workers.bulk(self._load, request)
+        pack = should_pack(request.packing, incoming.link)
+        loaded = await self._workers.bulk(self._load, request, pack)
         if isinstance(loaded, Failed):
             return loaded
         link, number = incoming.link, incoming.number
@@ -154,25 +161,30 @@ class Serving:
             while loaded.pieces:
                 piece = loaded.pieces.pop(0)
                 offset = request.offset + piece.at
+                kind = RecordKind.PACKED if piece.packed_from else RecordKind.DATA
                 if piece.owner is None:
                     await link.writable()
-                    link.post(RecordKind.DATA, number, offset, piece.body)
+                    link.post(kind, number, offset, piece.body)
                 else:
-                    await link.send_buffer(RecordKind.DATA, number, offset, piece.owner, len(piece.body))
+                    await link.send_buffer(kind, number, offset, piece.owner, len(piece.body))
         finally:
             loaded.give_back(self._pool)
         link.post(RecordKind.END, number, loaded.length, encode(StreamEnd(loaded.digest)))
         return None
 
-    def _load(self, request: Read) -> Loaded | Failed:
-        return load_range(self._share, self._pool, request)
+    def _load(self, request: Read, pack: bool) -> Loaded | Failed:
+        loaded = load_range(self._share, self._pool, request)
+        if pack and isinstance(loaded, Loaded):
+            self._packer.pack_pieces((request.path, request.version), loaded.pieces)
+        return loaded
 
     async def _read_bundle(self, incoming: Incoming, request: ReadBundle) -> Answer | None:
-        buffer, header_length, length = await self._workers.bulk(self._load_bundle, request)
-        await incoming.link.send_buffer(RecordKind.BUNDLE, incoming.number, header_length, buffer, length)
+        pack = should_pack(request.packing, incoming.link)
+        kind, buffer, header_length, length = await self._workers.bulk(self._load_bundle, request, pack)
+        await incoming.link.send_buffer(kind, incoming.number, header_length, buffer, length)
         return None
 
-    def _load_bundle(self, request: ReadBundle) -> tuple[RecordBuffer, int, int]:
+    def _load_bundle(self, request: ReadBundle, pack: bool) -> tuple[RecordKind, RecordBuffer, int, int]:
         header, contents = self._share.read_bundle(request)
         buffer = self._pool.take()
         body = buffer.body
@@ -181,46 +193,52 @@ class Serving:
         for content in contents:
             body[at : at + len(content)] = content
             at += len(content)
-        return buffer, len(header), at
+        if pack and (packed := pack_buffer(buffer, at)):
+            return RecordKind.PACKED_BUNDLE, buffer, len(header), packed
+        return RecordKind.BUNDLE, buffer, len(header), at
 
     async def _write(self, incoming: Incoming, request: Write) -> Answer:
         writer = await self._workers.bulk(self._share.begin_write, request)
         if isinstance(writer, Failed):
             return writer
         answer: Answer | None = None
+        saved = 0
         try:
             while answer is None:
                 pieces: list[Piece] = []
                 digest: bytes | None = None
                 for kind, offset, piece in await incoming.records():
                     # Their order is checked where they arrive, their places once more by the writer.
-                    if kind is RecordKind.DATA and digest is None:
+                    if kind in (RecordKind.DATA, RecordKind.PACKED) and digest is None:
                         piece.at = offset - request.offset
+                        saved += piece.saved
                         pieces.append(piece)
                     elif kind is RecordKind.END and digest is None:
                         digest = decode_struct(StreamEnd, piece.body).digest
                     else:
                         raise ProtocolViolation(f"the other side sent {kind.name} inside a write")
+                plain = await self._workers.bulk(unpacked, pieces) if any(p.packed_from for p in pieces) else pieces
                 if digest is not None:
-                    answer = await self._workers.bulk(writer.finish, digest, pieces)
+                    answer = await self._workers.bulk(writer.finish, digest, plain)
                 else:
-                    await self._workers.bulk(writer.write_pieces, pieces)
+                    await self._workers.bulk(writer.write_pieces, plain)
                 for piece in pieces:
                     incoming.give(piece)
         finally:
             if answer is None:
                 await asyncio.shield(self._workers.bulk(writer.abandon))
-        return answer
+        return Done(saved) if isinstance(answer, Done) else answer
 
     async def _write_bundle(self, incoming: Incoming, request: WriteBundle) -> Answer:
         records = await incoming.records()
         kind, header_length, piece = records[0]
-        if kind is not RecordKind.BUNDLE or len(records) != 1:
+        if kind not in (RecordKind.BUNDLE, RecordKind.PACKED_BUNDLE) or len(records) != 1:
             raise ProtocolViolation(f"the other side sent {kind.name} where one BUNDLE was due")
-        files, contents = split_bundle_files(piece.body, header_length)
+        plain = (await self._workers.bulk(unpacked, [piece]))[0] if piece.packed_from else piece
+        files, contents = split_bundle_files(plain.body, header_length)
         answer = await self._workers.bulk(self._share.write_bundle, request, files, contents)
         incoming.give(piece)
-        return answer
+        return replace(answer, saved=piece.saved) if isinstance(answer, BundleWritten) else answer
 
 
 def _never() -> bool:

@@ -12,7 +12,17 @@ from gimmal.base.errors import GimmalError, Interrupted, ProtocolViolation
 from gimmal.protocol.codec import decode_answer, decode_struct
 from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.limits import HOLE_MIN
-from gimmal.protocol.messages import STREAMED, Answer, MeasureUp, Request, StreamEnd, Write
+from gimmal.protocol.messages import (
+    STREAMED,
+    Answer,
+    MeasureUp,
+    Packing,
+    Request,
+    StreamEnd,
+    Write,
+    WriteBundle,
+)
+from gimmal.protocol.packed import packed_size
 from gimmal.protocol.reused import Gap, gaps_of
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.frames import again
@@ -39,6 +49,18 @@ class Piece:
     owner: RecordBuffer | None
     at: int = 0
     """Place of its first byte in the stream; between two pieces of a sparse one lie zeros."""
+    packed_from: int = 0
+    """For how many bytes a packed body stands; 0 where it is the bytes themselves."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the stream that it brings."""
+        return self.packed_from or len(self.body)
+
+    @property
+    def saved(self) -> int:
+        """How many bytes fewer it is."""
+        return self.size - len(self.body)
 
 
 class Sink(Protocol):
@@ -75,13 +97,21 @@ class AnswerSink:
 class RangeSink:
     """Collects the DATA records of one range, up to END; or a Failed answer.
 
-    ``received`` counts the bytes of the stream, those that a sparse one leaves out too.
+    ``received`` counts the bytes of the stream, those that a sparse one leaves out too. What came packed stays so.
     """
 
     def __init__(
-        self, done: asyncio.Future[None], pool: BufferPool, start: int, length: int, *, sparse: bool = False
+        self,
+        done: asyncio.Future[None],
+        pool: BufferPool,
+        start: int,
+        length: int,
+        *,
+        sparse: bool = False,
+        packed: bool = False,
     ) -> None:
         self._sparse = sparse
+        self._packed = packed
         self.done = done
         self._pool = pool
         self._start = start
@@ -95,7 +125,9 @@ class RangeSink:
     def on_record(self, kind: RecordKind, offset: int, body: memoryview, owner: RecordBuffer | None) -> bool:
         """See Sink."""
         if kind is RecordKind.DATA:
-            return self._on_data(offset, body, owner)
+            return self._on_data(offset, body, owner, 0)
+        if kind is RecordKind.PACKED and self._packed:
+            return self._on_data(offset, body, owner, packed_size(body))
         if kind is RecordKind.END:
             if not (self._sparse and self.received <= offset <= self._length) and offset != self.received:
                 raise ProtocolViolation("the other side ended a stream at another length than it sent")
@@ -108,18 +140,19 @@ class RangeSink:
         _finish(self.done)
         return False
 
-    def _on_data(self, offset: int, body: memoryview, owner: RecordBuffer | None) -> bool:
+    def _on_data(self, offset: int, body: memoryview, owner: RecordBuffer | None, packed_from: int) -> bool:
         at = offset - self._start
+        size = packed_from or len(body)
         if self.done.done() or not may_follow(self.received, at, short=self._short, sparse=self._sparse):
             raise ProtocolViolation("the other side sent bytes of a stream out of order")
-        if not body or len(body) > self._length - at:
+        if not body or size > self._length - at:
             raise ProtocolViolation("the other side sent more bytes of a stream than were asked for")
-        self._short = len(body) < DATA_RECORD_MIN
-        self.received = at + len(body)
+        self._short = size < DATA_RECORD_MIN
+        self.received = at + size
         if owner is None or len(body) < KEPT_MIN:
-            self.pieces.append(Piece(memoryview(bytes(body)), None, at))
+            self.pieces.append(Piece(memoryview(bytes(body)), None, at, packed_from))
             return False
-        self.pieces.append(Piece(body, owner, at))
+        self.pieces.append(Piece(body, owner, at, packed_from))
         return True
 
     def reset(self) -> None:
@@ -137,10 +170,11 @@ class RangeSink:
 
 
 class BundleSink:
-    """Waits for one BUNDLE record, or a Failed answer."""
+    """Waits for one BUNDLE record, or PACKED_BUNDLE where it may come, or a Failed answer."""
 
-    def __init__(self, done: asyncio.Future[None]) -> None:
+    def __init__(self, done: asyncio.Future[None], *, packed: bool = False) -> None:
         self.done = done
+        self._packed = packed
         self.piece: Piece | None = None
         self.header_length = 0
         self.answer: Answer | None = None
@@ -148,9 +182,10 @@ class BundleSink:
     def on_record(self, kind: RecordKind, offset: int, body: memoryview, owner: RecordBuffer | None) -> bool:
         """See Sink."""
         kept = False
-        if kind is RecordKind.BUNDLE:
+        if kind is RecordKind.BUNDLE or (kind is RecordKind.PACKED_BUNDLE and self._packed):
+            packed_from = packed_size(body) if kind is RecordKind.PACKED_BUNDLE else 0
             self.header_length = offset
-            self.piece = Piece(body if owner is not None else memoryview(bytes(body)), owner)
+            self.piece = Piece(body if owner is not None else memoryview(bytes(body)), owner, 0, packed_from)
             kept = owner is not None
         elif kind is RecordKind.ANSWER:
             self.answer = decode_answer(body)
@@ -180,8 +215,11 @@ def _finish(done: asyncio.Future[None]) -> None:
         done.set_result(None)
 
 
+_PLAIN = {RecordKind.PACKED: RecordKind.DATA, RecordKind.PACKED_BUNDLE: RecordKind.BUNDLE}
+
+
 class _StreamOrder:
-    """What may follow a streamed request: DATA in order and END, or one BUNDLE."""
+    """What may follow a streamed request: DATA in order and END, or one BUNDLE; packed ones where it says so."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -198,13 +236,15 @@ class _StreamOrder:
             self._gaps = deque(gaps)
 
     def check(self, kind: RecordKind, offset: int, size: int) -> None:
-        """The next record; raises ProtocolViolation where it may not come."""
+        """The next record, of so many bytes unpacked; raises ProtocolViolation where it may not come."""
         if self._ended:
             raise ProtocolViolation(f"the other side sent {kind.name} behind the end of a request")
         request = self._request
+        packed = isinstance(request, Write | WriteBundle) and request.packing is not Packing.NEVER
+        plain = _PLAIN.get(kind, kind) if packed else kind
         if not isinstance(request, Write | MeasureUp):
             self._ended = True
-            if kind is not RecordKind.BUNDLE:
+            if plain is not RecordKind.BUNDLE:
                 raise ProtocolViolation(f"the other side sent {kind.name} where one BUNDLE was due")
         elif kind is RecordKind.END:
             self._ended = True
@@ -214,7 +254,7 @@ class _StreamOrder:
                 self._received = request.length
             if offset != request.length or (offset != self._received and not self._sparse):
                 raise ProtocolViolation("the other side ended a write at a wrong length")
-        elif kind is not RecordKind.DATA:
+        elif plain is not RecordKind.DATA:
             raise ProtocolViolation(f"the other side sent {kind.name} inside a write")
         elif self._gaps is not None:
             self._check_gap(self._gaps, offset - self._start, size)
@@ -266,8 +306,9 @@ class Incoming:
         Raises:
             ProtocolViolation: this record may not come now, or the request takes none.
         """
-        self._order.check(kind, offset, len(body))
-        piece = Piece(body if owner is not None else memoryview(bytes(body)), owner)
+        packed_from = packed_size(body) if kind in _PLAIN else 0
+        self._order.check(kind, offset, packed_from or len(body))
+        piece = Piece(body if owner is not None else memoryview(bytes(body)), owner, 0, packed_from)
         self._records.append((kind, offset, piece))
         self._arrived.set()
         return owner is not None

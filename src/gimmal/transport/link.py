@@ -26,6 +26,7 @@ from gimmal.protocol.link_order import LinkOrder, Phase
 from gimmal.transport.buffers import SLACK, BufferPool, RecordBuffer
 from gimmal.transport.frames import forget_frames
 from gimmal.transport.outbox import Outbox
+from gimmal.transport.slow_line import LineWatch
 
 logger = logging.getLogger("gimmal.transport")
 
@@ -127,6 +128,7 @@ class Link:
         self._have = 0
         self._want = LENGTH_SIZE
         self._reading = False
+        self._line = LineWatch(connection, relayed=path is PathKind.RELAYED)
         self._outbox = Outbox(connection, pool, self._on_written, self._on_unwritable)
         self._held: deque[tuple[RecordKind, int, int, bytes]] = deque()
         self._held_bytes = 0
@@ -173,6 +175,11 @@ class Link:
     def bytes_sent(self) -> int:
         """On the wire, handshake excluded."""
         return self._outbox.sent
+
+    @property
+    def slow(self) -> bool:
+        """Whether the line for what is sent on it is slower than packing."""
+        return self._line.is_slow(self.round_trip)
 
     def start(self, receiver: Receiver) -> None:
         """Hand records to ``receiver`` from now on; a link that is over already tells it nothing."""

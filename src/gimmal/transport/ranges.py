@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
+from gimmal.base.errors import ProtocolViolation
 from gimmal.base.primitives import blake3_digest, equal, new_blake3
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import BLOCK_SIZE
-from gimmal.protocol.messages import Answer, Failed, Measure, Measured, Read
+from gimmal.protocol.messages import Answer, Failed, Measure, Measured, Packing, Read
+from gimmal.protocol.packed import unpack
+from gimmal.transport.buffers import BufferPool
 from gimmal.transport.exchange import Piece, RangeSink
+from gimmal.transport.packing import unpack_pieces
 from gimmal.transport.session import Session
+
+ResultT = TypeVar("ResultT")
 
 PIECE_FIRST, PIECE_MIN = 1 << 20, 256 * 1024
 """Bytes of a piece while no rate is known, and at least."""
@@ -21,37 +30,50 @@ PIECE_SECONDS = 0.25
 
 @dataclass
 class RangeRead:
-    """What a Read brought: bytes and their digest, or an answer that says why not."""
+    """What a Read brought: bytes and their digest, or an answer that says why not.
+
+    ``saved`` says how many bytes fewer came than the pieces stand for.
+    """
 
     pieces: list[Piece]
     received: int
     digest: bytes
     answer: Answer | None
+    saved: int = 0
 
 
-async def read_range(session: Session, request: Read) -> RangeRead:
+async def read_range(session: Session, request: Read, *, unpacked: bool = True) -> RangeRead:
     """Read a range, in pieces where several links for bulk share it.
 
     A sparse one is asked for whole: where its pieces meet, what is left out could be less than a stream may leave out.
 
+    Args:
+        session: that carries it.
+        request: the range.
+        unpacked: unpack what came packed; else it stays so, to be passed on.
+
     Returns:
         the pieces in order, to be given back to the session's pool. The digest is that of the other side, or where
         there were pieces one made here after each piece was compared with its own.
+
+    Raises:
+        ProtocolViolation: what came packed cannot be unpacked; the session is over.
     """
     size = piece_size(session.bulk.count, session.bulk.rate)
     if size is None or request.length <= size or request.sparse:
-        return _taken(await _read(session, request))
+        return await _taken(session, await _read(session, request), unpacked=unpacked)
     sinks = await _read_pieces(session, request, size)
+    saved = sum(piece.saved for sink in sinks for piece in sink.pieces)
     failed = next((sink.answer for sink in sinks if sink.answer is not None), None)
     if failed is None:
-        digest = await asyncio.to_thread(_join, sinks, size)
+        pieces = [piece for sink in sinks for piece in sink.pieces]
+        join = partial(_join, sinks, size, session.pool, unpacked=unpacked)
+        digest = await _in_thread(session, pieces, join)
         if digest is not None:
-            pieces: list[Piece] = []
             for number, sink in enumerate(sinks):
                 for piece in sink.pieces:
                     piece.at += number * size
-                    pieces.append(piece)
-            return RangeRead(pieces, sum(sink.received for sink in sinks), digest, None)
+            return RangeRead(pieces, sum(sink.received for sink in sinks), digest, None, saved)
         failed = Failed(Code.CORRUPT)
     for sink in sinks:
         sink.give_back()
@@ -64,7 +86,8 @@ async def read_measured(session: Session, length: int) -> RangeRead:
     def make_sink(done: asyncio.Future[None]) -> RangeSink:
         return RangeSink(done, session.pool, 0, length)
 
-    return _taken(await session.exchange(Measure(Measured.LINE, length), make_sink, bulk=True))
+    sink = await session.exchange(Measure(Measured.LINE, length), make_sink, bulk=True)
+    return await _taken(session, sink, unpacked=False)
 
 
 def piece_size(links: int, rate: float | None) -> int | None:
@@ -91,7 +114,7 @@ async def _read_pieces(session: Session, request: Read, size: int) -> list[Range
     try:
         async with asyncio.TaskGroup() as group:
             for at in range(request.offset, end, size):
-                piece = Read(request.path, at, min(size, end - at), request.version)
+                piece = Read(request.path, at, min(size, end - at), request.version, packing=request.packing)
                 tasks.append(group.create_task(_read(session, piece)))
         complete = True
     except BaseExceptionGroup as exc:
@@ -105,18 +128,43 @@ async def _read_pieces(session: Session, request: Read, size: int) -> list[Range
 
 async def _read(session: Session, request: Read) -> RangeSink:
     def make_sink(done: asyncio.Future[None]) -> RangeSink:
-        return RangeSink(done, session.pool, request.offset, request.length, sparse=request.sparse)
+        packed = request.packing is not Packing.NEVER
+        return RangeSink(done, session.pool, request.offset, request.length, sparse=request.sparse, packed=packed)
 
     return await session.exchange(request, make_sink, bulk=True)
 
 
-def _taken(sink: RangeSink) -> RangeRead:
+async def _taken(session: Session, sink: RangeSink, *, unpacked: bool) -> RangeRead:
     if sink.answer is not None:
         sink.give_back()
-    return RangeRead(sink.pieces, sink.received, sink.digest, sink.answer)
+    saved = sum(piece.saved for piece in sink.pieces)
+    if saved and unpacked:
+        await unpack_answer(session, sink.pieces)
+    return RangeRead(sink.pieces, sink.received, sink.digest, sink.answer, saved)
 
 
-def _join(sinks: list[RangeSink], size: int) -> bytes | None:
+async def unpack_answer(session: Session, pieces: list[Piece]) -> None:
+    """Unpack what came for one request.
+
+    Raises:
+        ProtocolViolation: it cannot be unpacked; the session is over.
+    """
+    await _in_thread(session, pieces, partial(unpack_pieces, pieces, session.pool))
+
+
+async def _in_thread(session: Session, pieces: list[Piece], work: Callable[[], ResultT]) -> ResultT:
+    """Do something with what came; where it breaks a rule the session is over."""
+    try:
+        return await asyncio.to_thread(work)
+    except ProtocolViolation as exc:
+        for piece in pieces:
+            if piece.owner is not None:
+                session.pool.give(piece.owner)
+        session.fail(exc)
+        raise
+
+
+def _join(sinks: list[RangeSink], size: int, pool: BufferPool, *, unpacked: bool) -> bytes | None:
     """The digest of all, or None where a piece is not what was read, or a gap follows a short one."""
     whole = new_blake3()
     short = False
@@ -124,8 +172,11 @@ def _join(sinks: list[RangeSink], size: int) -> bytes | None:
         if short and sink.received:
             return None
         short = sink.received < size
-        if not equal(blake3_digest(*(piece.body for piece in sink.pieces)), sink.digest):
+        if unpacked:
+            unpack_pieces(sink.pieces, pool)
+        views = [memoryview(unpack(piece.body)) if piece.packed_from else piece.body for piece in sink.pieces]
+        if not equal(blake3_digest(*views), sink.digest):
             return None
-        for piece in sink.pieces:
-            whole.update(piece.body)
+        for view in views:
+            whole.update(view)
     return whole.digest()

@@ -380,5 +380,14 @@ class Session:
             logger.debug("session over: %s", cause or reason)
 
 
-_STREAM_KINDS = frozenset((RecordKind.DATA, RecordKind.END, RecordKind.BUNDLE, RecordKind.ANSWER))
+_STREAM_KINDS = frozenset(
+    (
+        RecordKind.DATA,
+        RecordKind.END,
+        RecordKind.BUNDLE,
+        RecordKind.ANSWER,
+        RecordKind.PACKED,
+        RecordKind.PACKED_BUNDLE,
+    )
+)
 _REASONS = frozenset(CloseReason)

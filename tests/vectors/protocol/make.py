@@ -122,10 +122,20 @@ def requests() -> list[Vector]:
         request("Tree", 3, "", path="Documents", cursor=7, xattrs=True),
         request("StatFileSystem", 4, "", path="Documents", grain=False),
         request("StatFileSystem", 4, "with the steps of times", path="Documents", grain=True),
-        request("Read", 5, "", path="a/b", offset=0, length=4 << 20, version=None, sparse=False),
-        request("Read", 5, "with a version", path="a/b", offset=(1 << 63) - 1, length=1, version=VERSION, sparse=True),
-        request("ReadBundle", 6, "", folder="a", names=["b", "c/d"], xattrs=True),
-        request("ReadBundle", 6, "as many as allowed", folder="a", names=["n"] * 1024, xattrs=False),
+        request("Read", 5, "", path="a/b", offset=0, length=4 << 20, version=None, sparse=False, packing=0),
+        request(
+            "Read",
+            5,
+            "with a version",
+            path="a/b",
+            offset=(1 << 63) - 1,
+            length=1,
+            version=VERSION,
+            sparse=True,
+            packing=1,
+        ),
+        request("ReadBundle", 6, "", folder="a", names=["b", "c/d"], xattrs=True, packing=2),
+        request("ReadBundle", 6, "as many as allowed", folder="a", names=["n"] * 1024, xattrs=False, packing=0),
         request(
             "OpenPart",
             7,
@@ -150,10 +160,18 @@ def requests() -> list[Vector]:
             first=0,
             data=[[0, 1], [5, 2]],
         ),
-        request("Write", 8, "", part=1, offset=4 << 20, length=4 << 20, sparse=True, reused=[]),
-        request("Write", 8, "nothing", part=1, offset=0, length=0, sparse=False, reused=[]),
+        request("Write", 8, "", part=1, offset=4 << 20, length=4 << 20, sparse=True, reused=[], packing=2),
+        request("Write", 8, "nothing", part=1, offset=0, length=0, sparse=False, reused=[], packing=0),
         request(
-            "Write", 8, "put together", part=1, offset=0, length=9, sparse=False, reused=[[0, 1 << 40, 4], [5, 0, 4]]
+            "Write",
+            8,
+            "put together",
+            part=1,
+            offset=0,
+            length=9,
+            sparse=False,
+            reused=[[0, 1 << 40, 4], [5, 0, 4]],
+            packing=1,
         ),
         request(
             "Commit", 9, "", part=1, digest=DIGEST, mtime_ns=-1, mode=0o600, durable=True, keep=True, xattrs=XATTRS
@@ -162,7 +180,7 @@ def requests() -> list[Vector]:
             "Commit", 9, "no mode", part=1, digest=DIGEST, mtime_ns=0, mode=None, durable=False, keep=False, xattrs=[]
         ),
         request("Discard", 10, "", part=1, remove=False),
-        request("WriteBundle", 11, "", folder="a", replace=1, durable=True, newer_only=True, keep=True),
+        request("WriteBundle", 11, "", folder="a", replace=1, durable=True, newer_only=True, keep=True, packing=1),
         request("MakeDirectories", 12, "", paths=["a/b", "a/b/c"], parents=True, exist_ok=True, mode=0o700),
         request("RemoveMany", 13, "", paths=["a/b"]),
         request("Rename", 14, "", source="a/b", target="a/c", replace=0, expected=None),
@@ -214,7 +232,8 @@ def answers() -> list[Vector]:
     return [
         answer("Failed", 64, "", code=3),
         answer("Failed", 64, "a code of the future", code=65535),
-        answer("Done", 65, ""),
+        answer("Done", 65, "", saved=0),
+        answer("Done", 65, "of a block that came packed", saved=4 << 20),
         answer("Found", 66, "", attributes=FILE, bare=False),
         answer("Found", 66, "placed without its extended attributes", attributes=TWIN, bare=True),
         answer("Page", 67, "the last", entries=[], cursor=0, failures=[]),
@@ -235,7 +254,7 @@ def answers() -> list[Vector]:
         answer("Room", 68, "a disk of FAT", total=1 << 40, free=1 << 39, available=0, grain=2_000_000_000),
         answer("PartOpened", 69, "", part=1, blocks=[DIGEST, b"", DIGEST]),
         answer("Results", 70, "", codes=[0, 3, 300]),
-        answer("BundleWritten", 71, "", codes=[0, 4], bare=1),
+        answer("BundleWritten", 71, "", codes=[0, 4], bare=1, saved=1 << 20),
         answer("Examined", 72, "", xattrs=XATTRS, bare=True, extents=[[0, 4096], [1 << 40, 1]], next=1 << 41),
         answer("Examined", 72, "a folder without", xattrs=[], bare=False, extents=[], next=0),
         answer(
@@ -323,7 +342,8 @@ def evolved() -> list[Vector]:
             ),
             "bytes": pack([68, 3, 2, 1]).hex(),
         },
-        {**message("answer", "Done", 65, {}, "a new field"), "bytes": pack([65, "new"]).hex()},
+        {**message("answer", "Done", 65, {"saved": 0}, "a new field"), "bytes": pack([65, 0, "new"]).hex()},
+        {**message("answer", "Done", 65, {"saved": 0}, "of an earlier program"), "bytes": pack([65]).hex()},
         {
             **message(
                 "answer",
@@ -395,6 +415,72 @@ def bundles() -> list[Vector]:
     ]
 
 
+def frame(blocks: list[bytes], size: int | None, *, window_log: int = 20, dictionary: int = 0) -> bytes:
+    """A Zstandard frame (RFC 8878) of blocks made by `block`; one segment where a size is given."""
+    descriptor = (0xA0 if size is not None else 0) | (1 if dictionary else 0)
+    front = b"\x28\xb5\x2f\xfd" + bytes([descriptor])
+    if size is None:
+        front += bytes([(window_log - 10) << 3])
+    front += bytes([dictionary]) if dictionary else b""
+    front += struct.pack("<I", size) if size is not None else b""
+    return front + b"".join(blocks)
+
+
+def block(kind: int, data: bytes, count: int, *, last: bool) -> bytes:
+    """Kind 0 is raw, 1 repeats one byte."""
+    return struct.pack("<I", last | kind << 1 | count << 3)[:3] + data
+
+
+def runs(text: bytes, count: int) -> list[bytes]:
+    """``text`` and then ``count`` times the letter x, in blocks of at most 128 KiB."""
+    blocks = [block(0, text, len(text), last=False)]
+    while count:
+        some = min(count, 128 << 10)
+        count -= some
+        blocks.append(block(1, b"x", some, last=not count))
+    return blocks
+
+
+def packed() -> list[Vector]:
+    def vector(name: str, size: int, body: bytes, /, **more: Any) -> Vector:
+        return {"name": name, "bytes": (struct.pack(">I", size) + body).hex(), **more}
+
+    def good(name: str, text: bytes, count: int, body: bytes) -> Vector:
+        content = text + b"x" * count
+        return vector(name, len(content), body, size=len(content), digest=blake3(content).hexdigest())
+
+    violation = {"failure": "ProtocolViolation"}
+    whole = 1 << 20
+    simple = frame(runs(b"gimmal", 100), 106)
+    skippable = b"\x50\x2a\x4d\x18" + struct.pack("<I", 3) + b"abc"
+    return [
+        good("one segment", b"gimmal", 100, simple),
+        good("no size in the frame", b"gimmal", 100, frame(runs(b"gimmal", 100), None)),
+        good("a whole record", b"gimmal", whole - 6, frame(runs(b"gimmal", whole - 6), whole)),
+        good("a small window", b"gimmal", 100, frame(runs(b"gimmal", 100), None, window_log=10)),
+        {"name": "no bytes", "bytes": "", **violation},
+        {"name": "a size alone", "bytes": "00000064", **violation},
+        vector("no frame", 100, b"gimmal", **violation),
+        vector("of no bytes", 0, simple, **violation),
+        vector("no shorter than what it stands for", len(simple) + 4, simple, **violation),
+        vector("of more than a record", whole + 1, frame(runs(b"", whole + 1), None), **violation),
+        vector("of 4 GiB", (1 << 32) - 1, simple, **violation),
+        vector("holds less", 107, simple, **violation),
+        vector("holds more", 105, simple, **violation),
+        vector("holds very much more", 8192, frame(runs(b"gimmal", 1 << 27), None), **violation),
+        vector("cut short", 106, simple[:-1], **violation),
+        vector("bytes behind it", 106, simple + b"\0", **violation),
+        vector("two frames", 106, frame(runs(b"gimmal", 50), 56) + frame(runs(b"", 50), 50), **violation),
+        vector("a skippable frame before it", 106, skippable + simple, **violation),
+        vector("a skippable frame behind it", 106, simple + skippable, **violation),
+        vector("a skippable frame alone", 106, skippable, **violation),
+        vector("a window of 2 MiB", 106, frame(runs(b"gimmal", 100), None, window_log=21), **violation),
+        vector("a window of 2 GiB", 106, frame(runs(b"gimmal", 100), None, window_log=31), **violation),
+        vector("a dictionary", 106, frame(runs(b"gimmal", 100), 106, dictionary=7), **violation),
+        vector("a size in the frame of 4 GiB", 106, frame(runs(b"gimmal", 100), (1 << 32) - 1), **violation),
+    ]
+
+
 def bad() -> list[Vector]:
     def vector(kind: str, name: str, encoded: bytes, failure: str, **more: Any) -> Vector:
         return {"kind": kind, "name": name, "bytes": encoded.hex(), "failure": failure, **more}
@@ -430,6 +516,7 @@ def bad() -> list[Vector]:
         ("bytes of 2^32 - 1", b"\x96\x07\xa1a\x05\xc6\xff\xff\xff\xff"),
         ("a source of 15 bytes", pack([7, "a", 5, bytes(15), 0, None])),
         ("an unknown way to replace", pack([7, "a", 5, SOURCE, 3, None])),
+        ("an unknown way to pack", pack([5, "a", 0, 1, None, False, 3])),
         ("a write of more than a block", pack([8, 1, 0, (4 << 20) + 1])),
         ("a digest of 31 bytes", pack([9, 1, bytes(31), 0])),
         ("a mode of 13 bits", pack([9, 1, DIGEST, 0, 0o10000])),
@@ -460,6 +547,7 @@ def bad() -> list[Vector]:
         ("more entries of a trash than a page holds", pack([75, [["n", "p", [0, 0, 0, 0, 0], 0, ""]] * 1025, False])),
         ("a request's tag", pack([1, "a"])),
         ("bytes behind the end", pack([65]) + b"\x00"),
+        ("more saved than a block holds", pack([65, (4 << 20) + 1])),
         ("a failure with code 0", pack([64, 0])),
         ("a code of 17 bits", pack([64, 65536])),
         ("an unknown kind of entry", pack([66, [4, 0, 0, 0, 1]])),
@@ -607,6 +695,7 @@ if __name__ == "__main__":
     write("good.json", [*requests(), *answers(), *bodies()])
     write("evolved.json", evolved())
     write("bundles.json", bundles())
+    write("packed.json", packed())
     write("bad.json", bad())
     write("digests.json", digests())
     write("chunks.json", chunks())

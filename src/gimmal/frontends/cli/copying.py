@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from gimmal.base.display import displayable
 from gimmal.base.errors import LocalError, UsageError
+from gimmal.frontends.cli.compress_option import packing_of
 from gimmal.frontends.cli.output import counted, human_size, print_json, say
 from gimmal.frontends.cli.reaching import Way
 from gimmal.frontends.cli.transferring import Transfer, raise_transfer_failures, run_transfer, say_would
@@ -40,6 +41,7 @@ class CopyCommand:
     whole_files: bool = False
     limit: int | None = None
     verify: bool = False
+    compress: bool | None = None
 
 
 @dataclass
@@ -68,7 +70,8 @@ def run_copy(command: CopyCommand, way: Way) -> None:
 
     shown = not command.quiet and not command.as_json
     events = command.as_json and not command.quiet and not command.dry_run
-    transfer = Transfer("copy", ends.shares, work, command.wait, shown, command.limit, events=events)
+    packing = packing_of(command.compress)
+    transfer = Transfer("copy", ends.shares, work, command.wait, shown, command.limit, events=events, packing=packing)
     seconds, path = run_transfer(transfer, way, progress)
     for name, reason in ends.missing:
         progress.fail(name, reason)
@@ -141,6 +144,7 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
                 "hole_bytes": progress.hole_bytes,
                 "verified": progress.verified,
                 "reused_bytes": progress.reused_bytes,
+                "saved_bytes": progress.saved_bytes,
                 "seconds": round(seconds, 3),
                 "path": path,
                 "left_out": [{"name": name, "reason": reason} for name, reason in progress.left_out],
@@ -164,6 +168,8 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
         text += f"; {human_size(progress.reused_bytes)} of it was there already"
     if progress.hole_bytes:
         text += f"; {human_size(progress.hole_bytes)} of it holes"
+    if progress.saved_bytes:
+        text += f"; {human_size(progress.saved_bytes)} less by compression"
     if command.verify:
         text += f"; {progress.verified:,} read again and good"
     if progress.links:

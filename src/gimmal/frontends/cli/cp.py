@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from gimmal.frontends.cli.compress_option import compress_option
 from gimmal.frontends.cli.limit_option import limit_option
 from gimmal.frontends.cli.reaching import Way, reach_options
 
@@ -28,6 +29,7 @@ from gimmal.frontends.cli.reaching import Way, reach_options
 )
 @click.option("--verify", is_flag=True, help="Read every file again from the target's disk, and compare.")
 @limit_option
+@compress_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 @reach_options
 def command(
@@ -42,6 +44,7 @@ def command(
     verify: bool,
     wait: float,
     limit: int | None,
+    compress: bool | None,
     quiet: bool,
     way: Way,
     as_json: bool,
@@ -77,6 +80,7 @@ def command(
             whole_files=whole_file,
             wait=wait,
             limit=limit,
+            compress=compress,
             quiet=quiet,
             as_json=as_json,
         ),

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from gimmal.frontends.cli.compress_option import compress_option
 from gimmal.frontends.cli.limit_option import limit_option
 from gimmal.frontends.cli.reaching import Way, reach_options
 
@@ -37,6 +38,7 @@ class _InOrder(click.Command):
 @click.option("--yes", "confirmed", is_flag=True, help="Delete also where SOURCE is empty.")
 @click.option("--verify", is_flag=True, help="Read every file again from the target's disk, and compare.")
 @limit_option
+@compress_option
 @click.option(
     "--wait",
     type=click.FloatRange(0, 86400 * 7),
@@ -58,6 +60,7 @@ def command(
     no_trash: bool,
     confirmed: bool,
     limit: int | None,
+    compress: bool | None,
     wait: float,
     whole_file: bool,
     no_xattr: bool,
@@ -102,6 +105,7 @@ def command(
             quiet=quiet,
             as_json=as_json,
             limit=limit,
+            compress=compress,
             xattrs=not no_xattr,
             verify=verify,
             safe_links=safe_links,

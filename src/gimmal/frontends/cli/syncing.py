@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gimmal.base.display import displayable
 from gimmal.base.errors import LocalError, UsageError
+from gimmal.frontends.cli.compress_option import packing_of
 from gimmal.frontends.cli.output import counted, human_size, print_json, say
 from gimmal.frontends.cli.reaching import Way
 from gimmal.frontends.cli.transferring import Transfer, raise_transfer_failures, run_transfer, say_would
@@ -37,6 +38,7 @@ class SyncCommand:
     quiet: bool
     as_json: bool
     limit: int | None = None
+    compress: bool | None = None
     xattrs: bool = True
     safe_links: bool = False
     verify: bool = False
@@ -80,9 +82,17 @@ def run_sync(command: SyncCommand, way: Way) -> None:
 
     progress = Progress()
     shown = not command.quiet and not command.as_json
-    events = command.as_json and not command.quiet and not command.dry_run
-    sweep = not to_far and not command.dry_run
-    transfer = Transfer("sync", shares, work, command.wait, shown, command.limit, sweep=sweep, events=events)
+    transfer = Transfer(
+        "sync",
+        shares,
+        work,
+        command.wait,
+        shown,
+        command.limit,
+        sweep=not to_far and not command.dry_run,
+        events=command.as_json and not command.quiet and not command.dry_run,
+        packing=packing_of(command.compress),
+    )
     seconds, path = run_transfer(transfer, way, progress)
     _summary(command, progress, seconds, path)
     if progress.not_deleted:
@@ -138,6 +148,7 @@ def _summary(command: SyncCommand, progress: Progress, seconds: float, path: str
                     "hard_links": progress.hard_links,
                     "without_xattrs": progress.bare,
                     "verified": progress.verified,
+                    "saved_bytes": progress.saved_bytes,
                     "seconds": round(seconds, 3),
                     "path": path,
                     "left_out": [{"name": name, "reason": reason} for name, reason in progress.left_out],
@@ -151,6 +162,8 @@ def _summary(command: SyncCommand, progress: Progress, seconds: float, path: str
     text = f"synced {files}, {human_size(progress.bytes)} in {seconds:.2f} s, {path}"
     if progress.skipped:
         text += f"; {progress.skipped:,} already there"
+    if progress.saved_bytes:
+        text += f"; {human_size(progress.saved_bytes)} less by compression"
     if progress.reused_bytes:
         text += f"; {human_size(progress.reused_bytes)} of it was there already"
     if command.verify:

@@ -25,6 +25,7 @@ from gimmal.frontends.cli.copy_progress import ProgressView, View
 from gimmal.frontends.cli.output import print_json, say
 from gimmal.frontends.cli.reaching import Way, hint_of, is_here, run_with_reach
 from gimmal.protocol.codes import Code
+from gimmal.protocol.messages import Packing
 from gimmal.remote.limit import Limit
 from gimmal.remote.limited_files import LimitedFiles
 from gimmal.remote.local_files import LocalFiles
@@ -57,6 +58,7 @@ class Transfer:
         shown: whether progress is shown, on a terminal.
         events: whether progress is printed as JSON.
         limit: bytes per second, or None.
+        packing: whether bytes are packed on the way.
         sweep: remove what has been too long in the trash of this computer's folder.
     """
 
@@ -68,6 +70,7 @@ class Transfer:
     limit: int | None = None
     sweep: bool = False
     events: bool = False
+    packing: Packing = Packing.SLOW
 
 
 def run_transfer(transfer: Transfer, way: Way, progress: Progress) -> tuple[float, str]:
@@ -212,14 +215,17 @@ async def _run_over(
     local = LocalFiles(share, reach.pool, reach.workers, {share.name: share.path for share in transfer.shares})
     tasks = Tasks()
     tasks.start(watch(reach, reached), "links of the transfer")
+    other = reached.files
+    other.saved = 0
     try:
         if transfer.sweep:
             await reach.workers.long(service.sweep_trash)
-        other = reached.files
         if transfer.limit is not None:
             other = LimitedFiles(reached.session, Limit(transfer.limit), reach.workers)
+        other.choose_packing(transfer.packing)
         await transfer.work(local, other, progress)
     finally:
+        progress.saved_bytes += other.saved
         tasks.cancel()
         await reach.workers.call(share.close)
         await reach.workers.call(service.close)
