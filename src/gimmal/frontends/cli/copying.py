@@ -1,22 +1,17 @@
-"""Running a copy for a person: both ends, what is copied, summary."""
+"""Running a copy for a person: options and summary."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gimmal.base.display import displayable
-from gimmal.base.errors import LocalError, UsageError
 from gimmal.frontends.cli.output import human_size, print_json, say
 from gimmal.frontends.cli.reaching import Way
-from gimmal.frontends.cli.transferring import Transfer, raise_transfer_failures, run_transfer, say_would
-from gimmal.remote.copy import CopyJob, copy_once
-from gimmal.remote.copy_plan import Named, local_source, local_target, remote_named
-from gimmal.remote.copy_tree import CopyOptions, Existing
-from gimmal.remote.files import Files
-from gimmal.remote.local_files import LocalFiles
+from gimmal.frontends.cli.transferring import raise_transfer_failures, run_transfer, say_would
+from gimmal.remote.copy_deciding import CopyOptions, Existing
+from gimmal.remote.copy_ends import copy_ends
 from gimmal.remote.progress import Progress
-from gimmal.remote.remote_files import RemoteFiles
-from gimmal.share.shares import Share
+from gimmal.remote.transfer import Transfer
 
 
 @dataclass(frozen=True)
@@ -37,70 +32,20 @@ class CopyCommand:
     limit: int | None = None
 
 
-@dataclass
-class _Ends:
-    """Which side is which, and the folders of this computer concerned."""
-
-    shares: list[Share]
-    job: CopyJob
-    upload: bool
-    far: bool
-    missing: list[tuple[str, str]]
-    """Sources of this computer that are not there; the others are copied all the same."""
-
-
 def run_copy(command: CopyCommand, way: Way) -> None:
     """Copy, and report; raises what the command's exit code shall say."""
-    ends = _ends(command)
+    existing = Existing.OVERWRITE if command.overwrite else Existing.UPDATE if command.update else Existing.REFUSE
+    would = say_would(far=command.target.startswith(":"), as_json=command.as_json) if command.dry_run else None
+    options = CopyOptions(existing, command.dry_run, would, xattrs=command.xattrs, safe_links=command.safe_links)
+    ends = copy_ends(command.sources, command.target, options, recursive=command.recursive)
     progress = Progress()
-
-    async def work(local: LocalFiles, other: RemoteFiles, progress: Progress) -> None:
-        ways: tuple[Files, Files] = (other, other) if ends.far else (local, other) if ends.upload else (other, local)
-        await copy_once(*ways, ends.job, progress)
-
     shown = not command.quiet and not command.as_json
-    seconds, path = run_transfer(Transfer("copy", ends.shares, work, command.wait, shown, command.limit), way, progress)
+    transfer = Transfer("copy", ends.shares, ends.work, command.wait, command.limit)
+    seconds, path = run_transfer(transfer, way, progress, shown=shown)
     for name, reason in ends.missing:
         progress.fail(name, reason)
     _summary(command, progress, seconds, path)
     raise_transfer_failures(progress, "copied")
-
-
-def _ends(command: CopyCommand) -> _Ends:
-    from_far = [source.startswith(":") for source in command.sources]
-    to_far = command.target.startswith(":")
-    if any(from_far) != all(from_far):
-        raise UsageError("the sources lie on both sides", "copy those of one side at a time")
-    if not to_far and not any(from_far):
-        raise UsageError("neither source nor target is on the other side", "write :PATH for the other side, or use cp")
-    existing = Existing.OVERWRITE if command.overwrite else Existing.UPDATE if command.update else Existing.REFUSE
-    shares: list[Share] = []
-    sources: list[Named] = []
-    missing: list[tuple[str, str]] = []
-    if any(from_far):
-        sources = [remote_named(source) for source in command.sources]
-    else:
-        for index, source in enumerate(command.sources):
-            try:
-                share, named = local_source(source, index)
-            except LocalError as exc:
-                missing.append((displayable(source), exc.message.rpartition(": ")[2]))
-                if len(missing) == len(command.sources):
-                    raise
-                continue
-            shares.append(share)
-            sources.append(named)
-    if to_far:
-        target = remote_named(command.target)
-    else:
-        share, target = local_target(command.target)
-        shares.append(share)
-    if len(command.sources) > 1:
-        target = replace(target, into=True)
-    would = say_would(far=to_far, as_json=command.as_json) if command.dry_run else None
-    options = CopyOptions(existing, command.dry_run, would, xattrs=command.xattrs, safe_links=command.safe_links)
-    job = CopyJob(sources, target, command.recursive, options)
-    return _Ends(shares, job, upload=to_far, far=to_far and any(from_far), missing=missing)
 
 
 def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str) -> None:
