@@ -64,3 +64,6 @@ class _ReachedSession(TransferSession):
                 connection.close()
                 return bool(reply.status.get("connected"))
         return False
+
+    def leave(self) -> None:
+        """See TransferSession: the session is this command's own, and ends with it."""

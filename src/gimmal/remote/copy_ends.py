@@ -11,9 +11,7 @@ from gimmal.remote.copy import CopyJob, copy_once
 from gimmal.remote.copy_deciding import CopyOptions
 from gimmal.remote.copy_plan import Named, local_source, local_target, remote_named
 from gimmal.remote.files import Files
-from gimmal.remote.local_files import LocalFiles
 from gimmal.remote.progress import Progress
-from gimmal.remote.remote_files import RemoteFiles
 from gimmal.share.shares import Share
 
 
@@ -34,7 +32,7 @@ class CopyEnds:
     far: bool
     missing: list[tuple[str, str]]
 
-    async def work(self, local: LocalFiles, other: RemoteFiles, progress: Progress) -> None:
+    async def work(self, local: Files, other: Files, progress: Progress) -> None:
         """Copy all of it once; see copy_once."""
         ways: tuple[Files, Files] = (other, other) if self.far else (local, other) if self.upload else (other, local)
         await copy_once(*ways, self.job, progress)

@@ -13,9 +13,7 @@ from gimmal.remote.copy_deciding import CopyOptions
 from gimmal.remote.copy_plan import local_target, typed_path
 from gimmal.remote.files import Files
 from gimmal.remote.filters import Filters
-from gimmal.remote.local_files import LocalFiles
 from gimmal.remote.progress import Progress
-from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.sync import SyncJob, sync_once
 from gimmal.share.shares import Rights, Share
 
@@ -39,7 +37,7 @@ class SyncEnds:
         """Whether a folder of this computer is synced into, whose trash has to be looked after."""
         return not self.to_far and not self.job.options.dry_run
 
-    async def work(self, local: LocalFiles, other: RemoteFiles, progress: Progress) -> None:
+    async def work(self, local: Files, other: Files, progress: Progress) -> None:
         """Sync once; see sync_once."""
         ways: tuple[Files, Files] = (other if self.from_far else local, other if self.to_far else local)
         await sync_once(*ways, self.job, progress)

@@ -16,6 +16,7 @@ from typing import Protocol
 from gimmal.base.errors import GimmalError, Interrupted, PeerSilent, RelayError, UnreachableError
 from gimmal.base.tasks import Tasks
 from gimmal.base.workers import Workers
+from gimmal.remote.files import Files
 from gimmal.remote.limit import Limit
 from gimmal.remote.limited_files import LimitedFiles
 from gimmal.remote.local_files import LocalFiles
@@ -48,7 +49,7 @@ class Transfer:
 
     noun: str
     shares: list[Share]
-    work: Callable[[LocalFiles, RemoteFiles, Progress], Awaitable[None]]
+    work: Callable[[Files, Files, Progress], Awaitable[None]]
     wait: float
     limit: int | None = None
     sweep: bool = False
@@ -76,13 +77,17 @@ class TransferSession(ABC):
     async def linked(self) -> bool:
         """Whether the other side is reached just now."""
 
-    def local(self, share: ShareSession, roots: Mapping[str, Path]) -> LocalFiles:
+    def local(self, share: ShareSession, roots: Mapping[str, Path]) -> Files:
         """This computer's files; see LocalFiles."""
         return LocalFiles(share, self.pool, self.workers, roots)
 
-    def other(self, limit: Limit | None) -> RemoteFiles:
+    def other(self, limit: Limit | None) -> Files:
         """The other side's files, at no more than a limit."""
         return RemoteFiles(self.session) if limit is None else LimitedFiles(self.session, limit)
+
+    @abstractmethod
+    def leave(self) -> None:
+        """A run over this session has ended, however it did."""
 
 
 class TransferWay(ABC):
@@ -210,6 +215,7 @@ async def _run_over(
         await transfer.work(local, other, progress)
     finally:
         tasks.cancel()
+        opened.leave()
         await workers.call(share.close)
         await workers.call(service.close)
 
