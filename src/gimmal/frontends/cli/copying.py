@@ -32,12 +32,16 @@ class CopyCommand:
     limit: int | None = None
 
 
-def run_copy(command: CopyCommand, way: Way) -> None:
-    """Copy, and report; raises what the command's exit code shall say."""
+def copy_options(command: CopyCommand) -> CopyOptions:
+    """How it copies."""
     existing = Existing.OVERWRITE if command.overwrite else Existing.UPDATE if command.update else Existing.REFUSE
     would = say_would(far=command.target.startswith(":"), as_json=command.as_json) if command.dry_run else None
-    options = CopyOptions(existing, command.dry_run, would, xattrs=command.xattrs, safe_links=command.safe_links)
-    ends = copy_ends(command.sources, command.target, options, recursive=command.recursive)
+    return CopyOptions(existing, command.dry_run, would, xattrs=command.xattrs, safe_links=command.safe_links)
+
+
+def run_copy(command: CopyCommand, way: Way) -> None:
+    """Copy, and report; raises what the command's exit code shall say."""
+    ends = copy_ends(command.sources, command.target, copy_options(command), recursive=command.recursive)
     progress = Progress()
     shown = not command.quiet and not command.as_json
     transfer = Transfer("copy", ends.shares, ends.work, command.wait, command.limit)

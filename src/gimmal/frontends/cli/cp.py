@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gimmal.frontends.cli.limit_option import limit_option
+from gimmal.frontends.cli.queue_option import queue_option
 from gimmal.frontends.cli.reaching import Way, reach_options
 
 
@@ -25,6 +26,7 @@ from gimmal.frontends.cli.reaching import Way, reach_options
     help="How long to wait for the other side when it is not there.",
 )
 @limit_option
+@queue_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 @reach_options
 def command(
@@ -37,6 +39,7 @@ def command(
     dry_run: bool,
     wait: float,
     limit: int | None,
+    queue: bool,
     quiet: bool,
     way: Way,
     as_json: bool,
@@ -45,7 +48,8 @@ def command(
 
     Times, modes, links, holes and extended attributes are kept, every byte is verified, nothing appears under its final
     name before it is whole, and nothing that is there is replaced without --overwrite or --update. Interrupted, the
-    same command goes on where it was; a file already there with the same size and time counts as copied.
+    same command goes on where it was; a file already there with the same size and time counts as copied. With --queue
+    the running agent does it (`gimmal transfers`).
 
     \b
     gimmal cp :Documents/report.odt .
@@ -58,7 +62,10 @@ def command(
         raise UsageError("cp needs a source and a target", "gimmal cp :share/file .")
     if overwrite and update:
         raise UsageError("--overwrite and --update contradict each other", "--update replaces only older files")
-    run_copy(
+    run = run_copy
+    if queue:
+        from gimmal.frontends.cli.queueing import queue_copy as run
+    run(
         CopyCommand(
             sources=paths[:-1],
             target=paths[-1],

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gimmal.frontends.cli.limit_option import limit_option
+from gimmal.frontends.cli.queue_option import queue_option
 from gimmal.frontends.cli.reaching import Way, reach_options
 
 _FILTERS = "gimmal.filters"
@@ -36,6 +37,7 @@ class _InOrder(click.Command):
 @click.option("--filter-from", multiple=True, metavar="FILE", help="Patterns from a file, as .gitignore has them.")
 @click.option("--yes", "confirmed", is_flag=True, help="Delete also where SOURCE is empty.")
 @limit_option
+@queue_option
 @click.option(
     "--wait",
     type=click.FloatRange(0, 86400 * 7),
@@ -56,6 +58,7 @@ def command(
     no_trash: bool,
     confirmed: bool,
     limit: int | None,
+    queue: bool,
     wait: float,
     no_xattr: bool,
     safe_links: bool,
@@ -68,7 +71,8 @@ def command(
 
     Files that differ in size or time are replaced. Nothing is deleted without --delete, and nothing where copying
     failed in part or SOURCE could not be listed to its end. What is replaced or deleted lies in the trash of TARGET
-    for 30 days (`gimmal trash`). The last pattern that fits decides; what is left out is never deleted.
+    for 30 days (`gimmal trash`). The last pattern that fits decides; what is left out is never deleted. With --queue
+    the running agent does it (`gimmal transfers`).
 
     \b
     gimmal sync --delete ~/Documents :backup/Documents
@@ -85,7 +89,10 @@ def command(
             patterns.append(including(value))
         else:
             patterns += patterns_of_file(value)
-    run_sync(
+    run = run_sync
+    if queue:
+        from gimmal.frontends.cli.queueing import queue_sync as run
+    run(
         SyncCommand(
             source=source,
             target=target,

@@ -33,16 +33,18 @@ class SyncCommand:
     safe_links: bool = False
 
 
+def sync_options(command: SyncCommand) -> CopyOptions:
+    """How it copies files."""
+    would = say_would(far=command.target.startswith(":"), as_json=command.as_json) if command.dry_run else None
+    return CopyOptions(Existing.OVERWRITE, command.dry_run, would, xattrs=command.xattrs, safe_links=command.safe_links)
+
+
 def run_sync(command: SyncCommand, way: Way) -> None:
     """Sync, and report; raises what the command's exit code shall say."""
-    would = say_would(far=command.target.startswith(":"), as_json=command.as_json) if command.dry_run else None
-    options = CopyOptions(
-        Existing.OVERWRITE, command.dry_run, would, xattrs=command.xattrs, safe_links=command.safe_links
-    )
     ends = sync_ends(
         command.source,
         command.target,
-        options,
+        sync_options(command),
         command.patterns,
         delete=command.delete,
         trash=command.trash,
