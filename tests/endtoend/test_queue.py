@@ -394,6 +394,30 @@ def test_a_queue_that_cannot_be_kept_does_not_keep_the_agent(two: Plugged) -> No
     assert "transfer queue" in world.run(world.b, "cp", "--queue", two.mine / "x", ":shared", code=9).error
 
 
+def test_a_queue_that_cannot_be_read_is_named_and_put_aside(two: Plugged) -> None:
+    world = two.world
+    write_file(two.mine / "x", 10)
+    wait_end(two, queue(two, "cp", two.mine / "x", ":shared"))
+    agent_of(two).stop()
+    (kept,) = [path for path in world.b.state.glob("gimmal/*/queue/*") if not path.suffix]
+    kept.write_bytes(os.urandom(3000))
+    restart(two)
+    assert "the transfer queue cannot be read and begins anew" in agent_of(two).err
+    assert transfers(two) == {}
+    assert kept.with_suffix(".unreadable").stat().st_size == 3000
+    wait_end(two, queue(two, "cp", two.mine / "x", ":shared/again"))
+
+
+def test_watching_goes_on_until_it_is_interrupted(two: Plugged) -> None:
+    write_file(two.mine / "x", 10)
+    wait_end(two, queue(two, "cp", two.mine / "x", ":shared"))
+    watching = two.world.start(two.world.b, "transfers", "list", "--watch")
+    watching.wait_line("  1  done", after=1)
+    watching.signal(signal.SIGINT)
+    result = watching.wait()
+    assert (result.code, result.err) == (0, ""), result
+
+
 def test_the_memory_of_three_at_once(two: Plugged) -> None:
     """Three large transfers take no more memory than the bound of one, beside what a listing takes."""
     size = 160 * MIB

@@ -15,6 +15,9 @@ from gimmal.protocol.codec import decode_struct
 QUESTION_MESSAGE_MAX = 1024
 """Bytes of a question about transfers."""
 
+ANSWER_SECONDS = 30.0
+"""For all of an answer; a command has given up by then."""
+
 
 async def answer_about_queue(connection: socket.socket, verb: str, queue: TransferQueue) -> None:
     """Receive the message that belongs to ``queue`` or ``transfers``, and answer; the caller closes the connection.
@@ -22,8 +25,13 @@ async def answer_about_queue(connection: socket.socket, verb: str, queue: Transf
     Raises:
         UsageError: the message cannot be read.
         GimmalError: why it cannot be done.
-        OSError: the command is gone.
+        OSError: the command is gone, or does not listen; or the disk holds up the queue for too long.
     """
+    async with asyncio.timeout(ANSWER_SECONDS):
+        await _answer(connection, verb, queue)
+
+
+async def _answer(connection: socket.socket, verb: str, queue: TransferQueue) -> None:
     limit = ORDER_MESSAGE_MAX if verb == "queue" else QUESTION_MESSAGE_MAX
     async with asyncio.timeout(QUESTION_SECONDS):
         body = await receive_message(connection, limit)

@@ -15,7 +15,7 @@ from functools import partial
 
 from gimmal.agent.queue.advance import Advance, Failures
 from gimmal.agent.queue.files import Room
-from gimmal.agent.queue.machine import Change, Machine, Outcome, State, Stop
+from gimmal.agent.queue.machine import Change, Machine, Outcome, State
 from gimmal.agent.queue.messages import Act, TransfersQuestion, TransferView
 from gimmal.agent.queue.order import Order
 from gimmal.agent.queue.run import Run
@@ -176,7 +176,8 @@ class TransferQueue:
         for number in change.forgotten:
             self._items.pop(number, None)
         for stop in change.stops:
-            self._tasks.start(self._stop(stop), "stop a queued transfer")
+            run, task = self._runs[stop.number]
+            self._tasks.start(_stop(run, task, drain=stop.drain), "stop a queued transfer")
 
     async def _keep(self, records: Iterable[Record], *, durable: bool = True) -> None:
         await self._host.workers.call(partial(self._store.append, records, durable=durable))
@@ -221,13 +222,11 @@ class TransferQueue:
             if standing.state is not State.CANCELLED:
                 self._say(f"transfer: {number} {standing.state.value}")
 
-    async def _stop(self, stop: Stop) -> None:
-        found = self._runs.get(stop.number)
-        if found is not None:
-            run, task = found
-            if stop.drain:
-                await run.drain(PAUSE_SECONDS)
-            task.cancel()
+
+async def _stop(run: Run, task: asyncio.Task[Outcome | GimmalError], *, drain: bool) -> None:
+    if drain:
+        await run.drain(PAUSE_SECONDS)
+    task.cancel()
 
 
 async def _finished(work: Coroutine[None, None, Outcome]) -> Outcome | GimmalError:

@@ -10,6 +10,7 @@ One program at a time, by a lock of the kernel. All of it may block on the disk,
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -128,16 +129,22 @@ class QueueStore:
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             self._lock = os.open(self._path.with_suffix(".lock"), flags, 0o600)
             try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self._close()
-                raise LocalError(
-                    "another program uses the transfer queue of this half", "stop that `gimmal up` first"
-                ) from None
-            try:
+                self._take_lock()
                 return self._read(), self._next
             except BaseException:
                 self._close()
+                raise
+
+    def _take_lock(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LocalError(
+                "another program uses the transfer queue of this half", "stop that `gimmal up` first"
+            ) from None
+        except OSError as error:
+            # On a disk without locks there is the half's own lock, which holds for all but odd cases.
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL):
                 raise
 
     def close(self) -> None:

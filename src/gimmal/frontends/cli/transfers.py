@@ -59,19 +59,21 @@ def _options(function: CommandT) -> CommandT:
 def list_command(watch: bool, half: str | None, as_json: bool) -> None:
     """List all transfers, with the first failures of each."""
     import sys
+    from contextlib import suppress
+    from time import sleep
 
     want_json(as_json)
     if not watch:
         _print(_ask(half, "list"), as_json=as_json)
         return
-    from time import sleep
-
-    while True:
-        views = _ask(half, "list")
-        if not as_json and sys.stdout.isatty():
-            click.clear()
-        _print(views, as_json=as_json)
-        sleep(WATCH_SECONDS)
+    with suppress(KeyboardInterrupt):
+        while True:
+            views = _ask(half, "list")
+            if sys.stdout.isatty() and not as_json:
+                click.clear()
+            _print(views, as_json=as_json)
+            sys.stdout.flush()
+            sleep(WATCH_SECONDS)
 
 
 @command.command("show")
