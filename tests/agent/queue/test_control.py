@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gimmal.agent.control import CONTROL_VERSION, Question, Reply
-from gimmal.agent.queue.messages import Act, TransfersQuestion, TransferView
-from gimmal.agent.queue.order import ORDER_BYTES_MAX, encode_order
+from gimmal.agent.queue.messages import ORDER_BYTES_MAX, Act, TransfersQuestion, TransferView
+from gimmal.agent.queue.order import encode_order
 from gimmal.base.errors import ProtocolViolation
 from gimmal.protocol.codec import decode_struct
 from tests.agent.queue.orders import copy_order

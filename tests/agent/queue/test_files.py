@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import pytest
-
 from gimmal.agent.queue.advance import UNFINISHED_PARTS_MAX, UnfinishedPart
 from gimmal.agent.queue.files import Flow, Parts, QueuedFiles, Room
+from gimmal.agent.queue.machine import RUNNING_MAX
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import BLOCK_SIZE
 from gimmal.protocol.messages import Answer, Commit, Discard, Done, Failed, OpenPart, PartOpened, Replace
@@ -30,15 +29,13 @@ def part_request(path: str, replace: Replace = Replace.NEVER) -> OpenPart:
 
 
 def test_the_share_of_each_is_a_part_of_the_same_whole() -> None:
-    async def main() -> None:
-        room = Room()
-        shares = []
-        for room.transfers in range(1, 6):
-            shares.append(room.share)
-            assert room.share * room.transfers <= BLOCKS_MAX
-        assert shares == [12, 6, 4, 3, 2]
-
-    asyncio.run(main())
+    room = Room()
+    shares = []
+    for room.transfers in range(1, 6):
+        shares.append(room.share)
+        assert room.share * room.transfers <= BLOCKS_MAX
+    assert shares == [12, 6, 4, 3, 2]
+    assert sum(shares[:RUNNING_MAX]) == 22, "as the module says"
 
 
 class Counting(FilesAround):
@@ -57,9 +54,7 @@ class Counting(FilesAround):
             Counting.now -= 1
 
 
-@pytest.mark.parametrize("sharing", [1, 4])
-def test_transfers_at_once_have_no_more_blocks_in_memory_than_one(tmp_path: Path, sharing: int) -> None:
-    """Also where each took its share before there were others."""
+def test_transfers_at_once_have_no_more_blocks_in_memory_than_one(tmp_path: Path) -> None:
     Counting.now = Counting.most = 0
     sides = TwoSides(tmp_path)
     count = 4
@@ -68,7 +63,7 @@ def test_transfers_at_once_have_no_more_blocks_in_memory_than_one(tmp_path: Path
 
     async def work(both: Sides) -> None:
         room = Room()
-        room.transfers = sharing
+        room.transfers = count
 
         def around(files: Files, flow: Flow, parts: Parts) -> Files:
             return QueuedFiles(Counting(files), room, flow, parts, None)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gimmal.agent.queue.messages import ORDER_BYTES_MAX
 from gimmal.agent.queue.order import (
     NAME_BYTES_MAX,
-    ORDER_BYTES_MAX,
     CopyOrder,
     Order,
     SyncOrder,

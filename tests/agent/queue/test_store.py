@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from gimmal.agent.queue import store as store_module
 from gimmal.agent.queue.advance import Advance, Counts, Failures, UnfinishedPart
 from gimmal.agent.queue.machine import Standing, State
-from gimmal.agent.queue.order import ORDER_BYTES_MAX, Order
+from gimmal.agent.queue.messages import ORDER_BYTES_MAX
+from gimmal.agent.queue.order import Order
 from gimmal.agent.queue.store import Forgotten, Kept, QueueStore, Record, order_records
 from gimmal.base.errors import LocalError
 from tests.agent.queue.orders import copy_order, orders

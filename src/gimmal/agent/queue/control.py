@@ -6,7 +6,7 @@ import asyncio
 import socket
 
 from gimmal.agent.control import QUESTION_SECONDS, Reply, receive_message, send_message
-from gimmal.agent.queue.messages import ORDER_MESSAGE_MAX, TransfersQuestion
+from gimmal.agent.queue.messages import ORDER_BYTES_MAX, TransfersQuestion
 from gimmal.agent.queue.order import decode_order
 from gimmal.agent.queue.queue import TransferQueue
 from gimmal.base.errors import ProtocolViolation, UsageError
@@ -32,7 +32,7 @@ async def answer_about_queue(connection: socket.socket, verb: str, queue: Transf
 
 
 async def _answer(connection: socket.socket, verb: str, queue: TransferQueue) -> None:
-    limit = ORDER_MESSAGE_MAX if verb == "queue" else QUESTION_MESSAGE_MAX
+    limit = ORDER_BYTES_MAX if verb == "queue" else QUESTION_MESSAGE_MAX
     async with asyncio.timeout(QUESTION_SECONDS):
         body = await receive_message(connection, limit)
     try:

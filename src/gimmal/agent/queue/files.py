@@ -1,7 +1,8 @@
 """Both ends of a queued transfer as the engine shall see them: within the memory of all, and with parts remembered.
 
-Memory: all queued transfers together have BLOCKS_MAX blocks under way. Each may begin its share of them, so that none
-holds up another for longer than a block takes.
+Memory: of the BLOCKS_MAX blocks that one copy may have under way each transfer has its share. None waits for what
+another holds, which may move at a snail's pace: where one began alone and others came, theirs is on top, 22 blocks in
+all for three transfers at most.
 """
 
 from __future__ import annotations
@@ -30,10 +31,9 @@ from gimmal.remote.remote_files import BLOCKS_MAX
 
 
 class Room:
-    """What bounds the memory of all queued transfers: blocks that are under way, and a fair share for each transfer."""
+    """What bounds the memory of all queued transfers: a fair share of blocks for each."""
 
     def __init__(self) -> None:
-        self._free = asyncio.Semaphore(BLOCKS_MAX)
         self.transfers = 0
         """How many share it just now."""
 
@@ -41,14 +41,6 @@ class Room:
     def share(self) -> int:
         """Blocks that one transfer may have under way."""
         return max(1, BLOCKS_MAX // max(1, self.transfers))
-
-    async def take(self) -> None:
-        """Wait for room for one block; those who wait longest come first."""
-        await self._free.acquire()
-
-    def give(self) -> None:
-        """A block is no more."""
-        self._free.release()
 
 
 class Flow:
@@ -156,14 +148,10 @@ class QueuedFiles(FilesAround):
     async def write_block(
         self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]], *, sparse: bool = False
     ) -> bytes:
-        """See Files; the block is read only when there is room for it."""
+        """See Files."""
         await self._flow.begin()
         try:
-            await self._room.take()
-            try:
-                return await self.inner.write_block(part, offset, length, load, sparse=sparse)
-            finally:
-                self._room.give()
+            return await self.inner.write_block(part, offset, length, load, sparse=sparse)
         finally:
             self._flow.end()
 

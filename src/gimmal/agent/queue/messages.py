@@ -13,9 +13,10 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from gimmal.agent.queue.advance import Counts
-from gimmal.agent.queue.order import ORDER_BYTES_MAX
 
-ORDER_MESSAGE_MAX = ORDER_BYTES_MAX
+ORDER_BYTES_MAX = 1 << 20
+"""Bytes of one order as it travels and is kept."""
+
 NUMBER_MAX = (1 << 53) - 1
 
 FAILURES_LISTED = 3

@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from gimmal.agent.queue.messages import ORDER_BYTES_MAX
 from gimmal.base.errors import ProtocolViolation, UsageError
 from gimmal.remote.copy import Placement
 from gimmal.remote.copy_deciding import CopyOptions
@@ -17,9 +18,6 @@ from gimmal.remote.copy_ends import copy_ends
 from gimmal.remote.filters import PATTERNS_MAX
 from gimmal.remote.sync_ends import sync_ends
 from gimmal.remote.transfer import Transfer
-
-ORDER_BYTES_MAX = 1 << 20
-"""Bytes of one order as it travels and is kept."""
 
 SOURCES_MAX = 20_000
 NAME_BYTES_MAX = 8192

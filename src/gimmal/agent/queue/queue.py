@@ -65,6 +65,7 @@ class TransferQueue:
         self._tasks = Tasks()
         self._after = Tasks()
         self._lock = asyncio.Lock()
+        self._closing = False
 
     # Life ------------------------------------------------------------------------------------------------------------
 
@@ -86,6 +87,7 @@ class TransferQueue:
 
     async def close(self) -> None:
         """Stop what runs, and note how far it has come; all of it goes on at the next start. Bounded."""
+        self._closing = True
         await self._tasks.close(STOP_SECONDS)
         self._after.cancel()
         if self._refusal is None:
@@ -175,7 +177,7 @@ class TransferQueue:
         self._machine.apply(change)
         for number in change.forgotten:
             self._items.pop(number, None)
-        for stop in change.stops:
+        for stop in () if self._closing else change.stops:
             run, task = self._runs[stop.number]
             self._tasks.start(_stop(run, task, drain=stop.drain), "stop a queued transfer")
 
@@ -189,7 +191,7 @@ class TransferQueue:
     # Running ---------------------------------------------------------------------------------------------------------
 
     def _begin_runs(self) -> None:
-        for number in self._machine.starts():
+        for number in () if self._closing else self._machine.starts():
             item = self._items[number]
             run = Run(self._host, self._room, item.order, item.advance, self._keep_advance, self._after)
             work = run.discard() if self._machine.began(number) else run.transfer()

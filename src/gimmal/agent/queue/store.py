@@ -25,7 +25,8 @@ from msgspec import Meta, Struct
 
 from gimmal.agent.queue.advance import Advance, Failures
 from gimmal.agent.queue.machine import Standing
-from gimmal.agent.queue.order import ORDER_BYTES_MAX, Order, decode_order, encode_order
+from gimmal.agent.queue.messages import ORDER_BYTES_MAX
+from gimmal.agent.queue.order import Order, decode_order, encode_order
 from gimmal.base.errors import LocalError, ProtocolViolation
 from gimmal.base.persistence import fsync_directory, local_errors
 from gimmal.base.primitives import hmac_sha256
