@@ -201,6 +201,7 @@ def test_cancelled_parts_are_removed_when_the_other_side_is_there(tmp_path: Path
             await queue.answer(TransfersQuestion(Act.CANCEL, number, True))
             await until(queue, number, lambda one: one.discarding)
             assert len(part_files(rig.sides.far)) == 1
+            (rig.sides.near / "large").unlink()
         # Not before the agent was started again, and the other side is back.
         async with rig.queue() as queue:
             assert (await view(queue, number)).discarding
@@ -208,6 +209,8 @@ def test_cancelled_parts_are_removed_when_the_other_side_is_there(tmp_path: Path
             rig.there.set()
             one = await until(queue, number, lambda one: not one.discarding)
             assert one.state == "cancelled"
+        async with rig.queue() as queue:
+            assert queue._items[number].advance.parts == ()
         assert part_files(rig.sides.far) == []
 
     run(tmp_path, work)

@@ -174,27 +174,28 @@ class Run:
 
     async def discard(self) -> Outcome:
         """Remove its unfinished part files, on this computer at once, on the other side when that is there."""
-        try:
-            prepared = await self._host.workers.call(partial(prepare, self._order, make=False))
-        except (LocalError, UsageError):
-            # The folder is not there any more, nor is what was in it.
-            return Outcome(State.CANCELLED)
-
-        host, shares = self._host, prepared.transfer.shares
         here = [part for part in self._parts.unfinished if not part.far]
-        if here:
-            service = await host.workers.call(ShareService, ShareTable(shares), host.directory / "local", host.key)
-            share = service.open_session()
-            try:
-                await remove(here, LocalFiles(share, host.pool, host.workers))
-            finally:
-                await host.workers.call(share.close)
-                await host.workers.call(service.close)
         there = [part for part in self._parts.unfinished if part.far]
+        if here:
+            # Where the folder is not there any more, nor is what was in it.
+            with contextlib.suppress(LocalError, UsageError):
+                await self._remove_here(here)
         if there:
             transfer = Transfer("removal", [], lambda _local, other, _progress: remove(there, other), inf)
             await self._until_done(transfer)
+        self._parts = Parts()
         return Outcome(State.CANCELLED)
+
+    async def _remove_here(self, parts: Sequence[UnfinishedPart]) -> None:
+        host = self._host
+        shares = (await host.workers.call(partial(prepare, self._order, make=False))).transfer.shares
+        service = await host.workers.call(ShareService, ShareTable(shares), host.directory / "local", host.key)
+        share = service.open_session()
+        try:
+            await remove(parts, LocalFiles(share, host.pool, host.workers))
+        finally:
+            await host.workers.call(share.close)
+            await host.workers.call(service.close)
 
 
 async def remove(parts: Sequence[UnfinishedPart], files: Files) -> None:
