@@ -155,3 +155,26 @@ def test_a_part_whose_opening_was_not_answered_is_known_too() -> None:
         parts.began(part_request(f"s/{index}"), far=True)
     assert len(parts.unfinished) == UNFINISHED_PARTS_MAX
     assert parts.unfinished[-1].path == "s/99"
+
+
+def test_one_that_is_open_is_not_forgotten_for_others_that_failed() -> None:
+    parts = Parts()
+    parts.began(part_request("s/large"), far=True)
+    parts.answered(part_request("s/large"), PartOpened(1, []), far=True)
+    for index in range(100):
+        request = part_request(f"s/{index}")
+        parts.began(request, far=True)
+        parts.answered(request, Failed(Code.EXISTS), far=True)
+    assert parts.unfinished == (UnfinishedPart("s/large", True, True),)
+    for index in range(100):  # these may be there
+        parts.began(part_request(f"s/{index}"), far=True)
+    assert UnfinishedPart("s/large", True, True) in parts.unfinished
+    assert len(parts.unfinished) == UNFINISHED_PARTS_MAX
+
+
+def test_one_that_was_there_is_there_still_where_it_cannot_be_opened() -> None:
+    known = UnfinishedPart("s/large", True, True)
+    parts = Parts([known])
+    parts.began(part_request("s/large"), far=True)
+    parts.answered(part_request("s/large"), Failed(Code.NO_SPACE), far=True)
+    assert parts.unfinished == (known,)

@@ -80,25 +80,36 @@ class Parts:
 
     def __init__(self, known: Sequence[UnfinishedPart] = ()) -> None:
         self._unfinished = {(part.far, part.path): part for part in known}
+        self._asked: set[tuple[bool, str]] = set()
+        """Those that may be there, for all that is known so far."""
         self._open: dict[tuple[bool, int], str] = {}
 
     @property
     def unfinished(self) -> tuple[UnfinishedPart, ...]:
-        """The newest of them."""
-        return tuple(self._unfinished.values())[-UNFINISHED_PARTS_MAX:]
+        """All of them, or the newest."""
+        return tuple(self._unfinished.values())
 
     def began(self, request: OpenPart, *, far: bool) -> None:
         """A part is asked for; it may be there from now on, whether or not the answer comes."""
-        self._unfinished.pop((far, request.path), None)
-        self._unfinished[far, request.path] = UnfinishedPart(request.path, far, request.replace is Replace.NEVER)
+        key = (far, request.path)
+        if self._unfinished.pop(key, None) is None:
+            self._asked.add(key)
+        self._unfinished[key] = UnfinishedPart(request.path, far, request.replace is Replace.NEVER)
+        opened = {(side, path) for (side, _number), path in self._open.items()}
         while len(self._unfinished) > UNFINISHED_PARTS_MAX:
-            del self._unfinished[next(iter(self._unfinished))]
+            oldest = next((each for each in self._unfinished if each not in opened), key)
+            del self._unfinished[oldest]
+            self._asked.discard(oldest)
 
     def answered(self, request: Request, answer: Answer, *, far: bool) -> None:
         """A question about a part was answered."""
         if isinstance(request, OpenPart):
+            key = (far, request.path)
             if isinstance(answer, PartOpened):
                 self._open[far, answer.part] = request.path
+            elif key in self._asked:
+                self._unfinished.pop(key, None)
+            self._asked.discard(key)
         elif isinstance(request, Commit | Discard) and not isinstance(answer, Failed):
             path = self._open.pop((far, request.part), None)
             if path is not None and (isinstance(request, Commit) or request.remove):
