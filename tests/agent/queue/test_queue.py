@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gimmal.agent.queue import files as files_module
 from gimmal.agent.queue import run as run_module
 from gimmal.agent.queue.messages import Act, TransfersQuestion, TransferView
 from gimmal.agent.queue.order import CopyOrder, Order
@@ -212,6 +214,43 @@ def test_cancelled_parts_are_removed_when_the_other_side_is_there(tmp_path: Path
         async with rig.queue() as queue:
             assert queue._items[number].advance.parts == ()
         assert part_files(rig.sides.far) == []
+
+    run(tmp_path, work)
+
+
+@pytest.mark.parametrize("then", ["resumed", "removed", "kept"])
+def test_a_part_file_in_other_hands_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str) -> None:
+    """As it is for a moment by a thread of a run that was stopped."""
+    if then == "kept":
+        monkeypatch.setattr(files_module, "PART_TRIES", 3)
+    monkeypatch.setattr(files_module, "PART_SECONDS", 0.02)
+    (tmp_path / "near").mkdir()
+    (tmp_path / "near" / "large").write_bytes(b"x" * (5 * BLOCK_SIZE))
+
+    async def work(rig: Rig) -> None:
+        async with rig.queue() as queue:
+            number = await queue.add(rig.order("large", limit=BLOCK_SIZE * 4))
+            await until(queue, number, lambda one: one.counts.bytes >= BLOCK_SIZE)
+            await queue.answer(TransfersQuestion(Act.PAUSE, number))
+            await until(queue, number, lambda one: not one.running)
+            (part,) = part_files(rig.sides.far)
+            with part.open("rb") as held:
+                while True:
+                    try:
+                        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        break
+                    except BlockingIOError:
+                        await asyncio.sleep(0.01)
+                act = Act.RESUME if then == "resumed" else Act.CANCEL
+                await queue.answer(TransfersQuestion(act, number, act is Act.CANCEL))
+                await until(queue, number, lambda one: one.running)
+                if then == "kept":
+                    one = await until(queue, number, lambda one: not one.running)
+                    assert one.state == "cancelled"
+                    assert one.message.startswith("a part file stays: :far/large: ")
+            one = await until(queue, number, lambda one: not one.running)
+            assert one.state == ("done" if then == "resumed" else "cancelled")
+        assert bool(part_files(rig.sides.far)) == (then == "kept")
 
     run(tmp_path, work)
 

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from gimmal.agent.open_parts import OpenParts
 from gimmal.agent.queue.advance import UNFINISHED_PARTS_MAX, UnfinishedPart
+from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import CALL_SECONDS
 from gimmal.protocol.messages import (
     Answer,
@@ -28,6 +29,9 @@ from gimmal.protocol.messages import (
 from gimmal.remote.files import Block, Files
 from gimmal.remote.files_around import FilesAround
 from gimmal.remote.remote_files import BLOCKS_MAX
+
+PART_TRIES, PART_SECONDS = 40, 0.25
+"""How often, and how many seconds apart, a part file is asked for that somebody else has open."""
 
 
 class Room:
@@ -147,14 +151,26 @@ class QueuedFiles(FilesAround):
         far = self._opened is not None
         if isinstance(request, OpenPart):
             self._parts.began(request, far=far)
-        if self._opened is not None and isinstance(request, OpenPart):
-            answer = await self._opened.open(request)
+            answer = await self._ask_for_part(request)
         else:
             answer = await self.inner.ask(request, deadline)
         if self._opened is not None and isinstance(request, Commit | Discard):
             self._opened.settled(request.part)
         self._parts.answered(request, answer, far=far)
         return answer
+
+    async def _ask_for_part(self, request: OpenPart) -> Answer:
+        tries = 0
+        while True:
+            if self._opened is None:
+                answer = await self.inner.ask(request, None)
+            else:
+                answer = await self._opened.open(request)
+            tries += 1
+            # What a run that was stopped had in a thread's hands is soon let go of.
+            if tries >= PART_TRIES or not (isinstance(answer, Failed) and answer.code == Code.LIMIT):
+                return answer
+            await asyncio.sleep(PART_SECONDS)
 
     async def write_block(
         self, part: int, offset: int, length: int, load: Callable[[], Awaitable[Block]], *, sparse: bool = False

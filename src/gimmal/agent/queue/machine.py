@@ -48,7 +48,7 @@ class Standing(Struct, frozen=True, tag="standing"):
         number: never given again.
         queued, ended: seconds since 1970; ``ended`` is 0 before its end.
         discarding: its unfinished part files are still to be removed.
-        message, hint: why it failed as a whole.
+        message, hint: why it failed as a whole, or what could not be removed.
     """
 
     number: int
@@ -66,7 +66,7 @@ class Outcome:
 
     Attributes:
         state: DONE, PARTLY or FAILED; CANCELLED where part files were to be removed.
-        message, hint: why it failed as a whole.
+        message, hint: why it failed as a whole, or what could not be removed.
     """
 
     state: State
@@ -209,7 +209,8 @@ class Machine:
         if outcome is None or standing is None:
             return Change()
         if discarded:
-            return Change((replace(standing, discarding=False),)) if standing.discarding else Change()
+            over = replace(standing, discarding=False, message=outcome.message)
+            return Change((over,)) if standing.discarding else Change()
         if standing.state is State.CANCELLED and outcome.state is not State.DONE:
             return Change()
         # One that came to its end before it heard that it was to stop has come to its end.

@@ -10,7 +10,7 @@ from functools import partial
 from math import inf
 
 from gimmal.agent.queue.advance import Advance, Counts, Failures, UnfinishedPart, continued, counts_of, failures_of
-from gimmal.agent.queue.files import Flow, Parts, Room
+from gimmal.agent.queue.files import Flow, Parts, QueuedFiles, Room
 from gimmal.agent.queue.machine import Outcome, State
 from gimmal.agent.queue.order import Order, prepare
 from gimmal.agent.queue.rate import Rate
@@ -35,6 +35,8 @@ FAULTS_MAX = 5
 """Sessions that may end by a broken rule, as one flipped bit makes them, before a transfer gives up."""
 
 _NO_SOURCE = bytes(16)
+_NOTHING_THERE = frozenset(("not_found", "exists", "not_a_directory", "is_a_directory"))
+"""Answers to which there is no part file: its folder is gone, or it has its final name."""
 
 
 class Run:
@@ -174,37 +176,46 @@ class Run:
 
     async def discard(self) -> Outcome:
         """Remove its unfinished part files, on this computer at once, on the other side when that is there."""
+        failures: list[str] = []
         here = [part for part in self._parts.unfinished if not part.far]
         there = [part for part in self._parts.unfinished if part.far]
         if here:
             # Where the folder is not there any more, nor is what was in it.
             with contextlib.suppress(LocalError, UsageError):
-                await self._remove_here(here)
+                await self._remove_here(here, failures)
         if there:
-            transfer = Transfer("removal", [], lambda _local, other, _progress: remove(there, other), inf)
-            await self._until_done(transfer)
-        self._parts = Parts()
-        return Outcome(State.CANCELLED)
 
-    async def _remove_here(self, parts: Sequence[UnfinishedPart]) -> None:
+            async def work(_local: Files, other: Files, _progress: Progress) -> None:
+                await _remove(there, other, failures)
+
+            await self._until_done(Transfer("removal", [], work, inf))
+        self._parts = Parts()
+        return Outcome(State.CANCELLED, f"a part file stays: {failures[0]}" if failures else "")
+
+    async def _remove_here(self, parts: Sequence[UnfinishedPart], failures: list[str]) -> None:
         host = self._host
         shares = (await host.workers.call(partial(prepare, self._order, make=False))).transfer.shares
         service = await host.workers.call(ShareService, ShareTable(shares), host.directory / "local", host.key)
         share = service.open_session()
+        files = LocalFiles(share, host.pool, host.workers, {share.name: share.path for share in shares})
         try:
-            await remove(parts, LocalFiles(share, host.pool, host.workers))
+            await _remove(parts, QueuedFiles(files, self._room, self._flow, self._parts, None), failures)
         finally:
             await host.workers.call(share.close)
             await host.workers.call(service.close)
 
 
-async def remove(parts: Sequence[UnfinishedPart], files: Files) -> None:
+async def _remove(parts: Sequence[UnfinishedPart], files: Files, failures: list[str]) -> None:
     """Remove the part files of some names: opened for another source each is begun anew, and that is given up."""
+    failures.clear()
     for part in parts:
         replace = Replace.NEVER if part.fresh else Replace.ALWAYS
-        with contextlib.suppress(RemoteError):
+        try:
             opened = await files.open_part(OpenPart(part.path, 0, _NO_SOURCE, replace))
             await files.discard(opened.part, remove=True)
+        except RemoteError as exc:
+            if exc.code not in _NOTHING_THERE:
+                failures.append(exc.message)
 
 
 def outcome_of(progress: Progress) -> Outcome:
