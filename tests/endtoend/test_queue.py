@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gimmal.agent.queue.messages import Act, TransfersQuestion
+from gimmal.frontends.cli.transfers_output import json_of
+from tests.agent.queue.asking import ask_transfers, connect
 from tests.endtoend.processes import Agent
 from tests.endtoend.test_unplug import INFORMED_SECONDS, pull
 from tests.endtoend.world import Computer, Plugged, World, digest, part_files, plug_in, snapshot, until, write_file
@@ -36,7 +40,20 @@ def queue(plugged: Plugged, *words: str | Path, code: int = 0) -> int:
 
 
 def transfers(plugged: Plugged) -> dict[int, dict[str, Any]]:
-    return {one["transfer"]: one for one in plugged.world.json(plugged.world.b, "transfers")}
+    """As `gimmal transfers --json` prints them, but asked without starting a process."""
+    with connect(plugged.world, plugged.world.b) as connection:
+        views = ask_transfers(connection, TransfersQuestion(Act.LIST))
+    return {view.number: json_of(view) for view in views}
+
+
+@contextmanager
+def standing_still(plugged: Plugged) -> Iterator[None]:
+    """Nothing moves meanwhile, however long commands take on a busy machine: the other side's program is held."""
+    plugged.agent_a.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        plugged.agent_a.signal(signal.SIGCONT)
 
 
 def steer(plugged: Plugged, *words: str) -> dict[str, Any]:
@@ -53,7 +70,7 @@ def wait_for(plugged: Plugged, number: int, holds: Callable[[dict[str, Any]], ob
         return bool(holds(found))
 
     try:
-        until(look, what, 60, every=0.1)
+        until(look, what, 100, every=0.02)
     except AssertionError as exc:
         raise AssertionError(f"{exc}: {found}") from None
     return found
@@ -90,14 +107,22 @@ def test_several_at_once_in_both_directions(two: Plugged) -> None:
     write_file(two.shared / "down", size, 1)
     write_file(two.mine / "up", size, 2)
     write_file(two.shared / "tree" / "deep" / "one", 1000, 3)
-    first = queue(two, "cp", "--limit", "8M", ":shared/down", two.mine)
-    second = queue(two, "cp", "--limit", "8M", two.mine / "up", ":shared")
-    third = queue(two, "cp", "-r", ":shared/tree", ":shared/tree2")
+    with standing_still(two):
+        first = queue(two, "cp", "--limit", "8M", ":shared/down", two.mine)
+        second = queue(two, "cp", "--limit", "8M", two.mine / "up", ":shared")
+        third = queue(two, "cp", "-r", ":shared/tree", ":shared/tree2")
     assert (first, second, third) == (1, 2, 3)
-    until(lambda: [transfers(two)[n]["state"] for n in (first, second)] == ["running"] * 2, "both run at once")
-    listed = world.run(world.b, "transfers")
-    assert "  1  running" in listed.out
-    assert f"copy :shared/down to {two.mine}" in listed.out
+
+    def both_move() -> bool:
+        now = transfers(two)
+        return all(now[number]["state"] == "running" and now[number]["bytes"] for number in (first, second))
+
+    until(both_move, "both move at once")
+    with standing_still(two):
+        listed = world.run(world.b, "transfers")
+        (one, *_others) = world.json(world.b, "transfers", "list")
+    assert f"     copy :shared/down to {two.mine}" in listed.lines
+    assert (one["transfer"], one["running"]) == (1, True)
     ended = [wait_end(two, number) for number in (first, second, third)]
     assert [one["direction"] for one in ended] == ["down", "up", "far"]
     assert [(one["files"], one["bytes"]) for one in ended] == [(1, size), (1, size), (1, 1000)]
@@ -123,7 +148,8 @@ def test_a_pause_keeps_what_has_arrived(two: Plugged, way: str) -> None:
     words = [":shared/large", two.mine] if way == "down" else [source / "large", ":shared"]
     number = queue(two, "cp", "--limit", RATE, *words)
     wait_for(two, number, arrived(3 * BLOCK), "some blocks arrive")
-    assert steer(two, "pause", str(number)) == {"paused": [number]}
+    with standing_still(two):
+        assert steer(two, "pause", str(number)) == {"paused": [number]}
     paused = wait_for(two, number, lambda one: not one["running"], "it has stopped")
     assert paused["state"] == "paused"
     had = paused["bytes"]
@@ -147,10 +173,10 @@ def test_a_cancelled_one_leaves_its_part_only_if_it_may(two: Plugged, way: str, 
     words = [":shared/large", two.mine] if way == "down" else [source / "large", ":shared"]
     number = queue(two, "cp", "--limit", RATE, *words)
     wait_for(two, number, arrived(BLOCK), "a block arrives")
-    paused = way == "up"
-    if paused:
-        steer(two, "pause", str(number))
-    assert steer(two, "cancel", str(number), *(["--discard"] if discard else [])) == {"cancelled": [number]}
+    with standing_still(two):
+        if way == "up":
+            steer(two, "pause", str(number))
+        assert steer(two, "cancel", str(number), *(["--discard"] if discard else [])) == {"cancelled": [number]}
     wait_for(two, number, lambda one: not one["running"] and not one["discarding"], "it has ended")
     assert transfers(two)[number]["state"] == "cancelled"
     assert len(part_files(target)) == (0 if discard else 1)
@@ -169,15 +195,16 @@ def test_a_killed_agent_goes_on_where_it_was(two: Plugged) -> None:
         write_file(two.mine / "tree" / f"{index % 10}" / f"{index}", 100_000, index, mtime=1_600_000_000)
     write_file(two.mine / "later", 100, 4)
     write_file(two.mine / "paused", 100, 5)
-    down = queue(two, "cp", "--limit", RATE, ":shared/down", two.mine)
-    up = queue(two, "cp", "--limit", RATE, two.mine / "up", ":shared")
-    tree = queue(two, "cp", "-r", "--limit", "2M", two.mine / "tree", ":shared/new-name")
-    later = queue(two, "cp", two.mine / "later", ":shared")
-    paused = queue(two, "cp", two.mine / "paused", ":shared")
-    steer(two, "pause", str(paused))
+    with standing_still(two):
+        down = queue(two, "cp", "--limit", RATE, ":shared/down", two.mine)
+        up = queue(two, "cp", "--limit", RATE, two.mine / "up", ":shared")
+        tree = queue(two, "cp", "-r", "--limit", "2M", two.mine / "tree", ":shared/new-name")
+        later = queue(two, "cp", two.mine / "later", ":shared")
+        paused = queue(two, "cp", two.mine / "paused", ":shared")
+        steer(two, "pause", str(paused))
     for number in (down, up):
         wait_for(two, number, arrived(2 * BLOCK), "some blocks arrive")
-    wait_for(two, tree, lambda one: one["files"] >= 40, "some files arrive")
+    wait_for(two, tree, lambda one: one["files"] >= 20, "some files arrive")
     assert transfers(two)[later]["waiting_for"] == "its turn"
     before = transfers(two)
     agent_of(two).kill()
@@ -237,10 +264,11 @@ def test_unplugging_stops_it_within_a_second_and_it_stays_queued(two: Plugged) -
     world = two.world
     write_file(two.shared / "down", LARGE, 1)
     write_file(two.mine / "up", LARGE, 2)
-    numbers = [
-        queue(two, "cp", "--limit", RATE, ":shared/down", two.mine),
-        queue(two, "cp", "--limit", RATE, two.mine / "up", ":shared"),
-    ]
+    with standing_still(two):
+        numbers = [
+            queue(two, "cp", "--limit", RATE, ":shared/down", two.mine),
+            queue(two, "cp", "--limit", RATE, two.mine / "up", ":shared"),
+        ]
     for number in numbers:
         wait_for(two, number, arrived(2 * BLOCK), "some blocks arrive")
     pulled = pull(world.b, "renamed")
@@ -265,7 +293,8 @@ def test_what_is_kept_is_noise_without_the_half_and_goes_on_when_joined_again(tw
     write_file(source / "secret-name", 40 * MIB, 1)
     number = queue(two, "cp", "-r", "--limit", "8M", source, ":shared/hidden-place")
     wait_for(two, number, arrived(BLOCK), "a block arrives")
-    steer(two, "pause", "all")
+    with standing_still(two):
+        steer(two, "pause", "all")
     wait_for(two, number, lambda one: not one["running"], "it has stopped")
     seen = bytearray()
     for path in world.b.state.rglob("*"):

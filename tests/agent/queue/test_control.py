@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import struct
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -17,12 +15,11 @@ from gimmal.agent.queue.messages import ORDER_BYTES_MAX, Act, TransfersQuestion,
 from gimmal.agent.queue.order import encode_order
 from gimmal.base.errors import ProtocolViolation
 from gimmal.protocol.codec import decode_struct
+from tests.agent.queue.asking import LENGTH, connect, framed, receive
 from tests.agent.queue.orders import copy_order
-from tests.agent.test_control_socket import connect
 from tests.endtoend.processes import Agent
 from tests.endtoend.world import World, new_world
 
-LENGTH = struct.Struct(">I")
 VERBS = st.sampled_from(["queue", "transfers"])
 
 
@@ -38,27 +35,9 @@ def agent(world: World) -> Agent:
     return world.up(world.a, world.a.folder("shared"))
 
 
-def framed(body: bytes) -> bytes:
-    return LENGTH.pack(len(body)) + body
-
-
-def receive(connection: socket.socket) -> bytes:
-    """One message; empty where the agent closed the connection."""
-    received = b""
-    size = LENGTH.size
-    while len(received) < size:
-        more = connection.recv(size - len(received))
-        if not more:
-            return b""
-        received += more
-        if size == LENGTH.size == len(received):
-            size += LENGTH.unpack(received)[0]
-    return received[LENGTH.size :]
-
-
 def ask(world: World, verb: str, sent: bytes) -> tuple[Reply | None, list[TransferView]]:
     """Ask with the exact bytes that follow the question; no reply where the connection was closed."""
-    with connect(world) as connection:
+    with connect(world, world.a) as connection:
         with suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(framed(msgspec.msgpack.encode(Question(CONTROL_VERSION, verb))) + sent)
         try:
