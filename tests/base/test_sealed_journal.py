@@ -146,3 +146,15 @@ def test_any_bytes_read_as_empty(tmp_path_factory: pytest.TempPathFactory, data:
     path = tmp_path_factory.getbasetemp() / "fuzzed-journal"
     path.write_bytes(data)
     assert _read(path) == []
+
+
+def test_what_follows_the_last_whole_record_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    _write(path, b"aaaa", b"bbbb")
+    whole = path.read_bytes()
+    for data, torn in ((b"", False), (whole[:5], True), (whole[:-1], True), (whole, False), (whole + b"x", True)):
+        path.write_bytes(data)
+        with SealedJournal.open(path, KEY, b"one") as journal:
+            assert journal.torn() is torn
+            journal.append(b"cccc")
+            assert not journal.torn()

@@ -25,6 +25,8 @@ from gimmal.agent.plugged import (
     relay_urls_of,
     state_directory,
 )
+from gimmal.agent.queue.queue import TransferQueue
+from gimmal.agent.queue.way import Host
 from gimmal.agent.telling import WayNews
 from gimmal.base.errors import GimmalError, Interrupted, PeerAbsent, ProtocolViolation, VersionMismatch
 from gimmal.base.fair_budget import FairBudget
@@ -157,6 +159,15 @@ class Agent:
         self._dialler: Dialler | None = None
         self.journal_key = journal_key_of(half)
         self.journal_directory: Path = state_directory(half.lineage_id)
+        host = Host(
+            side=half.side.value,
+            directory=self.journal_directory,
+            key=self.journal_key,
+            pool=self._pool,
+            workers=self._workers,
+            peer=self._peer_when_there,
+        )
+        self.queue = TransferQueue(host, on_event)
 
     # Start and stop --------------------------------------------------------------------------------------------------
 
@@ -178,6 +189,7 @@ class Agent:
             shown = candidates[0][0] if candidates else host or "127.0.0.1"
             address = f"[{shown}]:{self._listener.port}" if ":" in shown else f"{shown}:{self._listener.port}"
         self._tasks.start(self._sweep_trash(self._service), "sweep the trash")
+        await self.queue.start()
         self._control = ControlServer(socket_path(self.half.pair_id, self.half.side), self._answer_command)
         self._tasks.start(self._trim(), "trim buffers")
         if self.options.relays:
@@ -222,6 +234,7 @@ class Agent:
         self._commands.close(reason)
         self._tasks.cancel()
         closing = [session.finished() for session in sessions] + [keeper.close() for keeper in self._keepers]
+        closing.append(self.queue.close())
         if self._listener is not None:
             closing.append(self._listener.close())
         if self._control is not None:
@@ -389,6 +402,21 @@ class Agent:
         if isinstance(opened, GimmalError):
             raise opened
         return opened
+
+    async def _peer_when_there(self, deadline: float) -> Session:
+        """The session with the other side as soon as there is one; dials nothing itself.
+
+        Raises:
+            PeerAbsent: none came in ``deadline`` seconds.
+        """
+        try:
+            async with asyncio.timeout(deadline):
+                while (peer := self._peer) is None or peer.over:
+                    # One that is over is taken away in the next turn of the loop.
+                    await (self._adopted.wait() if peer is None else asyncio.sleep(0))
+        except TimeoutError:
+            raise PeerAbsent("it is not there", "plug in the other half") from None
+        return peer
 
     async def _open_peer(self, deadline: float) -> Session | GimmalError:
         """One opening for all who wait for it; nobody may be left to hear of a failure, so it is returned."""

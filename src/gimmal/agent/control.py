@@ -47,7 +47,7 @@ _LABEL = b"gimmal control v1"
 
 
 class Question(Struct, frozen=True):
-    """What a command asks: ``session`` or ``status``."""
+    """What a command asks: ``session``, ``status``, or about the queue: ``queue``, ``transfers`` (queue.messages)."""
 
     version: int
     verb: Annotated[str, Meta(max_length=16)]
@@ -91,6 +91,8 @@ class Reply(Struct, frozen=True):
         path: for ``session``: how the session with the other side travels.
         features: for ``session``: what the other side offers (protocol.features).
         status: for ``status``: what is shown.
+        number: for ``queue``: of the new transfer.
+        count: for ``transfers``: how many messages follow.
     """
 
     refusal: Refusal | None = None
@@ -99,6 +101,8 @@ class Reply(Struct, frozen=True):
     path: str = ""
     features: int = 0
     status: dict[str, object] = msgspec.field(default_factory=dict)
+    number: int = 0
+    count: int = 0
 
     def __repr__(self) -> str:
         return f"Reply(refusal={self.refusal!r})"
@@ -112,18 +116,22 @@ def socket_path(pair_id: bytes, side: Side) -> Path:
 
 async def send_message(connection: socket.socket, message: Struct) -> None:
     """Send one question or reply."""
-    body = msgspec.msgpack.encode(message)
+    await send_body(connection, msgspec.msgpack.encode(message))
+
+
+async def send_body(connection: socket.socket, body: bytes) -> None:
+    """Send one message that is encoded already."""
     await asyncio.get_running_loop().sock_sendall(connection, _LENGTH.pack(len(body)) + body)
 
 
-async def receive_message(connection: socket.socket) -> bytes:
-    """The body of one question or reply.
+async def receive_message(connection: socket.socket, limit: int = MESSAGE_MAX) -> bytes:
+    """The body of one message, of at most ``limit`` bytes.
 
     Raises:
         ProtocolViolation: cut, or longer than is allowed.
     """
     length = _LENGTH.unpack(await _exactly(connection, _LENGTH.size))[0]
-    if length > MESSAGE_MAX:
+    if length > limit:
         raise ProtocolViolation("a program on this computer sent too long a message")
     return await _exactly(connection, length)
 

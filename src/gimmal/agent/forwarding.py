@@ -6,10 +6,10 @@ The command speaks the protocol between halves to its own agent; bytes stay in t
 from __future__ import annotations
 
 import asyncio
-import logging
 from functools import partial
 
-from gimmal.base.errors import GimmalError, ProtocolViolation
+from gimmal.agent.open_parts import OpenParts
+from gimmal.base.errors import ProtocolViolation
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.codec import decode_struct, encode
 from gimmal.protocol.kinds import RecordKind
@@ -22,7 +22,6 @@ from gimmal.protocol.messages import (
     MeasureUp,
     OpenPart,
     Packing,
-    PartOpened,
     Read,
     ReadBundle,
     StreamEnd,
@@ -35,8 +34,6 @@ from gimmal.transport.link import Link
 from gimmal.transport.packing import Packer, pack_bundle, should_pack
 from gimmal.transport.ranges import RangeRead, read_measured, read_range
 from gimmal.transport.session import Session
-
-logger = logging.getLogger("gimmal.agent")
 
 STREAMS_AT_ONCE = 8
 """Blocks and bundles of one command that are in the agent's memory at a time."""
@@ -55,12 +52,10 @@ class Forwarding:
 
     def __init__(self, session: Session, tasks: Tasks) -> None:
         self._session = session
-        self._tasks = tasks
         self._pool = session.pool
         self._streams = asyncio.Semaphore(STREAMS_AT_ONCE)
         self._packer = Packer()
-        self._parts: set[int] = set()
-        self._ended = False
+        self._parts = OpenParts(session, tasks)
 
     async def handle(self, incoming: Incoming) -> Answer | None:
         """See transport.answering.Handler."""
@@ -82,14 +77,10 @@ class Forwarding:
             async with self._streams:
                 return await self._write(incoming, request)
         if isinstance(request, OpenPart):
-            # Goes on where the command is killed meanwhile: the other side opens the part all the same.
-            opened = await asyncio.shield(self._tasks.start(self._open_part(request), "open part"))
-            if isinstance(opened, GimmalError):
-                raise opened
-            return opened
+            return await self._parts.open(request)
         answer = await self._session.call(request, deadline=None)
         if isinstance(request, Commit | Discard):
-            self._parts.discard(request.part)
+            self._parts.settled(request.part)
         return answer
 
     def attached(self, attached: bool) -> None:
@@ -97,28 +88,7 @@ class Forwarding:
 
     def session_ended(self) -> None:
         """See transport.answering.Handler."""
-        self._ended = True
-        if self._parts and not self._session.over:
-            self._tasks.start(self._let_go(), "discard parts")
-
-    async def _open_part(self, request: OpenPart) -> Answer | GimmalError:
-        """Maybe nobody is left to hear of a failure, so it is returned."""
-        try:
-            answer = await self._session.call(request, deadline=None)
-        except GimmalError as exc:
-            return exc
-        if isinstance(answer, PartOpened):
-            self._parts.add(answer.part)
-            if self._ended:
-                await self._let_go()
-        return answer
-
-    async def _let_go(self) -> None:
-        while self._parts and not self._session.over:
-            try:
-                await self._session.call(Discard(self._parts.pop(), remove=False))
-            except GimmalError as exc:
-                logger.debug("a part stays open: %s", exc)
+        self._parts.leave()
 
     async def _read(self, incoming: Incoming, start: int, read: RangeRead) -> Answer | None:
         if read.answer is not None:

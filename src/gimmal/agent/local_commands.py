@@ -64,6 +64,12 @@ class LocalCommands:
             elif question.verb == "status":
                 await send_message(connection, Reply(status=self._status()))
                 connection.close()
+            elif question.verb in ("queue", "transfers"):
+                # Commands import this module too, and most have no use for a queue.
+                from gimmal.agent.queue.control import answer_about_queue
+
+                await answer_about_queue(connection, question.verb, self._agent.queue)
+                connection.close()
             else:
                 raise UsageError("the agent on this computer does not know this command", "restart `gimmal up`")
         except GimmalError as exc:

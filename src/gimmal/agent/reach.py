@@ -17,6 +17,7 @@ from gimmal.agent.control import (
     Question,
     Reply,
     receive_message,
+    send_body,
     send_message,
     socket_path,
 )
@@ -175,8 +176,13 @@ class Reach:
             await self._reached.session.finished()
             self._reached = None
 
-    async def ask_agent(self, verb: str, deadline: float) -> tuple[Reply, socket.socket] | None:
+    async def ask_agent(self, verb: str, deadline: float, more: bytes = b"") -> tuple[Reply, socket.socket] | None:
         """Put a question to the agent of this half; None where none runs. The caller closes the socket.
+
+        Args:
+            verb: what is asked.
+            deadline: seconds.
+            more: a message that belongs to the question, encoded.
 
         Raises:
             GimmalError: what the agent says.
@@ -197,6 +203,8 @@ class Reach:
                     connection.close()
                     return None
                 await send_message(connection, Question(CONTROL_VERSION, verb, deadline))
+                if more:
+                    await send_body(connection, more)
                 reply = decode_struct(Reply, await receive_message(connection))
         except OSError as exc:
             connection.close()

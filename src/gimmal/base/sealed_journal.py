@@ -104,6 +104,16 @@ class SealedJournal:
         if not self._measured:
             self._end, self._count, self._first_nonce, self._measured = place, sequence, first_nonce, True
 
+    def torn(self) -> bool:
+        """Whether something follows the last whole record; it goes when the next is appended.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        for _ in () if self._measured else self.records():
+            pass
+        return os.fstat(self._descriptor).st_size != self._end
+
     def append(self, data: bytes, *, durable: bool = False) -> None:
         """Add a record.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from gimmal.base.errors import GimmalError, RemoteError, UsageError
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.messages import Attributes, Kind
-from gimmal.remote.copy_plan import Named, place
+from gimmal.remote.copy_plan import Named, goes_into, place
 from gimmal.remote.copy_tree import CopyOptions, TreeCopier
 from gimmal.remote.files import Files
 from gimmal.remote.progress import Progress
@@ -23,12 +24,36 @@ class CopyJob:
         target: as typed.
         recursive: folders are copied too.
         options: how.
+        placement: kept over all tries.
     """
 
     sources: list[Named]
     target: Named
     recursive: bool
     options: CopyOptions
+    placement: Placement = field(default_factory=lambda: Placement())
+
+
+@dataclass
+class Placement:
+    """Whether the sources go into the target, decided once: a folder that the copy itself made must not change that.
+
+    Attributes:
+        into: what was decided; None before.
+        keep: called with a new decision, before anything is written.
+    """
+
+    into: bool | None = None
+    keep: Callable[[bool], Awaitable[None]] | None = None
+
+    async def decided(self, target: Files, job: CopyJob) -> bool:
+        """The decision; see goes_into for what it raises."""
+        if self.into is None:
+            into = await goes_into(target, job.target, job.sources)
+            if self.keep is not None and not job.options.dry_run:
+                await self.keep(into)
+            self.into = into
+        return self.into
 
 
 async def copy_once(source: Files, target: Files, job: CopyJob, progress: Progress) -> None:
@@ -41,7 +66,7 @@ async def copy_once(source: Files, target: Files, job: CopyJob, progress: Progre
     """
     if not all(named.path for named in job.sources):
         raise UsageError("the list of shares cannot be copied", "name a share: gimmal cp -r :SHARE .")
-    placed = await place(target, job.target, job.sources)
+    placed = place(job.target, job.sources, into=await job.placement.decided(target, job))
     if source.side is target.side:
         _refuse_into_itself(job.sources, placed)
     wanted = job.options.verify and not job.options.dry_run

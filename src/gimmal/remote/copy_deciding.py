@@ -17,11 +17,11 @@ _GRAINS = (2_000_000_000, 1_000_000_000, 10_000_000, 1_000_000, 1_000, 100)
 
 
 class Existing(Enum):
-    """What to do with a file that is already under the final name and differs."""
+    """What to do with a file that is already under the final name and differs; transfer queues keep the values."""
 
-    REFUSE = "never overwrite"
-    UPDATE = "replace it if the source is newer"
-    OVERWRITE = "replace it"
+    REFUSE = "refuse"
+    UPDATE = "update"
+    OVERWRITE = "overwrite"
 
 
 @dataclass(frozen=True)

@@ -131,8 +131,8 @@ def _local(text: str, exc: Exception) -> LocalError:
     return LocalError(f"{displayable(text)}: {reason}", "check the name; `:` in front names the other side")
 
 
-async def place(target: Files, wanted: Named, sources: list[Named]) -> list[str]:
-    """The exact target path of each source.
+async def goes_into(target: Files, wanted: Named, sources: list[Named]) -> bool:
+    """Whether the target is a folder that the sources are placed in; else it is the name of the one source.
 
     Args:
         target: the tree copied into.
@@ -141,7 +141,7 @@ async def place(target: Files, wanted: Named, sources: list[Named]) -> list[str]
 
     Raises:
         RemoteError: the target must be a folder and is none.
-        UsageError: two sources would end in one place, or the list of shares was named.
+        UsageError: the list of shares was named.
     """
     if not wanted.path:
         raise UsageError("the list of shares is no place to copy to", "name a share: gimmal cp FILE :SHARE/")
@@ -156,7 +156,21 @@ async def place(target: Files, wanted: Named, sources: list[Named]) -> list[str]
     if not folder and (wanted.into or len(sources) > 1):
         code = Code.NOT_FOUND if there is None else Code.NOT_A_DIRECTORY
         raise error_of_code(code, wanted.as_typed)
-    placed = [f"{wanted.path}/{source.name}" if folder and source.name else wanted.path for source in sources]
+    return folder
+
+
+def place(wanted: Named, sources: list[Named], *, into: bool) -> list[str]:
+    """The exact target path of each source.
+
+    Args:
+        wanted: the target as named.
+        sources: what is copied.
+        into: what `goes_into` said.
+
+    Raises:
+        UsageError: two sources would end in one place.
+    """
+    placed = [f"{wanted.path}/{source.name}" if into and source.name else wanted.path for source in sources]
     for index, path in enumerate(placed):
         if sources[index].name and path in placed[:index]:
             raise UsageError(

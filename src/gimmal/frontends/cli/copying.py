@@ -1,24 +1,19 @@
-"""Running a copy for a person: both ends, what is copied, summary."""
+"""Running a copy for a person: options and summary."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gimmal.base.display import displayable
-from gimmal.base.errors import LocalError, UsageError
 from gimmal.frontends.cli.compress_option import packing_of
 from gimmal.frontends.cli.output import counted, human_size, print_json, say
 from gimmal.frontends.cli.reaching import Way
-from gimmal.frontends.cli.transferring import Transfer, raise_transfer_failures, run_transfer, say_would
+from gimmal.frontends.cli.transferring import raise_transfer_failures, run_transfer, say_would
 from gimmal.protocol.codes import Code
-from gimmal.remote.copy import CopyJob, copy_once
-from gimmal.remote.copy_plan import Named, all_named, local_source, local_target, remote_named
-from gimmal.remote.copy_tree import CopyOptions, Existing
-from gimmal.remote.files import Files
-from gimmal.remote.local_files import LocalFiles
+from gimmal.remote.copy_deciding import CopyOptions, Existing
+from gimmal.remote.copy_ends import copy_ends
 from gimmal.remote.progress import Progress
-from gimmal.remote.remote_files import RemoteFiles
-from gimmal.share.shares import Share
+from gimmal.remote.transfer import Transfer
 
 _HINTS = {Code.LINK_REFUSED: "-r copies a link as a link; share what it points to by itself"}
 
@@ -44,74 +39,11 @@ class CopyCommand:
     compress: bool | None = None
 
 
-@dataclass
-class _Ends:
-    """Which side is which, and the folders of this computer concerned."""
-
-    shares: list[Share]
-    job: CopyJob
-    upload: bool
-    far: bool
-    missing: list[tuple[str, str]]
-    """Sources of this computer that are not there; the others are copied all the same."""
-
-
-def run_copy(command: CopyCommand, way: Way) -> None:
-    """Copy, and report; raises what the command's exit code shall say."""
-    ends = _ends(command)
-    progress = Progress()
-
-    async def work(local: LocalFiles, other: RemoteFiles, progress: Progress) -> None:
-        ways: tuple[Files, Files] = (other, other) if ends.far else (local, other) if ends.upload else (other, local)
-        job = ends.job
-        if ends.far or not ends.upload:
-            job = replace(job, sources=await all_named(other, job.sources))
-        await copy_once(*ways, job, progress)
-
-    shown = not command.quiet and not command.as_json
-    events = command.as_json and not command.quiet and not command.dry_run
-    packing = packing_of(command.compress)
-    transfer = Transfer("copy", ends.shares, work, command.wait, shown, command.limit, events=events, packing=packing)
-    seconds, path = run_transfer(transfer, way, progress)
-    for name, reason in ends.missing:
-        progress.fail(name, reason)
-    _summary(command, progress, seconds, path)
-    raise_transfer_failures(progress, "copied", dry_run=command.dry_run, hints=_HINTS)
-
-
-def _ends(command: CopyCommand) -> _Ends:
-    from_far = [source.startswith(":") for source in command.sources]
-    to_far = command.target.startswith(":")
-    if any(from_far) != all(from_far):
-        raise UsageError("the sources lie on both sides", "copy those of one side at a time")
-    if not to_far and not any(from_far):
-        raise UsageError("neither source nor target is on the other side", "write :PATH for the other side, or use cp")
+def copy_options(command: CopyCommand) -> CopyOptions:
+    """How it copies."""
     existing = Existing.OVERWRITE if command.overwrite else Existing.UPDATE if command.update else Existing.REFUSE
-    shares: list[Share] = []
-    sources: list[Named] = []
-    missing: list[tuple[str, str]] = []
-    if any(from_far):
-        sources = [remote_named(source) for source in command.sources]
-    else:
-        for index, source in enumerate(command.sources):
-            try:
-                share, named = local_source(source, index)
-            except LocalError as exc:
-                missing.append((displayable(source), exc.message.rpartition(": ")[2]))
-                if len(missing) == len(command.sources):
-                    raise
-                continue
-            shares.append(share)
-            sources.append(named)
-    if to_far:
-        target = remote_named(command.target)
-    else:
-        share, target = local_target(command.target)
-        shares.append(share)
-    if len(command.sources) > 1:
-        target = replace(target, into=True)
-    would = say_would(far=to_far, as_json=command.as_json) if command.dry_run else None
-    options = CopyOptions(
+    would = say_would(far=command.target.startswith(":"), as_json=command.as_json) if command.dry_run else None
+    return CopyOptions(
         existing,
         command.dry_run,
         would,
@@ -120,8 +52,21 @@ def _ends(command: CopyCommand) -> _Ends:
         verify=command.verify,
         whole_files=command.whole_files,
     )
-    job = CopyJob(sources, target, command.recursive, options)
-    return _Ends(shares, job, upload=to_far, far=to_far and any(from_far), missing=missing)
+
+
+def run_copy(command: CopyCommand, way: Way) -> None:
+    """Copy, and report; raises what the command's exit code shall say."""
+    ends = copy_ends(command.sources, command.target, copy_options(command), recursive=command.recursive)
+    progress = Progress()
+    shown = not command.quiet and not command.as_json
+    events = command.as_json and not command.quiet and not command.dry_run
+    packing = packing_of(command.compress)
+    transfer = Transfer("copy", ends.shares, ends.work, command.wait, command.limit, packing=packing)
+    seconds, path = run_transfer(transfer, way, progress, shown=shown, events=events)
+    for name, reason in ends.missing:
+        progress.fail(name, reason)
+    _summary(command, progress, seconds, path)
+    raise_transfer_failures(progress, "copied", dry_run=command.dry_run, hints=_HINTS)
 
 
 def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str) -> None:

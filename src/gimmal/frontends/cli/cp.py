@@ -6,6 +6,7 @@ import click
 
 from gimmal.frontends.cli.compress_option import compress_option
 from gimmal.frontends.cli.limit_option import limit_option
+from gimmal.frontends.cli.queue_option import queue_option
 from gimmal.frontends.cli.reaching import Way, reach_options
 
 
@@ -30,6 +31,7 @@ from gimmal.frontends.cli.reaching import Way, reach_options
 @click.option("--verify", is_flag=True, help="Read every file again from the target's disk, and compare.")
 @limit_option
 @compress_option
+@queue_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 @reach_options
 def command(
@@ -45,6 +47,7 @@ def command(
     wait: float,
     limit: int | None,
     compress: bool | None,
+    queue: bool,
     quiet: bool,
     way: Way,
     as_json: bool,
@@ -53,7 +56,8 @@ def command(
 
     Times, modes, links, holes and extended attributes are kept, every byte is verified, nothing appears under its final
     name before it is whole, and nothing that is there is replaced without --overwrite or --update. Interrupted, the
-    same command goes on where it was; a file already there with the same size and time counts as copied.
+    same command goes on where it was; a file already there with the same size and time counts as copied. With --queue
+    the running agent does it (`gimmal transfers`).
 
     \b
     gimmal cp :Documents/report.odt .
@@ -66,7 +70,10 @@ def command(
         raise UsageError("cp needs a source and a target", "gimmal cp :share/file .")
     if overwrite and update:
         raise UsageError("--overwrite and --update contradict each other", "--update replaces only older files")
-    run_copy(
+    run = run_copy
+    if queue:
+        from gimmal.frontends.cli.queueing import queue_copy as run
+    run(
         CopyCommand(
             sources=paths[:-1],
             target=paths[-1],

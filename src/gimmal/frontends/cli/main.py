@@ -22,6 +22,7 @@ _COMMANDS = {
     "cat": ("print files of the other side", "cat"),
     "cp": ("copy files and folders, either way", "cp"),
     "sync": ("mirror a folder, one way, to the other side or from it", "sync"),
+    "transfers": ("list, pause, resume and cancel queued copies", "transfers"),
     "mv": ("rename or move on the other side", "mv"),
     "rm": ("remove files and folders of the other side", "rm"),
     "mkdir": ("make folders on the other side", "mkdir"),

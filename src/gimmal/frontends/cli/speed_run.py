@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 from gimmal.agent.reach import Reach, ReachOptions
 from gimmal.base.errors import GimmalError, HalfGone, UnreachableError, UsageError, WrongPassword
 from gimmal.frontends.cli.reaching import Way, run_async
-from gimmal.frontends.cli.syncing import writable_folder
 from gimmal.protocol.features import MEASURE
 from gimmal.remote.files import Files, shown
 from gimmal.remote.line_speed import measure_line
@@ -25,6 +24,7 @@ from gimmal.remote.part_speed import (
     why_not,
 )
 from gimmal.remote.remote_files import RemoteFiles
+from gimmal.remote.sync_ends import writable_folder
 from gimmal.share.service import ShareService
 from gimmal.share.shares import Share, ShareTable
 from gimmal.transport.link import PathKind

@@ -8,6 +8,7 @@ import click
 
 from gimmal.frontends.cli.compress_option import compress_option
 from gimmal.frontends.cli.limit_option import limit_option
+from gimmal.frontends.cli.queue_option import queue_option
 from gimmal.frontends.cli.reaching import Way, reach_options
 
 _FILTERS = "gimmal.filters"
@@ -39,6 +40,7 @@ class _InOrder(click.Command):
 @click.option("--verify", is_flag=True, help="Read every file again from the target's disk, and compare.")
 @limit_option
 @compress_option
+@queue_option
 @click.option(
     "--wait",
     type=click.FloatRange(0, 86400 * 7),
@@ -61,6 +63,7 @@ def command(
     confirmed: bool,
     limit: int | None,
     compress: bool | None,
+    queue: bool,
     wait: float,
     whole_file: bool,
     no_xattr: bool,
@@ -75,7 +78,8 @@ def command(
 
     Files that differ in size or time are replaced. Nothing is deleted without --delete, and nothing where copying
     failed in part or SOURCE could not be listed to its end. What is replaced or deleted lies in the trash of TARGET
-    for 30 days (`gimmal trash`). The last pattern that fits decides; what is left out is never deleted.
+    for 30 days (`gimmal trash`). The last pattern that fits decides; what is left out is never deleted. With --queue
+    the running agent does it (`gimmal transfers`).
 
     \b
     gimmal sync --delete ~/Documents :backup/Documents
@@ -92,7 +96,10 @@ def command(
             patterns.append(including(value))
         else:
             patterns += patterns_of_file(value)
-    run_sync(
+    run = run_sync
+    if queue:
+        from gimmal.frontends.cli.queueing import queue_sync as run
+    run(
         SyncCommand(
             source=source,
             target=target,

@@ -152,8 +152,8 @@ async def _locally(where: str, work: Callable[[Files, str], Awaitable[ResultT]])
     from pathlib import Path
 
     from gimmal.base.workers import Workers
-    from gimmal.frontends.cli.syncing import writable_folder
     from gimmal.remote.local_files import LocalFiles
+    from gimmal.remote.sync_ends import writable_folder
     from gimmal.share.service import ShareService
     from gimmal.share.shares import ShareTable
     from gimmal.transport.buffers import BufferPool

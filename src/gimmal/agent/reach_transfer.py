@@ -1,0 +1,69 @@
+"""How a command's transfer gets sessions: as the command does, through the agent or by itself."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from gimmal.agent.reach import Reach, Reached
+from gimmal.base.errors import GimmalError
+from gimmal.remote.transfer import LOOK_SECONDS, TransferSession, TransferWay
+
+
+class ReachWay(TransferWay):
+    """See TransferWay.
+
+    Args:
+        reach: of the command; entered.
+    """
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+
+    @property
+    def side(self) -> str:
+        """See TransferWay."""
+        return self._reach.header.side.value
+
+    async def open(self, deadline: float) -> TransferSession:
+        """See TransferWay."""
+        return _ReachedSession(self._reach, await self._reach.open(deadline))
+
+    def journals(self) -> tuple[Path, bytes]:
+        """See TransferWay."""
+        return self._reach.journal_directory, self._reach.journal_key
+
+    async def rest(self, seconds: float) -> None:
+        """See TransferWay."""
+        await self._reach.rest(seconds)
+
+
+class _ReachedSession(TransferSession):
+    def __init__(self, reach: Reach, reached: Reached) -> None:
+        super().__init__(reached.session, reach.pool, reach.workers)
+        self._reach = reach
+        self._reached = reached
+
+    @property
+    def path(self) -> str:
+        """See TransferSession."""
+        if self._reached.through_agent:
+            return self._reached.path
+        links = sorted(self.session.links, key=lambda link: link.bytes_sent + link.bytes_received)
+        return links[-1].path.value if links else self._reached.path
+
+    async def linked(self) -> bool:
+        """See TransferSession."""
+        if not self._reached.through_agent:
+            return bool(self.session.links)
+        # The link to the agent is always there; the agent knows how it stands with the other side.
+        with contextlib.suppress(GimmalError):
+            answered = await self._reach.ask_agent("status", LOOK_SECONDS)
+            if answered is not None:
+                reply, connection = answered
+                connection.close()
+                return bool(reply.status.get("connected"))
+        return False
+
+    def leave(self) -> None:
+        """See TransferSession: the session is this command's own, and ends with it."""

@@ -1,0 +1,119 @@
+"""How a queued transfer looks: lines for a person, an object for a program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gimmal.agent.queue.messages import TransferView
+from gimmal.base.display import displayable
+from gimmal.frontends.cli.output import human_size, local_time
+
+_NANOSECONDS = 1_000_000_000
+
+
+def lines_of(view: TransferView) -> list[str]:
+    """What it is and how it stands, then what failed."""
+    more = f" and {view.source_count - len(view.sources):,} more" if view.source_count > len(view.sources) else ""
+    sources = ", ".join(displayable(source) for source in view.sources)
+    lines = [
+        f"{view.number:>3}  {_state(view)}",
+        f"     {view.verb} {sources}{more} to {displayable(view.target)}",
+        f"     {_moved(view)}; {_times(view)}",
+    ]
+    if view.message:
+        lines.append(f"     error: {displayable(view.message)}")
+    if view.hint:
+        lines.append(f"     hint: {displayable(view.hint)}")
+    for what, items, count in (
+        ("failed", view.failures, view.counts.failed),
+        ("left out", view.left_out, view.counts.left_out),
+    ):
+        lines += [f"     {what}: {name}: {reason}" for name, reason in items]
+        if count > len(items):
+            lines.append(f"     {what}: {count - len(items):,} more")
+    return lines
+
+
+def json_of(view: TransferView) -> dict[str, Any]:
+    """All of it; names are exact."""
+    counts = view.counts
+    return {
+        "transfer": view.number,
+        "kind": view.verb,
+        "direction": view.direction,
+        "sources": [_text(source) for source in view.sources],
+        "source_count": view.source_count,
+        "target": _text(view.target),
+        "state": view.state,
+        "running": view.running,
+        "waiting_for": view.waiting_for,
+        "files": counts.files,
+        "bytes": counts.bytes,
+        "total_files": counts.total_files,
+        "total_bytes": counts.total_bytes,
+        "total_known": counts.walked,
+        "skipped": counts.skipped,
+        "skipped_bytes": counts.skipped_bytes,
+        "resumed_bytes": counts.resumed_bytes,
+        "folders": counts.folders,
+        "links": counts.links,
+        "deleted": counts.deleted,
+        "not_deleted": counts.not_deleted,
+        "rate": round(view.rate),
+        "remaining": round(view.remaining, 1) if view.remaining is not None else None,
+        "queued": round(view.queued, 3),
+        "ended": round(view.ended, 3) or None,
+        "seconds": view.seconds,
+        "path": view.path,
+        "error": view.message,
+        "hint": view.hint,
+        "failed": counts.failed,
+        "failures": [{"name": name, "reason": reason} for name, reason in view.failures],
+        "left_out_count": counts.left_out,
+        "left_out": [{"name": name, "reason": reason} for name, reason in view.left_out],
+        "discarding": view.discarding,
+    }
+
+
+def _state(view: TransferView) -> str:
+    if view.waiting_for:
+        return f"{view.state} for {displayable(view.waiting_for)}"
+    if view.discarding:
+        return f"{view.state}, its part files are being removed"
+    return view.state
+
+
+def _moved(view: TransferView) -> str:
+    counts = view.counts
+    total = "" if counts.walked else "+"
+    files = counts.files + counts.skipped
+    size = counts.bytes + counts.skipped_bytes
+    text = f"{files:,} of {max(files, counts.total_files):,}{total} files"
+    text += f", {human_size(size)} of {human_size(max(size, counts.total_bytes))}{total}"
+    if view.rate > 0:
+        text += f", {human_size(int(view.rate))}/s"
+    if view.remaining is not None:
+        text += f", {_duration(view.remaining)} left"
+    if counts.deleted:
+        text += f", {counts.deleted:,} deleted"
+    return text
+
+
+def _times(view: TransferView) -> str:
+    text = f"queued {local_time(int(view.queued * _NANOSECONDS))}"
+    if view.ended:
+        text += f", ended {local_time(int(view.ended * _NANOSECONDS))}"
+    return text
+
+
+def _duration(seconds: float) -> str:
+    whole = int(seconds + 0.5)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "backslashreplace")
