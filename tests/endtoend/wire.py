@@ -40,11 +40,14 @@ class Wire:
         target: port on 127.0.0.1.
         make_tamper: asked for each direction of each connection what to do with its bytes.
         record: keep all bytes that pass.
+        spread: come from another loopback address each time, so that what one connection did wrong is not held
+            against the next.
     """
 
     target: int
     make_tamper: Callable[[Flow], Tamper | None] = lambda _flow: None
     record: bool = False
+    spread: bool = False
     seen: bytearray = field(default_factory=bytearray)
     legs: int = 0
 
@@ -53,6 +56,7 @@ class Wire:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._closed = False
+        self._count = 0
         self._threads: list[threading.Thread] = []
         self._begin(self._accept)
 
@@ -74,9 +78,16 @@ class Wire:
                 return
             self._begin(self._carry, near)
 
+    def _source(self) -> tuple[str, int] | None:
+        if not self.spread:
+            return None
+        with self._lock:
+            self._count += 1
+            return f"127.{1 + self._count // 62_500 % 250}.{self._count // 250 % 250}.{2 + self._count % 250}", 0
+
     def _carry(self, near: socket.socket) -> None:
         try:
-            far = socket.create_connection(("127.0.0.1", self.target))
+            far = socket.create_connection(("127.0.0.1", self.target), source_address=self._source())
         except OSError:
             near.close()
             return
