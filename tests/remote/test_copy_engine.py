@@ -105,6 +105,39 @@ def test_files_that_fail_leave_room_for_those_after_them(rig: Rig) -> None:
     assert list(rig.target.iterdir()) == []
 
 
+class Shrinking(LocalFiles):
+    """A source of which the fourth block is not there any more when it is read."""
+
+    async def read_block(
+        self, path: str, offset: int, length: int, version: Version | None, *, sparse: bool = False
+    ) -> Block:
+        if offset == 3 * BLOCK_SIZE:
+            await asyncio.sleep(0.2)
+            raise RemoteError("changed", "the file changed meanwhile")
+        return await super().read_block(path, offset, length, version, sparse=sparse)
+
+
+def test_bytes_of_a_file_that_fails_are_not_counted(rig: Rig) -> None:
+    (rig.source / "file").write_bytes(bytes(4 * BLOCK_SIZE))
+    most = 0
+
+    def watch(progress: Progress) -> None:
+        nonlocal most
+        most = max(most, progress.bytes)
+
+    progress = Progress(changed=watch)
+
+    async def main() -> None:
+        source = rig.files(Shrinking)
+        job = FileJob("from/file", "to/file", await source.stat("from/file"), Replace.NEVER)
+        with pytest.raises(RemoteError, match="changed"):
+            await FileCopier(source, rig.files(), progress).copy(job)
+
+    rig.run(main())
+    assert most == 3 * BLOCK_SIZE
+    assert (progress.bytes, progress.files) == (0, 0)
+
+
 def copy_all(rig: Rig, source: LocalFiles, target: LocalFiles, options: CopyOptions | None = None) -> Progress:
     """Copy the whole tree ``from`` to ``to/copy``."""
     progress = Progress()
