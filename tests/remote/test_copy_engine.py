@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from gimmal.protocol.messages import (
     FolderTimes,
     Kind,
     OpenPart,
+    Page,
     PartOpened,
     ReadBundle,
     Replace,
@@ -29,7 +30,7 @@ from gimmal.protocol.messages import (
     WriteBundle,
 )
 from gimmal.remote.copy_file import FileCopier, FileJob
-from gimmal.remote.copy_tree import CopyOptions, Existing, TreeCopier
+from gimmal.remote.copy_tree import FILES_AT_ONCE, SMALL_FILE, CopyOptions, Existing, TreeCopier
 from gimmal.remote.files import BLOCKS_AT_ONCE, Block, Bundle
 from gimmal.remote.local_files import LocalFiles
 from gimmal.remote.progress import Progress
@@ -104,6 +105,39 @@ def test_files_that_fail_leave_room_for_those_after_them(rig: Rig) -> None:
     assert list(rig.target.iterdir()) == []
 
 
+class Shrinking(LocalFiles):
+    """A source of which the fourth block is not there any more when it is read."""
+
+    async def read_block(
+        self, path: str, offset: int, length: int, version: Version | None, *, sparse: bool = False
+    ) -> Block:
+        if offset == 3 * BLOCK_SIZE:
+            await asyncio.sleep(0.2)
+            raise RemoteError("changed", "the file changed meanwhile")
+        return await super().read_block(path, offset, length, version, sparse=sparse)
+
+
+def test_bytes_of_a_file_that_fails_are_not_counted(rig: Rig) -> None:
+    (rig.source / "file").write_bytes(bytes(4 * BLOCK_SIZE))
+    most = 0
+
+    def watch(progress: Progress) -> None:
+        nonlocal most
+        most = max(most, progress.bytes)
+
+    progress = Progress(changed=watch)
+
+    async def main() -> None:
+        source = rig.files(Shrinking)
+        job = FileJob("from/file", "to/file", await source.stat("from/file"), Replace.NEVER)
+        with pytest.raises(RemoteError, match="changed"):
+            await FileCopier(source, rig.files(), progress).copy(job)
+
+    rig.run(main())
+    assert most == 3 * BLOCK_SIZE
+    assert (progress.bytes, progress.files) == (0, 0)
+
+
 def copy_all(rig: Rig, source: LocalFiles, target: LocalFiles, options: CopyOptions | None = None) -> Progress:
     """Copy the whole tree ``from`` to ``to/copy``."""
     progress = Progress()
@@ -114,6 +148,44 @@ def copy_all(rig: Rig, source: LocalFiles, target: LocalFiles, options: CopyOpti
 
     rig.run(main())
     return progress
+
+
+class Breaking(LocalFiles):
+    """A source whose folder ``a`` cannot be listed behind its first page."""
+
+    async def tree(self, path: str, *, xattrs: bool = False) -> AsyncIterator[Page]:
+        async for page in super().tree(path, xattrs=xattrs):
+            yield page
+            if path == "from/a":
+                raise RemoteError("input_output", "the disk failed", "")
+
+
+class Waiting(LocalFiles):
+    """A target that is listed so late that the next page of the source has come by then."""
+
+    async def tree(self, path: str, *, xattrs: bool = False) -> AsyncIterator[Page]:
+        await asyncio.sleep(0.05)
+        async for page in super().tree(path, xattrs=xattrs):
+            yield page
+
+
+@pytest.mark.parametrize(("count", "size"), [(FILES_AT_ONCE, SMALL_FILE + 1), (27, SMALL_FILE)])
+def test_a_tree_that_breaks_off_leaves_room_for_the_next(rig: Rig, count: int, size: int) -> None:
+    for folder in ("a", "b"):
+        (rig.source / folder).mkdir()
+        (rig.target / folder).mkdir()
+        for number in range(count):
+            (rig.source / folder / f"{number}").write_bytes(bytes(size))
+
+    async def main() -> None:
+        copier = TreeCopier(rig.files(Breaking), rig.files(Waiting), CopyOptions(), Progress())
+        async with asyncio.timeout(20):
+            with pytest.raises(RemoteError, match="the disk failed"):
+                await copier.copy_folder("from/a", await rig.files().stat("from/a"), "to/a")
+            await copier.copy_folder("from/b", await rig.files().stat("from/b"), "to/b")
+
+    rig.run(main())
+    assert len(list((rig.target / "b").iterdir())) == count
 
 
 class Vanishing(LocalFiles):

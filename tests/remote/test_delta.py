@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gimmal.base.errors import Interrupted, ProtocolViolation
+from gimmal.base.errors import InternalError, Interrupted, ProtocolViolation
 from gimmal.protocol.chunk_messages import Chunks, ListChunks
 from gimmal.protocol.codes import Code
 from gimmal.protocol.features import DELTA, OFFERED
@@ -306,6 +306,17 @@ def test_a_list_that_makes_no_sense_ends_the_copy(tmp_path: Path, way: str, lie:
     copied = Copied(tmp_path, way, new=b"x" + OLD)
     with pytest.raises(ProtocolViolation):
         copied.copy(with_lies(lie))
+    assert copied.target.read_bytes() == OLD
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_fault_while_lists_come_ends_the_copy(tmp_path: Path, way: str) -> None:
+    def fail(_answer: Chunks) -> Chunks:
+        raise ValueError("a bug")
+
+    copied = Copied(tmp_path, way, new=b"x" + OLD)
+    with pytest.raises(InternalError):
+        copied.copy(with_lies(fail))
     assert copied.target.read_bytes() == OLD
 
 

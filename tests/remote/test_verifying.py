@@ -19,6 +19,7 @@ from gimmal.remote.files_around import FilesAround
 from gimmal.remote.filters import Filters
 from gimmal.remote.progress import Progress
 from gimmal.remote.sync import SyncJob, sync_once
+from gimmal.remote.sync_kinds import STAGE_PREFIX
 from gimmal.remote.verifying import BATCH_FILES, CORRUPT, DIFFERS
 from gimmal.share.shares import Rights
 from tests.figures import figure
@@ -198,6 +199,43 @@ def test_a_sync_compares_what_was_there_and_deletes_nothing_where_a_disk_is_bad(
     (sides.far / "copy" / "small").unlink()
     good = sync()
     assert (good.files, good.skipped, good.verified, good.failed, good.deleted) == (1, 11, 12, 0, 1)
+
+
+@pytest.mark.parametrize("bad", [False, True])
+def test_what_takes_the_place_of_another_kind_is_read_again_before_the_old_goes(tmp_path: Path, bad: bool) -> None:
+    sides = TwoSides(tmp_path)
+    source, target = sides.near / "tree", sides.far / "tree"
+    for folder in (source / "was a file", target / "was a folder"):
+        folder.mkdir(parents=True)
+    (source / "was a file" / "small").write_bytes(b"small")
+    (source / "was a file" / "large").write_bytes(random.Random(1).randbytes(BLOCK_SIZE + 1))
+    (source / "was a folder").write_bytes(b"a file now")
+    (target / "was a folder" / "old").write_bytes(b"old")
+    (target / "was a file").write_bytes(b"a file")
+    progress = Progress()
+
+    def placed(path: str) -> None:
+        if bad:
+            flip(sides.base / path)
+
+    async def work(run: Sides) -> None:
+        job = SyncJob("near/tree", "far/tree", CopyOptions(Existing.OVERWRITE, verify=True), Filters([]), delete=True)
+        await sync_once(run.near, Watched(run.far, placed), job, progress)
+
+    sides.run(work)
+    if bad:
+        # Only what came in a bundle is changed by the watcher.
+        assert [reason for _name, reason in progress.failures] == [
+            CORRUPT,
+            "not all of what is to replace it could be copied, so it stays",
+        ]
+        assert (target / "was a file").read_bytes() == b"a file"
+    else:
+        assert progress.failures == []
+        assert (progress.verified, progress.to_verify, progress.files) == (3, 3, 3)
+        assert (target / "was a file" / "small").read_bytes() == b"small"
+    assert (target / "was a folder").read_bytes() == b"a file now"
+    assert not any(path.name.startswith(STAGE_PREFIX) for path in target.rglob("*"))
 
 
 def test_with_update_a_newer_file_is_not_compared(tmp_path: Path) -> None:

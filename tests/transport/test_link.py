@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+import socket
 import struct
 import tracemalloc
 from collections.abc import Callable
@@ -319,6 +321,31 @@ class TestEnds:
             await asyncio.gather(left.ended, right.ended)
             assert receivers[1].records[-1] == (RecordKind.CLOSE, 0, 0, b"body")
             assert receivers[1].ended == [None]
+
+        run(main())
+
+    @pytest.mark.parametrize("ends", [socket_pair, tcp_pair])
+    def test_close_is_met_also_where_it_shows_first_that_nothing_can_be_sent(
+        self, ends: Callable[[], tuple[socket.socket, socket.socket]]
+    ) -> None:
+        async def main() -> None:
+            left, right = ends()
+            one, two = ciphers()
+            raw, link = Raw(left, one), link_over(right, two, dialler=False)
+            receiver = Recorder()
+            link.start(receiver)
+            await send(link, 1, b"never read: it resets the connection", buffered=False)
+            await asyncio.sleep(0)
+            raw.connection.send(raw.seal(RecordKind.CLOSE, 0, 0, b"body"))
+            raw.close()
+            # No await gives the loop a chance to read before this was tried.
+            for _ in range(3):
+                sending = link.send_buffer(RecordKind.DATA, 1, 0, link._pool.take(), 300_000)
+                with contextlib.suppress(StopIteration, Interrupted):
+                    sending.send(None)
+            await link.ended
+            assert receiver.records[-1:] == [(RecordKind.CLOSE, 0, 0, b"body")]
+            assert receiver.ended == [None]
 
         run(main())
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from gimmal.base.errors import GimmalError, RemoteError
+from gimmal.base.errors import GimmalError, InternalError, RemoteError
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.chunk_messages import Average, ListChunks
 from gimmal.protocol.chunks import ChunkPage
@@ -157,6 +157,11 @@ class Comparison:
         except GimmalError as exc:
             self._failure = exc
             self._changed.set()
+        except BaseException:
+            # Whoever waits for the list must not wait for ever.
+            self._failure = InternalError("the versions of a file could not be compared", "report this")
+            self._changed.set()
+            raise
 
     def _take_old(self, page: ChunkPage) -> None:
         self._old.add(page.chunks)

@@ -17,6 +17,7 @@ from gimmal.protocol.digest import block_count, block_length, file_digest
 from gimmal.protocol.features import FIDELITY
 from gimmal.protocol.limits import BLOCK_SIZE, EXTENTS_MAX, HOLE_MIN, PART_BLOCKS_MAX, SPARSE_SIZE_MAX
 from gimmal.protocol.messages import Commit, Extent, Extents, OpenPart, Xattrs
+from gimmal.protocol.reused import reused_bytes
 from gimmal.remote.comparison import Plan
 from gimmal.remote.file_job import FileJob, fingerprint, first_of
 from gimmal.remote.files import BLOCKS_AT_ONCE, Block, Files, version_of
@@ -32,6 +33,22 @@ TAKES_AT_ONCE = 16
 
 LOOK_SECONDS = 0.05
 """How often to see whether there are more links while no block is done."""
+
+
+@dataclass
+class _Counted:
+    """What a file has added to the progress so far: taken back where it fails."""
+
+    bytes: int = 0
+    resumed: int = 0
+    holes: int = 0
+    reused: int = 0
+
+    def take_back(self, progress: Progress) -> None:
+        progress.bytes -= self.bytes
+        progress.resumed_bytes -= self.resumed
+        progress.hole_bytes -= self.holes
+        progress.reused_bytes -= self.reused
 
 
 @dataclass
@@ -108,9 +125,9 @@ class FileCopier:
         self._progress.resumed_bytes += there
         self._progress.hole_bytes += holes
         self._progress.did_bytes(there + holes)
-        counted = there + holes
+        counted = _Counted(there + holes, there, holes)
         try:
-            counted += await self._copy_blocks(job, part, digests, sparse=blocks.sparse)
+            await self._copy_blocks(job, part, digests, counted, sparse=blocks.sparse)
             digest = file_digest(size, digests)
             mode = job.attributes.mode & 0o777
             xattrs = (await _form(examining)).xattrs
@@ -118,7 +135,7 @@ class FileCopier:
                 Commit(part, digest, job.attributes.mtime_ns, mode, xattrs=xattrs), job.target_path
             )
         except RemoteError as exc:
-            self._progress.bytes -= counted
+            counted.take_back(self._progress)
             await self._give_up(part, exc)
             raise
         self._progress.did_file()
@@ -180,15 +197,16 @@ class FileCopier:
             raise ProtocolViolation("the other side has more blocks of a file than it has", "copy it again")
         return opened.part, digests
 
-    async def _copy_blocks(self, job: FileJob, part: int, digests: list[bytes], *, sparse: bool) -> int:
+    async def _copy_blocks(
+        self, job: FileJob, part: int, digests: list[bytes], counted: _Counted, *, sparse: bool
+    ) -> None:
         missing = [index for index, digest in enumerate(digests) if not digest]
-        done = 0
 
         async def copy_block(index: int, plan: Plan | None) -> None:
-            nonlocal done
             length = block_length(job.attributes.size, index)
             if plan is not None and await self._reuse.put_together(job, part, index, plan):
                 digests[index] = plan.digest
+                counted.reused += reused_bytes(plan.reused)
             elif plan is not None and not plan.gaps:
                 # Now its bytes have to be held, for which it has no place yet.
                 await self._room()
@@ -196,7 +214,7 @@ class FileCopier:
                 return
             else:
                 digests[index] = await self._copy_block(job, part, index * BLOCK_SIZE, length, sparse=sparse)
-            done += length
+            counted.bytes += length
             self._progress.did_bytes(length)
 
         try:
@@ -210,7 +228,6 @@ class FileCopier:
                     group.create_task(copy_block(index, plan)).add_done_callback(ended)
         except BaseExceptionGroup as exc:
             raise first_of(exc) from None
-        return done
 
     async def _room(self) -> None:
         """Wait until another block may be begun; what bounds the memory of all files of one copy."""

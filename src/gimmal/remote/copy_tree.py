@@ -341,7 +341,9 @@ class TreeCopier:
     async def _send_batch(self, group: asyncio.TaskGroup, batch: _Batch, source_path: str, target_path: str) -> None:
         if batch.entries:
             await self._bundles_free.acquire()
-            group.create_task(self._copy_batch(group, batch, source_path, target_path))
+            task = group.create_task(self._copy_batch(group, batch, source_path, target_path))
+            # Not in the task: one that is cancelled before it began would keep its place from the next folder.
+            task.add_done_callback(lambda _task: self._bundles_free.release())
 
     async def _copy_batch(self, group: asyncio.TaskGroup, batch: _Batch, source_path: str, target_path: str) -> None:
         large: list[tuple[str, Attributes]] = []
@@ -351,8 +353,6 @@ class TreeCopier:
         except RemoteError as exc:
             for name, _attributes in batch.entries:
                 self._fail(self._source, f"{source_path}/{name}", exc)
-        finally:
-            self._bundles_free.release()
         for name, _attributes in large:
             await self._copy_grown(group, f"{source_path}/{name}", f"{target_path}/{name}", batch.replace)
 
@@ -417,7 +417,7 @@ class TreeCopier:
 
     async def _send_file(self, group: asyncio.TaskGroup, job: FileJob) -> None:
         await self._files_free.acquire()
-        group.create_task(self._copy_one(job))
+        group.create_task(self._copy_one(job)).add_done_callback(lambda _task: self._files_free.release())
 
     async def _copy_one(self, job: FileJob) -> None:
         try:
@@ -426,8 +426,6 @@ class TreeCopier:
                 await self._place(job)
         except RemoteError as exc:
             self._fail(self._source, job.source_path, exc)
-        finally:
-            self._files_free.release()
 
     async def _place(self, job: FileJob) -> None:
         if self._far:

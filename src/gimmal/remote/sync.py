@@ -66,7 +66,7 @@ async def sync_once(source: Files, target: Files, job: SyncJob, progress: Progre
     # By now all was read again: where a disk does not hold what was copied, nothing is deleted.
     if job.delete:
         await sync.delete(attributes)
-    progress.bare += target.bare + sync.target.bare
+    progress.bare += target.bare
     progress.walked = True
     progress.finish()
 
@@ -91,6 +91,7 @@ class _Sync:
     ) -> None:
         self._job = job
         self._progress = progress
+        self._verifier = verifier
         self.target = TargetView(target, job.target, job.filters, keep=job.trash)
         self._source = SourceView(source, job.source, job.filters, self.target)
         self._copier = TreeCopier(self._source, self.target, job.options, progress, verifier, target_first=True)
@@ -116,6 +117,7 @@ class _Sync:
             remove=self._remove,
             delete=job.delete,
             would=self._would if job.options.dry_run else None,
+            verifier=self._verifier,
         )
         await settler.settle(self._kept_above())
         await settler.clear()

@@ -17,6 +17,7 @@ from gimmal.remote.placing import stat_or_none
 from gimmal.remote.progress import Progress
 from gimmal.remote.removing import remove
 from gimmal.remote.sync_views import SourceView, TargetView, Withheld
+from gimmal.remote.verifying import Verifier
 
 STAGE_PREFIX = ".gimmal-new-"
 """Begins the name under which what replaces another kind of entry is made."""
@@ -39,6 +40,7 @@ class KindSettler:
         remove: removes entries of the target, given by their names with all that they hold; the names that stayed.
         delete: whether a folder of the target may go.
         would: told a name and what would be done in a dry run; None where it is done.
+        verifier: of this sync, None where nothing is read again.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class KindSettler:
         remove: Callable[[list[str]], Awaitable[set[str]]],
         delete: bool,
         would: Callable[[str, str], None] | None,
+        verifier: Verifier | None = None,
     ) -> None:
         self._source, self._target = source, target
         self._source_root, self._target_root = roots
@@ -60,6 +63,7 @@ class KindSettler:
         self._remove = remove
         self._delete = delete
         self._would = would
+        self._verifier = verifier
 
     async def settle(self, kept_above: set[str]) -> None:
         """Settle all; what cannot be is in the progress.
@@ -69,6 +73,9 @@ class KindSettler:
         """
         settled: set[str] = set()
         refused: set[str] = set()
+        if self._source.withheld:
+            # What is found bad from now on is what was made from now on.
+            await self._read_again()
         for item in self._source.withheld:
             above = item.name.rpartition("/")[0]
             if above in settled or above in refused:
@@ -117,9 +124,19 @@ class KindSettler:
             await remove(self._target, [target], recursive=True, missing_ok=True)
         failed = self._progress.failed
         await self._copy(source, item.attributes, target)
+        copied = self._progress.failed
+        # Under the name it has now, and before the old goes.
+        await self._read_again()
+        if self._progress.failed > copied:
+            # Another time it would be taken for what is to be there.
+            await remove(self._target, [target], recursive=True, missing_ok=True)
         if self._progress.failed > failed:
-            raise RemoteError("failed", "not all of what is to replace it could be copied: it stays", "")
+            raise RemoteError("failed", "not all of what is to replace it could be copied, so it stays", "")
         return await stat_or_none(self._target, target) is not None
+
+    async def _read_again(self) -> None:
+        if self._verifier is not None:
+            await self._verifier.finish()
 
     async def _copy(self, source: str, attributes: Attributes, target: str) -> None:
         if attributes.kind is Kind.DIRECTORY:

@@ -27,7 +27,7 @@ from gimmal.share.placing import mode_for, place_file, standing_file
 from gimmal.share.refused import RefusedError, code_of
 from gimmal.share.siblings import Siblings
 from gimmal.share.state import SessionState
-from gimmal.share.temporary import Temporaries, remove_temporary, write_whole
+from gimmal.share.temporary import create_temporary, remove_temporary, write_whole
 from gimmal.share.xattrs import check_xattrs, write_xattrs
 
 FOLDERS_FLUSHED_SINGLY = 3
@@ -136,7 +136,6 @@ class _Writing:
         self._state = state
         self._request = request
         self._folders = folders
-        self._temporaries = Temporaries()
         self._free: dict[tuple[bytes, ...], bool] = {}
 
     def write(self, index: int, place: Place, file: BundleFile, content: memoryview) -> _Written:
@@ -149,7 +148,7 @@ class _Writing:
         standing = self._standing(place, folder)
         if self._request.newer_only and standing is not None and standing.st_mtime_ns >= file.mtime_ns:
             raise RefusedError(Code.EXISTS)
-        temporary, descriptor = self._temporaries.create(folder)
+        temporary, descriptor = create_temporary(folder)
         try:
             if file.sparse:
                 os.ftruncate(descriptor, file.size)

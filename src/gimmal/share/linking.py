@@ -15,19 +15,18 @@ from operator import itemgetter
 
 from gimmal.base.errors import BadName
 from gimmal.base.paths import mapped_text_to_local
-from gimmal.base.primitives import random_bytes
 from gimmal.base.system_calls import sync_file_system
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import LINK_TARGET_MAX
 from gimmal.protocol.messages import LinkItem, MakeLinks, Replace, Results
 from gimmal.share.collisions import refuse_collision
 from gimmal.share.keeping import Keeping, keeper_of, keeping
-from gimmal.share.places import PART_PREFIX, Access, Place
+from gimmal.share.places import Access, Place
 from gimmal.share.placing import place_link, sync_folder
 from gimmal.share.refused import RefusedError, code_of
-from gimmal.share.stale_parts import TEMPORARY_MARK
 from gimmal.share.state import SessionState
 from gimmal.share.temporary import remove_temporary
+from gimmal.share.temporary_names import new_temporary_name
 
 _NO_LINKS_HERE = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
@@ -112,7 +111,7 @@ def _symbolic(item: LinkItem, place: Place, replace: Replace, keep: Keep | None)
         raise RefusedError(Code.NAME_TOO_LONG)
     with place.parent() as (folder, final):
         refuse_collision(place.share, folder, final)
-        temporary = _temporary_name()
+        temporary = new_temporary_name()
         try:
             os.symlink(target, temporary, dir_fd=folder)
         except OSError as error:
@@ -142,7 +141,7 @@ def _hard(state: SessionState, item: LinkItem, place: Place, replace: Replace, k
             refuse_collision(place.share, folder, final)
             if _is(found, folder, final):
                 return  # a rename over itself would do nothing and leave the other name behind
-            temporary = _temporary_name()
+            temporary = new_temporary_name()
             try:
                 os.link(f"/proc/self/fd/{file}", temporary, dst_dir_fd=folder, follow_symlinks=True)
             except OSError as error:
@@ -176,10 +175,6 @@ def _is(found: os.stat_result, folder: int, name: bytes) -> bool:
 
 def _refusal(error: OSError) -> RefusedError:
     return RefusedError(Code.NOT_STORED if error.errno in _NO_LINKS_HERE else code_of(error))
-
-
-def _temporary_name() -> bytes:
-    return PART_PREFIX + TEMPORARY_MARK + random_bytes(12).hex().encode()
 
 
 def _sync(made: list[Place]) -> None:

@@ -9,16 +9,13 @@ import re
 import stat
 import time
 
-from gimmal.share.places import PART_PREFIX
+from gimmal.share.temporary_names import is_abandoned, is_temporary
 
 STALE_SECONDS = 30 * 24 * 3600
 """Age after which a part file that nobody holds open is removed when it is met."""
 
 TEMPORARY_SECONDS = 10 * 60
-"""The same for a temporary file of a bundle or copy, which nobody can go on with: its program was killed."""
-
-TEMPORARY_MARK = b"t"
-"""Stands between the prefix and the random part of a temporary file's name."""
+"""The same for a temporary file of a bundle or copy, which nobody can go on with, where its maker may be alive."""
 
 # The letter behind some: what `collisions` tries a disk with, in either form.
 _OURS = re.compile(rb"\.gimmal-part-t?[0-9a-f]{24}(?:\xc3\xa9|e\xcc\x81)?")
@@ -30,9 +27,13 @@ def is_our_part(name: bytes) -> bool:
 
 
 def remove_if_stale(name: bytes, folder: int) -> bool:
-    """Remove a part or temporary file that is too old and that nobody holds open; whether it is gone."""
-    temporary = name[len(PART_PREFIX) :].startswith(TEMPORARY_MARK)
-    return _remove(name, folder, TEMPORARY_SECONDS if temporary else STALE_SECONDS)
+    """Remove a part or temporary file that is too old and that nobody holds open; whether it is gone.
+
+    A temporary file whose maker is no more is too old at once.
+    """
+    if is_abandoned(name):
+        return _remove(name, folder, None)
+    return _remove(name, folder, TEMPORARY_SECONDS if is_temporary(name) else STALE_SECONDS)
 
 
 def remove_if_unheld(name: bytes, folder: int) -> bool:
@@ -49,8 +50,8 @@ def _remove(name: bytes, folder: int, older_than: int | None) -> bool:
             return False
         if older_than is not None and time.time() - state.st_ctime < older_than:
             return False
-        if stat.S_ISLNK(state.st_mode):
-            os.unlink(name, dir_fd=folder)  # a link cannot be held; only gimmal gives such names
+        if stat.S_ISLNK(state.st_mode) or is_abandoned(name):
+            os.unlink(name, dir_fd=folder)  # a link cannot be held; and a mode may forbid to open what is nobody's
             return True
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         try:

@@ -6,40 +6,24 @@ import contextlib
 import fcntl
 import os
 
-from gimmal.base.primitives import random_bytes
-from gimmal.share.places import PART_PREFIX
-from gimmal.share.stale_parts import TEMPORARY_MARK
+from gimmal.share.temporary_names import new_temporary_name
 
 _CREATING = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def create_temporary(folder: int, *, held: bool = False) -> tuple[bytes, int]:
-    """A new file under a random name of gimmal's own: its name and descriptor, which the caller closes.
+    """A new file under a name of gimmal's own: its name and descriptor, which the caller closes.
 
     Args:
         folder: descriptor of the folder.
         held: lock it, for it will be open for long.
     """
-    name = PART_PREFIX + TEMPORARY_MARK + random_bytes(12).hex().encode()
+    name = new_temporary_name()
     descriptor = os.open(name, _CREATING, 0o600, dir_fd=folder)
     if held:
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return name, descriptor
-
-
-class Temporaries:
-    """Temporary files of one request, each under a name of its own."""
-
-    def __init__(self) -> None:
-        self._name = PART_PREFIX + TEMPORARY_MARK + random_bytes(8).hex().encode() + b"%08x"
-        self._made = 0
-
-    def create(self, folder: int) -> tuple[bytes, int]:
-        """As `create_temporary`."""
-        self._made += 1
-        name = self._name % self._made
-        return name, os.open(name, _CREATING, 0o600, dir_fd=folder)
 
 
 def remove_temporary(name: bytes, folder: int) -> None:

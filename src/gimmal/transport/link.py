@@ -392,6 +392,12 @@ class Link:
         self._outbox.flush()
 
     def _on_unwritable(self, exc: OSError) -> None:
+        # What the other side sent last may be unread still, and may be CLOSE. Not from here: a record may be in hand.
+        self._loop.call_soon(self._read_the_rest, exc)
+
+    def _read_the_rest(self, exc: OSError) -> None:
+        if self._reading:
+            self._on_readable()
         self.fail(_cut(exc))
 
     def _on_written(self) -> None:
