@@ -213,6 +213,29 @@ class TestExitCodes:
         printed = capfd.readouterr().out.strip()
         assert printed in self.PAGE.read_text(encoding="utf-8").splitlines()
 
+    def test_the_fields_of_json_are_those_of_the_program(self) -> None:
+        from gimmal.agent.queue.advance import Counts
+        from gimmal.agent.queue.messages import TransferView
+        from gimmal.frontends.cli.progress_events import progress_event
+        from gimmal.frontends.cli.transfer_summary import summary_fields
+        from gimmal.frontends.cli.transfers_output import json_of
+        from gimmal.remote.estimating import Counts as Done
+        from gimmal.remote.estimating import Estimator
+        from gimmal.remote.progress import Progress
+
+        rows = {row[0]: set(re.findall(r"`(\w+)`", row[-1])) for row in table_rows(self.PAGE)}
+        assert rows["`gimmal cp`"] == set(summary_fields(Progress(), 1.0, "direct"))
+        assert {"deleted", "not_deleted"} <= rows["`gimmal sync`"]
+        view = TransferView(
+            1, "copy", "up", [], 0, b"", "", False, "", Counts(), 0, None, 1, 0, 0, "", "", "", [], [], False
+        )
+        assert set(json_of(view)) <= rows["`gimmal transfers list`, `show`"]
+        estimate = Estimator(0.0).look(1.0, Done(0, 0, 0, 0, False))
+        (told,) = [
+            line for line in self.PAGE.read_text(encoding="utf-8").split("\n\n") if line.startswith("`progress` says")
+        ]
+        assert set(progress_event(Progress(), estimate)) - {"event"} <= set(re.findall(r"`(\w+)`", told))
+
 
 class TestFiles:
     @pytest.mark.parametrize("path", DOCUMENTS, ids=relative)

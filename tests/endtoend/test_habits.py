@@ -41,3 +41,15 @@ def test_rm_mkdir_and_sync_take_the_long_names_and_the_other_letters(desk: Desk)
     (desk.near / "tree" / "note").write_bytes(b"one")
     assert desk.run("sync", "-n", "tree", desk.at("new")).lines[-1] == f"would copy: {desk.at('new/note')}"
     assert list(desk.far.iterdir()) == []
+
+
+def test_the_names_of_scp_and_rsync_are_understood_and_refused_with_what_to_write(desk: Desk) -> None:
+    (desk.near / "note").write_bytes(b"one")
+    (desk.near / "a:b").write_bytes(b"one")
+    for words, hint in (
+        (("cp", "note", "garden:Documents"), "write :Documents"),
+        (("cp", "garden:Documents/note", "."), "write :Documents/note"),
+        (("sync", "anna@garden:Documents", "there"), "write :Documents"),
+        (("cp", "note", "a:b"), "write :PATH for the other side, or use cp"),
+    ):
+        assert hint in desk.run(*words, code=2).err.splitlines()[-1]

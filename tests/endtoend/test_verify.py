@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -55,14 +54,17 @@ def test_what_rots_after_copying_is_found_by_the_next_run(world: World, disk: Ro
 def test_an_agent_passes_the_questions_on(world: World) -> None:
     agent = world.up(world.b, listen=None)
     world.relay_sees(agent, world.b)
-    (report,) = world.json(world.b, "cp", "-r", "--verify", "tree", ":shared/by-agent")
+    other = world.b.folder("other")  # not the bytes that another test looks for on the disk
+    for name, size in SIZES.items():
+        (other / name).write_bytes(random.Random(name + "other").randbytes(size))
+    (report,) = world.json(world.b, "cp", "-r", "--verify", "other", ":shared/by-agent")
     assert (report["files"], report["verified"]) == (2, 2)
     (report,) = world.json(world.b, "sync", "--verify", ":shared/by-agent", "back")
     assert (report["files"], report["verified"]) == (2, 2)
     agent.stop()
 
 
-def test_a_dry_run_reads_nothing_again(world: World, disk: RottenDisk) -> None:
-    (disk.folder / "dry").mkdir()
-    assert not world.run(world.b, "cp", "-r", "--verify", "--dry-run", ":shared/dry", "there").err
-    assert not Path(world.b.disk, "there").exists()
+def test_a_dry_run_that_would_compare_nothing_is_refused(world: World) -> None:
+    for words in (("cp", "-r"), ("sync",)):
+        result = world.run(world.b, *words, "--verify", "--dry-run", "tree", ":shared/dry", code=2)
+        assert result.err.splitlines()[-1].startswith("hint: --verify alone compares")

@@ -38,22 +38,42 @@ def view(**more: object) -> TransferView:
 
 def test_one_that_runs() -> None:
     lines = lines_of(view())
-    assert lines[0] == "  7  running"
+    assert lines[0].startswith("  7  running; queued 20")
     assert lines[1] == "     copy /home/anna/\\xff\\x1b[31m to :Documents"
-    assert lines[2].startswith("     3 of 4 files, 2 MB of 9 MB, 1 MB/s, 7 s left; queued 20")
+    assert lines[2] == "     3 of 4 files, 2 MB of 9 MB, 1 MB/s, 7 s left"
     assert len(lines) == 3
+
+
+def test_what_was_not_sent_and_what_was_read_again_is_told() -> None:
+    lines = lines_of(
+        view(counts=Counts(2, 9, 2, 9, reused_bytes=5, saved_bytes=3, verified=2), rate=0.0, remaining=None)
+    )
+    assert lines[2].endswith("5 B of it was there already, 3 B less by compression, 2 read again and good")
+    value = json_of(view(counts=Counts(reused_bytes=5, saved_bytes=3, verified=2)))
+    assert (value["reused_bytes"], value["saved_bytes"], value["verified"]) == (5, 3, 2)
+
+
+def test_lines_that_are_not_made_long_by_names_fit_a_terminal_of_80_columns() -> None:
+    counts = Counts(1_234, 99_900_000_000, 1_234_567, 99_900_000_000_000, walked=True)
+    running = view(counts=counts, rate=999_000_000.0, remaining=3600 * 99.0)
+    ended = view(counts=counts, state="partly done", rate=0.0, remaining=None, ended=1_700_000_100.0)
+    for one in (running, ended):
+        lines = lines_of(one)
+        assert max(len(lines[0]), len(lines[2])) < 80
 
 
 def test_totals_that_are_not_known_yet_say_so() -> None:
     lines = lines_of(view(counts=Counts(files=5, bytes=10, total_files=5, total_bytes=10), rate=0.0, remaining=None))
-    assert "5 of 5+ files, 10 B of 10 B+; queued" in lines[2]
+    assert "5 of 5+ files, 10 B of 10 B+" in lines[2]
 
 
 def test_what_it_waits_for() -> None:
-    assert lines_of(view(state="waiting", waiting_for="its turn"))[0] == "  7  waiting for its turn"
+    assert lines_of(view(state="waiting", waiting_for="its turn"))[0].startswith("  7  waiting for its turn; queued 20")
     hostile = lines_of(view(state="waiting", waiting_for="the other side: \x1b]0;x\x07"))[0]
     assert "\x1b" not in hostile
-    assert lines_of(view(state="cancelled", discarding=True))[0].endswith("its part files are being removed")
+    assert lines_of(view(state="cancelled", discarding=True))[0].startswith(
+        "  7  cancelled, its part files are being removed; queued"
+    )
 
 
 def test_what_failed_is_named_and_the_rest_counted() -> None:
@@ -68,13 +88,23 @@ def test_what_failed_is_named_and_the_rest_counted() -> None:
             message="5 of 9 could not be done",
         )
     )
-    assert ", ended 20" in lines[2]
+    assert ", ended 20" in lines[0]
     assert lines[3:] == [
         "     error: 5 of 9 could not be done",
         "     failed: a: gone",
         "     failed: b: denied",
         "     failed: 3 more",
         "     left out: pipe: neither a file nor a folder",
+    ]
+
+
+def test_the_only_failure_is_told_once_with_its_hint() -> None:
+    lines = lines_of(view(state="failed", failures=[("a", "gone")], message="a: gone", hint="look for it"))
+    assert lines[3:] == ["     failed: a: gone", "     hint: look for it"]
+    lines = lines_of(view(state="failed", failures=[("a", "no such file or folder")], counts=Counts(failed=1)))
+    assert lines[3:] == [
+        "     failed: a: no such file or folder",
+        "     hint: list the folder above it to see its names",
     ]
 
 
@@ -91,4 +121,4 @@ def test_json_is_json_whatever_the_names() -> None:
 
 def test_hours_and_minutes() -> None:
     for seconds, text in ((59.2, "59 s"), (61, "1 min 1 s"), (3600 * 30 + 125, "30 h 2 min")):
-        assert f", {text} left;" in lines_of(view(remaining=seconds))[2]
+        assert f", {text} left" in lines_of(view(remaining=seconds))[2]

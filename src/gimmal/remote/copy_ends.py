@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -41,6 +42,20 @@ class CopyEnds:
         await copy_once(*ways, job, progress)
 
 
+def other_side_hint(names: Sequence[str], program: str) -> str:
+    """What may have been meant where no name begins with a colon: ``host:path`` is how scp and rsync are told.
+
+    Args:
+        names: as typed.
+        program: that does it between two places of this computer.
+    """
+    for name in names:
+        host, colon, path = name.partition(":")
+        if colon and "/" not in host and not os.path.lexists(name):
+            return f"no name of a computer goes before the colon: write :{displayable(path)}"
+    return f"write :PATH for the other side, or use {program}"
+
+
 def copy_ends(names: Sequence[str], target_name: str, options: CopyOptions, *, recursive: bool) -> CopyEnds:
     """Look at what was named; may block on the disk.
 
@@ -59,7 +74,7 @@ def copy_ends(names: Sequence[str], target_name: str, options: CopyOptions, *, r
     if any(from_far) != all(from_far):
         raise UsageError("the sources lie on both sides", "copy those of one side at a time")
     if not to_far and not any(from_far):
-        raise UsageError("neither source nor target is on the other side", "write :PATH for the other side, or use cp")
+        raise UsageError("neither source nor target is on the other side", other_side_hint([*names, target_name], "cp"))
     shares: list[Share] = []
     sources: list[Named] = []
     missing: list[tuple[str, str]] = []

@@ -10,6 +10,7 @@ from pathlib import Path
 from gimmal.base.display import displayable
 from gimmal.base.errors import LocalError, UsageError
 from gimmal.remote.copy_deciding import CopyOptions
+from gimmal.remote.copy_ends import other_side_hint
 from gimmal.remote.copy_plan import local_target, typed_path
 from gimmal.remote.files import Files
 from gimmal.remote.filters import Filters
@@ -69,7 +70,7 @@ def sync_ends(
     """
     from_far, to_far = source_name.startswith(":"), target_name.startswith(":")
     if not from_far and not to_far:
-        raise UsageError("neither folder is on the other side", "write :PATH for the other side, or use rsync")
+        raise UsageError("neither folder is on the other side", other_side_hint([source_name, target_name], "rsync"))
     shares: list[Share] = []
     if from_far:
         source = typed_path(source_name.removesuffix("/."))

@@ -86,6 +86,15 @@ def test_whatever_is_shown_of_a_transfer_fits_into_one_message() -> None:
     assert len(view_of(standing, many, Advance(1), failures, None, whole=True).sources) > 1000
 
 
+def test_what_was_not_sent_counts_over_all_runs_and_what_was_read_again_in_the_last() -> None:
+    first = Progress(files=2, verified=2, reused_bytes=300, saved_bytes=40)
+    second = continued(counts_of(first))
+    second.reused_bytes += 5
+    second.saved_bytes += 6
+    counts = counts_of(second)
+    assert (counts.verified, counts.reused_bytes, counts.saved_bytes) == (0, 305, 46)
+
+
 def test_sizes_that_no_disk_has_can_be_kept_and_gone_on_from() -> None:
     progress = Progress()
     for _ in range(4):
@@ -101,7 +110,7 @@ def test_sizes_that_no_disk_has_can_be_kept_and_gone_on_from() -> None:
 
 def test_the_longest_paths_of_part_files_fit_into_a_record() -> None:
     parts = tuple(UnfinishedPart("é" * (PATH_BYTES_MAX // 2), True, True) for _ in range(UNFINISHED_PARTS_MAX))
-    assert len(msgpack.encode(Advance(1 << 52, Counts(*[COUNT_MAX] * 13), True, parts, "relayed"))) <= RECORD_BYTES_MAX
+    assert len(msgpack.encode(Advance(1 << 52, Counts(*[COUNT_MAX] * 19), True, parts, "relayed"))) <= RECORD_BYTES_MAX
 
 
 def test_how_a_run_ended() -> None:

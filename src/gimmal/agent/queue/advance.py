@@ -38,6 +38,9 @@ class Counts(Struct, frozen=True):
     walked: bool = False
     earlier: int = 0
     earlier_bytes: int = 0
+    verified: int = 0
+    reused_bytes: int = 0
+    saved_bytes: int = 0
 
 
 class UnfinishedPart(Struct, frozen=True):
@@ -101,6 +104,9 @@ def counts_of(progress: Progress) -> Counts:
         walked=progress.walked,
         earlier=progress.earlier,
         earlier_bytes=_bounded(progress.earlier_bytes),
+        verified=progress.verified,
+        reused_bytes=_bounded(progress.reused_bytes),
+        saved_bytes=_bounded(progress.saved_bytes),
     )
 
 
@@ -110,7 +116,12 @@ def _bounded(count: int) -> int:
 
 def continued(counts: Counts) -> Progress:
     """A progress that goes on where another process stopped: what was done counts as copied once it is met again."""
-    return Progress(earlier=counts.earlier + counts.files, earlier_bytes=counts.earlier_bytes + counts.bytes)
+    return Progress(
+        earlier=counts.earlier + counts.files,
+        earlier_bytes=counts.earlier_bytes + counts.bytes,
+        reused_bytes=counts.reused_bytes,
+        saved_bytes=counts.saved_bytes,
+    )
 
 
 def failures_of(number: int, progress: Progress) -> Failures:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from gimmal.base.display import displayable
 from gimmal.frontends.cli.compress_option import packing_of
-from gimmal.frontends.cli.output import counted, human_size, print_json, say
+from gimmal.frontends.cli.output import print_json, say
 from gimmal.frontends.cli.reaching import Way
-from gimmal.frontends.cli.transferring import raise_transfer_failures, run_transfer, say_would
+from gimmal.frontends.cli.transfer_summary import say_notes, summary_fields, summary_text
+from gimmal.frontends.cli.transferring import raise_transfer_failures, refuse_contradictions, run_transfer, say_would
 from gimmal.protocol.codes import Code
 from gimmal.remote.copy_deciding import CopyOptions, Existing
 from gimmal.remote.copy_ends import copy_ends
@@ -56,6 +57,7 @@ def copy_options(command: CopyCommand) -> CopyOptions:
 
 def run_copy(command: CopyCommand, way: Way) -> None:
     """Copy, and report; raises what the command's exit code shall say."""
+    refuse_contradictions(dry_run=command.dry_run, verify=command.verify)
     ends = copy_ends(command.sources, command.target, copy_options(command), recursive=command.recursive)
     progress = Progress()
     shown = not command.quiet and not command.as_json
@@ -73,62 +75,9 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
     if command.dry_run:
         return
     if command.as_json:
-        print_json(
-            {
-                "event": "summary",
-                "files": progress.files,
-                "folders": progress.folders,
-                "bytes": progress.bytes,
-                "resumed_bytes": progress.resumed_bytes,
-                "skipped": progress.skipped,
-                "links": progress.links,
-                "links_out": progress.links_out,
-                "hard_links": progress.hard_links,
-                "plain_links": progress.plain_links,
-                "without_xattrs": progress.bare,
-                "hole_bytes": progress.hole_bytes,
-                "verified": progress.verified,
-                "reused_bytes": progress.reused_bytes,
-                "saved_bytes": progress.saved_bytes,
-                "seconds": round(seconds, 3),
-                "path": path,
-                "left_out": [{"name": name, "reason": reason} for name, reason in progress.left_out],
-                "failed": progress.failed,
-            }
-        )
+        print_json(summary_fields(progress, seconds, path))
         return
     if command.quiet or (progress.failed and not progress.files + progress.skipped + progress.folders):
         return
-    files = "1 file" if progress.files == 1 else f"{progress.files:,} files"
-    text = f"copied {files}, {human_size(progress.bytes)} in {seconds:.2f} s"
-    if seconds > 0 and progress.files:
-        text += f" ({human_size(int(max(0, progress.bytes - progress.hole_bytes) / seconds))}/s"
-        text += f", {progress.files / seconds:,.0f} files/s)" if progress.files > 1 else ")"
-    text += f", {path}"
-    if progress.skipped:
-        text += f"; {progress.skipped:,} already there"
-    if progress.resumed_bytes:
-        text += f"; {human_size(progress.resumed_bytes)} continued"
-    if progress.reused_bytes:
-        text += f"; {human_size(progress.reused_bytes)} of it was there already"
-    if progress.hole_bytes:
-        text += f"; {human_size(progress.hole_bytes)} of it holes"
-    if progress.saved_bytes:
-        text += f"; {human_size(progress.saved_bytes)} less by compression"
-    if command.verify:
-        text += f"; {progress.verified:,} read again and good"
-    if progress.links:
-        text += f"; {counted(progress.links, 'symbolic link')}"
-    if progress.hard_links:
-        text += f"; {counted(progress.hard_links, 'hard link')}"
-    say(displayable(text))
-    _notes(progress)
-
-
-def _notes(progress: Progress) -> None:
-    if progress.links_out:
-        say(f"note: {counted(progress.links_out, 'symbolic link')} lead out of what was copied; look before following")
-    if progress.plain_links:
-        say(f"note: {counted(progress.plain_links, 'hard link')} became files of their own: the target takes none")
-    if progress.bare:
-        say(f"note: {counted(progress.bare, 'file or folder', 'files or folders')} lack extended attributes")
+    say(displayable(summary_text(progress, "copied", seconds, path, verify=command.verify)))
+    say_notes(progress)

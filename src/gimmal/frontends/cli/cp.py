@@ -20,6 +20,7 @@ from gimmal.frontends.cli.reaching import Way, reach_options
 @click.option("--no-xattr", is_flag=True, help="Leave extended attributes where they are.")
 @click.option("--whole-file", is_flag=True, help="Send files whole, also where an older version is there.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+@click.option("--verify", is_flag=True, help="Read every file again from the target's disk, and compare.")
 @click.option(
     "--wait",
     type=click.FloatRange(0, 86400 * 7),
@@ -28,7 +29,6 @@ from gimmal.frontends.cli.reaching import Way, reach_options
     metavar="SECONDS",
     help="How long to wait for the other side when it is not there.",
 )
-@click.option("--verify", is_flag=True, help="Read every file again from the target's disk, and compare.")
 @limit_option
 @compress_option
 @queue_option

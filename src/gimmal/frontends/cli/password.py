@@ -25,7 +25,13 @@ def command() -> None:
 @click.option("--password-fd", type=click.IntRange(0), metavar="N", help="Read the new password from descriptor N.")
 @click.option("--old-password-file", metavar="FILE", help="Read the present password from FILE.")
 @click.option("--old-password-fd", type=click.IntRange(0), metavar="N", help="The same, from descriptor N.")
-@click.option("--password-for", type=click.Choice(["a", "b", "both"]), default="b", show_default=True)
+@click.option(
+    "--password-for",
+    type=click.Choice(["a", "b", "both"]),
+    default="b",
+    show_default=True,
+    help="Which half gets the password.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def set_password(
     directory_a: str,
@@ -58,7 +64,13 @@ def set_password(
 @click.argument("directory_b", metavar="DIR_B")
 @click.option("--old-password-file", "--password-file", metavar="FILE", help="Read the present password from FILE.")
 @click.option("--old-password-fd", "--password-fd", type=click.IntRange(0), metavar="N", help="From descriptor N.")
-@click.option("--password-for", type=click.Choice(["a", "b", "both"]), default="both", show_default=True)
+@click.option(
+    "--password-for",
+    type=click.Choice(["a", "b", "both"]),
+    default="both",
+    show_default=True,
+    help="Which half loses its password.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def clear_password(
     directory_a: str,

@@ -31,16 +31,16 @@ class _InOrder(click.Command):
 @click.argument("source", metavar="SOURCE")
 @click.argument("target", metavar="TARGET")
 @click.option("--delete", is_flag=True, help="Delete from TARGET what SOURCE does not hold.")
-@click.option("-n", "--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 @click.option("--no-trash", is_flag=True, help="What is replaced or deleted is gone, not in the trash.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out, as a line of .gitignore does.")
 @click.option("--include", multiple=True, metavar="PATTERN", help="Take in what a pattern before left out.")
 @click.option("--filter-from", multiple=True, metavar="FILE", help="Patterns from a file, as .gitignore has them.")
 @click.option("--yes", "confirmed", is_flag=True, help="Delete also where SOURCE is empty.")
+@click.option("--safe-links", is_flag=True, help="Leave out symbolic links that lead out of SOURCE.")
+@click.option("--no-xattr", is_flag=True, help="Leave extended attributes where they are.")
+@click.option("--whole-file", is_flag=True, help="Send files whole, also where an older version is there.")
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 @click.option("--verify", is_flag=True, help="Read every file again from the target's disk, and compare.")
-@limit_option
-@compress_option
-@queue_option
 @click.option(
     "--wait",
     type=click.FloatRange(0, 86400 * 7),
@@ -49,9 +49,9 @@ class _InOrder(click.Command):
     metavar="SECONDS",
     help="How long to wait for the other side when it is not there.",
 )
-@click.option("--whole-file", is_flag=True, help="Send files whole, also where an older version is there.")
-@click.option("--no-xattr", is_flag=True, help="Leave extended attributes alone.")
-@click.option("--safe-links", is_flag=True, help="Leave out symbolic links that lead out of SOURCE.")
+@limit_option
+@compress_option
+@queue_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 @reach_options
 def command(

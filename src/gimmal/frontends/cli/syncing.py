@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from gimmal.base.display import displayable
 from gimmal.frontends.cli.compress_option import packing_of
-from gimmal.frontends.cli.output import counted, human_size, print_json, say
+from gimmal.frontends.cli.output import print_json, say
 from gimmal.frontends.cli.reaching import Way
-from gimmal.frontends.cli.transferring import raise_transfer_failures, run_transfer, say_would
+from gimmal.frontends.cli.transfer_summary import say_notes, summary_fields, summary_text
+from gimmal.frontends.cli.transferring import raise_transfer_failures, refuse_contradictions, run_transfer, say_would
 from gimmal.remote.copy_deciding import CopyOptions, Existing
 from gimmal.remote.progress import Progress
 from gimmal.remote.sync_ends import sync_ends
@@ -53,6 +54,7 @@ def sync_options(command: SyncCommand) -> CopyOptions:
 
 def run_sync(command: SyncCommand, way: Way) -> None:
     """Sync, and report; raises what the command's exit code shall say."""
+    refuse_contradictions(dry_run=command.dry_run, verify=command.verify)
     ends = sync_ends(
         command.source,
         command.target,
@@ -76,45 +78,16 @@ def run_sync(command: SyncCommand, way: Way) -> None:
 
 
 def _summary(command: SyncCommand, progress: Progress, seconds: float, path: str) -> None:
+    if command.dry_run:
+        return
     if command.as_json:
-        if not command.dry_run:
-            print_json(
-                {
-                    "event": "summary",
-                    "files": progress.files,
-                    "folders": progress.folders,
-                    "bytes": progress.bytes,
-                    "resumed_bytes": progress.resumed_bytes,
-                    "skipped": progress.skipped,
-                    "reused_bytes": progress.reused_bytes,
-                    "deleted": progress.deleted,
-                    "not_deleted": progress.not_deleted,
-                    "links": progress.links,
-                    "hard_links": progress.hard_links,
-                    "without_xattrs": progress.bare,
-                    "verified": progress.verified,
-                    "saved_bytes": progress.saved_bytes,
-                    "seconds": round(seconds, 3),
-                    "path": path,
-                    "left_out": [{"name": name, "reason": reason} for name, reason in progress.left_out],
-                    "failed": progress.failed,
-                }
-            )
+        deleted = {"deleted": progress.deleted, "not_deleted": progress.not_deleted}
+        print_json({**summary_fields(progress, seconds, path), **deleted})
         return
-    if command.quiet or command.dry_run:
+    if command.quiet:
         return
-    files = "1 file" if progress.files == 1 else f"{progress.files:,} files"
-    text = f"synced {files}, {human_size(progress.bytes)} in {seconds:.2f} s, {path}"
-    if progress.skipped:
-        text += f"; {progress.skipped:,} already there"
-    if progress.saved_bytes:
-        text += f"; {human_size(progress.saved_bytes)} less by compression"
-    if progress.reused_bytes:
-        text += f"; {human_size(progress.reused_bytes)} of it was there already"
-    if command.verify:
-        text += f"; {progress.verified:,} read again and good"
-    if progress.links:
-        text += f"; {counted(progress.links, 'symbolic link')}"
+    text = summary_text(progress, "synced", seconds, path, verify=command.verify)
     if progress.deleted:
         text += f"; {progress.deleted:,} deleted" + (", to the trash" if command.trash else "")
     say(displayable(text))
+    say_notes(progress)

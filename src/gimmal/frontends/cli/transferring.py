@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from gimmal.base.errors import ExitCode, GimmalError, PartlyDone
+from gimmal.base.errors import ExitCode, GimmalError, PartlyDone, UsageError
 from gimmal.frontends.cli.copy_progress import ProgressView, View
 from gimmal.frontends.cli.output import print_json, say
 from gimmal.frontends.cli.reaching import Way, hint_of, is_here, run_with_reach
@@ -62,6 +62,19 @@ class _Teller:
 
     def going(self) -> None:
         """See TransferWatcher."""
+
+
+def refuse_contradictions(*, dry_run: bool, verify: bool) -> None:
+    """Refuse options of a copy or sync that would let a person believe what is not so.
+
+    Raises:
+        UsageError: they contradict each other.
+    """
+    if dry_run and verify:
+        raise UsageError(
+            "--dry-run reads no contents, --verify all of them",
+            "--verify alone compares what is there, and copies the rest",
+        )
 
 
 def say_would(*, far: bool, as_json: bool) -> Callable[[str, str], None]:

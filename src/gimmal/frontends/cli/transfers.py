@@ -46,7 +46,7 @@ def command() -> None:
 
 def _options(function: CommandT) -> CommandT:
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print JSON, one transfer a line."),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
         click.option("--half", metavar="DIR", help="The half whose agent is meant; not needed when one is plugged in."),
     ):
         function = option(function)

@@ -7,6 +7,9 @@ from typing import Any
 from gimmal.agent.queue.messages import TransferView
 from gimmal.base.display import displayable
 from gimmal.frontends.cli.output import human_size, local_time
+from gimmal.frontends.cli.reaching import hint_of
+from gimmal.remote.verifying import HINT as VERIFY_HINT
+from gimmal.remote.verifying import UNLIKE
 
 _NANOSECONDS = 1_000_000_000
 
@@ -16,14 +19,12 @@ def lines_of(view: TransferView) -> list[str]:
     more = f" and {view.source_count - len(view.sources):,} more" if view.source_count > len(view.sources) else ""
     sources = ", ".join(displayable(source) for source in view.sources)
     lines = [
-        f"{view.number:>3}  {_state(view)}",
+        f"{view.number:>3}  {_state(view)}; {_times(view)}",
         f"     {view.verb} {sources}{more} to {displayable(view.target)}",
-        f"     {_moved(view)}; {_times(view)}",
+        f"     {_moved(view)}",
     ]
-    if view.message:
+    if view.message and view.message not in {f"{name}: {reason}" for name, reason in view.failures}:
         lines.append(f"     error: {displayable(view.message)}")
-    if view.hint:
-        lines.append(f"     hint: {displayable(view.hint)}")
     for what, items, count in (
         ("failed", view.failures, view.counts.failed),
         ("left out", view.left_out, view.counts.left_out),
@@ -31,6 +32,8 @@ def lines_of(view: TransferView) -> list[str]:
         lines += [f"     {what}: {name}: {reason}" for name, reason in items]
         if count > len(items):
             lines.append(f"     {what}: {count - len(items):,} more")
+    if hint := view.hint or _hint(view):
+        lines.append(f"     hint: {displayable(hint)}")
     return lines
 
 
@@ -55,6 +58,9 @@ def json_of(view: TransferView) -> dict[str, Any]:
         "skipped": counts.skipped,
         "skipped_bytes": counts.skipped_bytes,
         "resumed_bytes": counts.resumed_bytes,
+        "reused_bytes": counts.reused_bytes,
+        "saved_bytes": counts.saved_bytes,
+        "verified": counts.verified,
         "folders": counts.folders,
         "links": counts.links,
         "deleted": counts.deleted,
@@ -83,6 +89,14 @@ def _state(view: TransferView) -> str:
     return view.state
 
 
+def _hint(view: TransferView) -> str:
+    """What `cp` would have said to do about the only thing that failed; may be empty."""
+    if view.counts.failed != 1 or not view.failures:
+        return ""
+    reason = view.failures[0][1]
+    return VERIFY_HINT if reason in UNLIKE else hint_of(reason)
+
+
 def _moved(view: TransferView) -> str:
     counts = view.counts
     total = "" if counts.walked else "+"
@@ -94,6 +108,12 @@ def _moved(view: TransferView) -> str:
         text += f", {human_size(int(view.rate))}/s"
     if view.remaining is not None:
         text += f", {_duration(view.remaining)} left"
+    if counts.reused_bytes:
+        text += f", {human_size(counts.reused_bytes)} of it was there already"
+    if counts.saved_bytes:
+        text += f", {human_size(counts.saved_bytes)} less by compression"
+    if counts.verified:
+        text += f", {counts.verified:,} read again and good"
     if counts.deleted:
         text += f", {counts.deleted:,} deleted"
     return text
