@@ -117,7 +117,7 @@ class World:
         return process
 
     def run(
-        self, computer: Computer, *arguments: str | Path, code: int | None = 0, seconds: float = 60.0, **more: Any
+        self, computer: Computer, *arguments: str | Path, code: int | None = 0, seconds: float = DEADLINE, **more: Any
     ) -> Result:
         """Run a command to its end, which must be of exit code ``code`` (any where None)."""
         process: Process = self.start(computer, *arguments, **more)

@@ -40,6 +40,7 @@ from gimmal.transport.buffers import BufferPool
 from gimmal.transport.exchange import AnswerSink
 from gimmal.transport.link import Link
 from gimmal.transport.ranges import read_measured
+from tests.patience import PATIENCE
 from tests.share.rig import Rig
 from tests.transport.helpers import run
 from tests.transport.sessions import Pair
@@ -126,7 +127,7 @@ class Slow(ShareSession):
     def answer(self, request: Request) -> Answer:
         if isinstance(request, DigestBlocks | Measure):
             self.begun += 1
-            assert self.go.wait(30)
+            assert self.go.wait(PATIENCE)
         return super().answer(request)
 
 

@@ -22,6 +22,7 @@ from gimmal.transport.buffers import RECORD_SIZE_MAX, SLACK
 from gimmal.transport.exchange import AnswerSink, Incoming
 from gimmal.transport.link import Link
 from tests.figures import figure
+from tests.patience import PATIENCE
 from tests.transport.helpers import run, until
 from tests.transport.sessions import Notes, Pair, collect
 
@@ -78,7 +79,7 @@ def test_a_session_that_sends_and_sends_is_paused_and_another_goes_on() -> None:
         sending = [asyncio.create_task(send_block(hostile)) for _ in range(8)]
         await until(lambda: bool(hostile.b._answering.paused))
         assert hostile.b._answering.held <= 8
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             for _ in range(4):
                 assert await send_block(good) == Done()
         stuck.set()

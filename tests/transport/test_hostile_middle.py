@@ -18,6 +18,7 @@ from gimmal.transport import link as link_room
 from gimmal.transport.exchange import Incoming
 from gimmal.transport.link import Link
 from tests.figures import figure
+from tests.patience import PATIENCE
 from tests.transport.helpers import FULL, Recorder, link_pair, run, socket_pair, until
 from tests.transport.hostile import DAMAGES, Middle
 from tests.transport.sessions import CONTENT, Notes, Pair, collect, read, serve_read, write
@@ -72,7 +73,7 @@ async def one_try(seed: int) -> tuple[str, bool, Outcome]:
     closing = first[middle.direction], second[middle.direction]
     for link in closing:
         link.close(b"", drain=True)
-    await asyncio.gather(*(asyncio.wait_for(asyncio.shield(link.ended), 5) for link in receivers))
+    await asyncio.gather(*(asyncio.wait_for(asyncio.shield(link.ended), PATIENCE) for link in receivers))
     target = first[1 - middle.direction]
     source = first[middle.direction]
     outcome = Outcome(sent[source], receivers[target])

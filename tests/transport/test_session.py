@@ -17,6 +17,7 @@ from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.messages import Close, CloseReason, Done, Stat
 from gimmal.transport import link as link_room
 from gimmal.transport import session as session_room
+from tests.patience import PATIENCE
 from tests.transport.helpers import fixed, run, tcp_pair, until
 from tests.transport.sessions import Notes, Pair, cut, end, never, raw_for, raw_session
 
@@ -132,7 +133,7 @@ class TestKeepAlive:
         async def main() -> None:
             raw, session = raw_session()
             (link,) = session.links
-            await asyncio.wait_for(link.ended, 5)
+            await asyncio.wait_for(link.ended, PATIENCE)
             assert not session.over
             kinds = set()
             with pytest.raises(EOFError):
@@ -177,7 +178,7 @@ class TestKeepAlive:
             pair.link()
             assert await pair.a.call(Stat("a")) == Done()
             cut(pair.a.links[0])
-            await asyncio.wait_for(asyncio.shield(pair.a.ended), 5)
+            await asyncio.wait_for(asyncio.shield(pair.a.ended), PATIENCE)
             assert isinstance(pair.a.cause, Interrupted)
             await pair.b.ended
             await pair.close()

@@ -49,7 +49,7 @@ class TestRequests:
                 pair.link()
 
             async def ask(session: Session, number: int) -> None:
-                answer = await session.call(Stat(str(number)))
+                answer = await session.call(Stat(str(number)), deadline=None)
                 assert isinstance(answer, Found)
                 assert answer.attributes.size == number
 
@@ -71,7 +71,7 @@ class TestRequests:
 
             pair = Pair(None, Notes({MakeDirectories: later}))
             pair.link()
-            calls = [pair.a.call(MakeDirectories(["a"])) for _ in range(limits.REQUESTS_MAX + 100)]
+            calls = [pair.a.call(MakeDirectories(["a"]), deadline=None) for _ in range(limits.REQUESTS_MAX + 100)]
             assert set(await asyncio.gather(*calls)) == {Done()}
             assert most == limits.REQUESTS_MAX
             await pair.close()
