@@ -71,7 +71,7 @@ def wait_for(plugged: Plugged, number: int, holds: Callable[[dict[str, Any]], ob
         return bool(holds(found))
 
     try:
-        until(look, what, 100, every=0.02)
+        until(look, what, every=0.02)
     except AssertionError as exc:
         raise AssertionError(f"{exc}: {found}") from None
     return found

@@ -147,9 +147,9 @@ def test_strangers_behind_tls_get_the_challenge_and_no_more(tmp_path: Path, sent
 def test_silence_is_closed_at_the_deadline(tmp_path: Path, first: bytes) -> None:
     async def scenario() -> float:
         async with running_relay(tmp_path, RelayLimits(hello_seconds=0.5)) as relay:
+            started = time.monotonic()
             sock = await connect_raw(relay)
             await asyncio.get_running_loop().sock_sendall(sock, first)
-            started = time.monotonic()
             assert await read_to_end(sock) == b""
             sock.close()
             return time.monotonic() - started
