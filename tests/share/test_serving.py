@@ -75,7 +75,7 @@ def test_work_on_whole_files_holds_up_no_question(rig: Rig, request_of_a_file: R
         pair.link()
         working = [asyncio.create_task(pair.a.call(request_of_a_file, deadline=None)) for _ in range(40)]
         for _ in range(20):
-            answer = await pair.a.call(Stat("rw/file"), deadline=5)
+            answer = await pair.a.call(Stat("rw/file"), deadline=PATIENCE / 2)
             assert isinstance(answer, Found)
         assert not any(task.done() for task in working)
         share.disk.set()
@@ -210,7 +210,7 @@ def test_who_asks_and_gives_up_has_no_more_files_cut_at_a_time(rig: Rig) -> None
             await asyncio.gather(*asking, return_exceptions=True)
         last = asyncio.create_task(pair.a.call(request, deadline=None))
         # What was asked before this has been begun by now, if it may.
-        assert isinstance(await pair.a.call(Stat("rw"), deadline=5), Found)
+        assert isinstance(await pair.a.call(Stat("rw"), deadline=PATIENCE / 2), Found)
         assert share.most == CUTS_AT_ONCE
         share.go_on.set()
         await last

@@ -119,7 +119,7 @@ def test_many_long_requests_are_taken_in_only_as_they_are_done() -> None:
         assert pair.b._answering._bodies <= 4 << 20
         other = Pair(other=Notes(), budgets=budgets)
         other.link()
-        assert await other.a.call(Stat("rw"), deadline=5) == Done()
+        assert await other.a.call(Stat("rw"), deadline=PATIENCE) == Done()
         go_on.set()
         assert await asyncio.gather(*asking) == [Results([0])] * 20
         await until(lambda: pair.b._answering._bodies == 0)

@@ -96,7 +96,7 @@ def test_links_under_random_damage(monkeypatch: pytest.MonkeyPatch) -> None:
             unreported += outcome.unreported or outcome.hanging
         return damaged, wrong, unreported
 
-    damaged, wrong, unreported = run(main(), 110 if not FULL else 3000, debug=False)
+    damaged, wrong, unreported = run(main(), 500 if not FULL else 3000, debug=False)
     assert all(damaged[damage] >= TRIES // len(DAMAGES) // 3 for damage in DAMAGES), damaged
     figure(f"{TRIES} damages on the wire: wrong bytes", wrong, "0")
     figure(f"{TRIES} damages on the wire: unreported cuts", unreported, "0")
@@ -162,7 +162,7 @@ def test_sessions_under_random_damage() -> None:
             failed += more_failed > 0
         return damaged, wrong, failed
 
-    damaged, wrong, failed = run(main(), 110 if not FULL else 1500, debug=False)
+    damaged, wrong, failed = run(main(), 500 if not FULL else 1500, debug=False)
     figure(f"{damaged} sessions damaged: wrong or doubled work", wrong, "0")
     assert damaged >= SESSIONS // 2
     assert failed >= damaged // 4
