@@ -100,6 +100,7 @@ def test_something_else_listens_where_the_other_side_should(
     assert result.code in (7, 10), str(result)
     assert result.error
     assert within(result.seconds, most), str(result)
+    assert ("did not answer in time" in result.error) == (most > CALL_SECONDS), str(result)
 
 
 def test_nobody_listens(pair: World) -> None:
