@@ -432,7 +432,7 @@ def test_a_queue_that_cannot_be_read_is_named_and_put_aside(two: Plugged) -> Non
     (kept,) = [path for path in world.b.state.glob("gimmal/*/queue/*") if not path.suffix]
     kept.write_bytes(os.urandom(3000))
     restart(two)
-    assert "the transfer queue cannot be read and begins anew" in agent_of(two).err
+    until(lambda: "the transfer queue cannot be read and begins anew" in agent_of(two).err, "it is named")
     assert transfers(two) == {}
     assert kept.with_suffix(".unreadable").stat().st_size == 3000
     wait_end(two, queue(two, "cp", two.mine / "x", ":shared/again"))
