@@ -114,7 +114,7 @@ def test_a_half_on_a_read_only_disk(joined: World) -> None:
         assert result.code == 0 or "read-only" in result.error
         up = joined.up(joined.b, ready=False)
         until(lambda: "ready: " in up.out or not up.running, "an answer")
-        assert up.running or "read-only" in up.err
+        assert up.running or "read-only" in up.wait().err
         up.stop()
     finally:
         subprocess.run(["umount", joined.b.half], check=True)
