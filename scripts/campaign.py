@@ -58,8 +58,8 @@ def main() -> int:
 
 
 def selected() -> list[str]:
-    """Every test file that reports a figure or has tests marked for the campaign, relative to the project."""
-    words = ("tests.figures import", "mark.campaign")
+    """Every test file with a figure, a promise of seconds or tests marked for the campaign, relative to the project."""
+    words = ("tests.figures import", "mark.campaign", "within(")
     files = sorted((PROJECT / "tests").rglob("test_*.py"))
     found = [path for path in files if any(word in path.read_text(encoding="utf-8") for word in words)]
     return [str(path.relative_to(PROJECT)) for path in found]

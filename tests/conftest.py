@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.reaper import start_reaper
 
 # How long an example takes says how busy the machine is, and nothing of the code.
 settings.register_profile("gimmal", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("gimmal")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """The runner, or each of its workers, has its own."""
+    start_reaper()

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 
 @dataclass(frozen=True)
 class RottenDisk:
@@ -58,4 +60,4 @@ def rotten_disk(base: Path, megabytes: int = 48) -> Iterator[RottenDisk]:
 
 
 def _run(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from tests.endtoend.world import RUN, new_world
+from tests.patience import PATIENCE
 
 
 def test_an_agent_goes_on_when_nobody_reads_what_it_says() -> None:
@@ -36,6 +37,6 @@ def test_an_agent_goes_on_when_nobody_reads_what_it_says() -> None:
                     assert other.count_lines("disconnected: ") == 0
             finally:
                 agent.terminate()
-            assert agent.wait(10) == 0
+            assert agent.wait(PATIENCE) == 0
             assert agent.stderr is not None
             assert agent.stderr.read() == b""

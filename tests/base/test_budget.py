@@ -6,6 +6,7 @@ import asyncio
 import random
 
 from gimmal.base.budget import ByteBudget
+from tests.patience import PATIENCE
 
 
 def test_never_more_than_all_and_in_the_order_of_asking() -> None:
@@ -53,8 +54,8 @@ def test_a_turn_that_is_given_and_cancelled_at_once_goes_to_the_next() -> None:
             second = asyncio.create_task(take("second", 10))
             await asyncio.sleep(0)
         first.cancel()
-        await asyncio.wait_for(second, 5)
+        await asyncio.wait_for(second, PATIENCE)
         assert got == ["second"]
-        await asyncio.wait_for(take("third", 1000), 5)
+        await asyncio.wait_for(take("third", 1000), PATIENCE)
 
     asyncio.run(main())

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gimmal.base.fair_budget import FairBudget, FairShare
+from tests.patience import PATIENCE
 
 
 def fill(share: FairShare, size: int = 1) -> int:
@@ -84,7 +85,7 @@ def test_who_waits_is_served_when_it_may_be_and_a_full_one_holds_up_no_other() -
 
         blocked = asyncio.create_task(work(hostile, 10, "hostile"))
         await asyncio.sleep(0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await work(good, 10, "good")
             assert order == ["good"]
             given = asyncio.create_task(work(good, 40, "large"))
@@ -105,7 +106,7 @@ def test_who_waits_is_served_when_it_may_be_and_a_full_one_holds_up_no_other() -
 def test_more_than_there_ever_is_is_lent_as_all_there_may_be() -> None:
     async def main() -> None:
         share = FairBudget(10, 2).share()
-        async with asyncio.timeout(5), share.lent(1000):
+        async with asyncio.timeout(PATIENCE), share.lent(1000):
             assert share.held == 7
 
     asyncio.run(main())

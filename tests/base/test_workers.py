@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from gimmal.base.workers import BULK_THREADS, CALL_THREADS, Workers
+from tests.patience import PATIENCE
 
 
 def test_results_and_errors_come_back() -> None:
@@ -42,7 +43,7 @@ def test_bulk_that_a_disk_blocks_does_not_hold_up_calls() -> None:
         blocked = [asyncio.create_task(workers.bulk(disk.wait, 30)) for _ in range(4 * BULK_THREADS)]
         await asyncio.sleep(0)
         for _ in range(3 * CALL_THREADS):
-            assert await asyncio.wait_for(workers.call(int, "5"), 5) == 5
+            assert await asyncio.wait_for(workers.call(int, "5"), PATIENCE) == 5
         assert not any(task.done() for task in blocked)
         disk.set()
         assert set(await asyncio.gather(*blocked)) == {True}
@@ -57,7 +58,7 @@ def test_closing_waits_for_nothing_and_starts_nothing() -> None:
 
         def block() -> bool:
             begun.release()
-            return disk.wait(30)
+            return disk.wait(PATIENCE)
 
         running = [asyncio.create_task(workers.bulk(block)) for _ in range(BULK_THREADS)]
         waiting = asyncio.create_task(workers.bulk(block))

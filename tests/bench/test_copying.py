@@ -20,7 +20,6 @@ def _folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.timeout(300)
 def test_a_trial_measures_each_way_in_each_direction(folder: Path) -> None:
     row = next(row for row in ROWS if row.name == "small-loopback")
     report = measure(row, Wish(2, folder, percent=0.3, kinds=("gimmal", "gimmal-relay")))
@@ -35,7 +34,6 @@ def test_a_trial_measures_each_way_in_each_direction(folder: Path) -> None:
     assert list(folder.iterdir()) == [], "something was left behind"
 
 
-@pytest.mark.timeout(300)
 def test_a_way_that_fails_is_named_and_has_no_figure(folder: Path) -> None:
     row = next(row for row in ROWS if row.name == "small-loopback")
 

@@ -40,7 +40,7 @@ def _tree(tmp_path: Path) -> Path:
 
 
 @pytest.mark.campaign
-@pytest.mark.timeout(3600 if FULL else 300)
+@pytest.mark.timeout(3600 if FULL else 900)
 @pytest.mark.parametrize("number", range(len(KINDS)), ids=KINDS)
 def test_after_one_more_run_the_trees_are_equal(there: Range, number: int) -> None:
     kind = KINDS[number]

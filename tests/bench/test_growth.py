@@ -19,7 +19,6 @@ def _folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.timeout(300)
 def test_each_amount_is_copied_both_ways(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(growth, "COUNTS", (30, 60))
     monkeypatch.setattr(growth, "SIZES", (0.001, 0.002))

@@ -11,7 +11,6 @@ from bench.copying import Wish
 from bench import latency
 
 
-@pytest.mark.timeout(300)
 def test_questions_are_asked_alone_and_beside_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency, "_PLACES", latency._PLACES[:1])
     monkeypatch.setattr(latency, "_IDLE_SECONDS", 1.0)

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-DEADLINE = 20.0
-"""Seconds for anything that is expected to come at once; long, for a busy machine."""
+from tests.patience import PATIENCE
+
+DEADLINE = PATIENCE
+"""Seconds for anything that is expected to come at once."""
 
 
 ON_THE_WAY = ("start", "progress", "failed", "waiting")
@@ -213,13 +215,13 @@ class Process:
             self.signal(signal.SIGCONT)
             self.signal(signal.SIGTERM)
             try:
-                self.popen.wait(10)
+                self.popen.wait(DEADLINE)
             except subprocess.TimeoutExpired:
-                wrong = f"{self.name} did not end on SIGTERM within 10 s"
+                wrong = f"{self.name} did not end on SIGTERM within {DEADLINE:g} s"
                 self.popen.kill()
-        self.popen.wait(10)
+        self.popen.wait(DEADLINE)
         for reader in self._readers:
-            reader.join(10)
+            reader.join(DEADLINE)
         for stream in (self.popen.stdout, self.popen.stderr):
             assert stream is not None
             stream.close()

@@ -38,7 +38,7 @@ def test_neither_side_needs_more_memory_than_it_may(plugged: Plugged, way: str, 
     words = [":shared/large", plugged.mine] if way == "down" else [source / "large", ":shared"]
     copy = world.start(world.b, "cp", "--path", path, *words)
     command = peak_until_end(copy)
-    result = copy.wait(60)
+    result = copy.wait()
     assert result.code == 0, str(result)
     agent = plugged.agent_a.peak_memory()
     for name, peak in (("command", command), ("agent", agent)):
@@ -55,7 +55,7 @@ def test_a_command_beside_its_agent_and_the_agent_that_forwards(plugged: Plugged
     write_file(plugged.shared / "large", size)
     copy = world.start(world.b, "cp", ":shared/large", plugged.mine)
     command = peak_until_end(copy)
-    assert copy.wait(60).code == 0
+    assert copy.wait().code == 0
     for name, peak in (
         ("command", command),
         ("own agent", own.peak_memory()),

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.endtoend.world import PASSWORD, RUN, Plugged, World, new_world
+from tests.patience import PATIENCE
 
 WRONG = "tram violet kettle orbits"
 
@@ -85,7 +86,7 @@ def on_terminal(world: World, words: list[str | Path], typed: list[str]) -> tupl
     os.close(terminal)
     shown = bytearray()
     waiting = list(typed)
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE
     try:
         while time.monotonic() < until:
             if not select.select([controller], [], [], 0.1)[0]:
@@ -101,7 +102,7 @@ def on_terminal(world: World, words: list[str | Path], typed: list[str]) -> tupl
             shown += more
             if shown.endswith(b": ") and waiting:
                 os.write(controller, waiting.pop(0).encode() + b"\n")
-        out, _err = process.communicate(timeout=10)
+        out, _err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
         process.wait()

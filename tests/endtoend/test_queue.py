@@ -19,6 +19,7 @@ from tests.endtoend.processes import Agent
 from tests.endtoend.test_unplug import INFORMED_SECONDS, pull
 from tests.endtoend.world import Computer, Plugged, World, digest, part_files, plug_in, snapshot, until, write_file
 from tests.figures import figure
+from tests.patience import within
 
 MIB = 1 << 20
 BLOCK = 4 * MIB
@@ -70,7 +71,7 @@ def wait_for(plugged: Plugged, number: int, holds: Callable[[dict[str, Any]], ob
         return bool(holds(found))
 
     try:
-        until(look, what, 100, every=0.02)
+        until(look, what, every=0.02)
     except AssertionError as exc:
         raise AssertionError(f"{exc}: {found}") from None
     return found
@@ -431,7 +432,7 @@ def test_a_queue_that_cannot_be_read_is_named_and_put_aside(two: Plugged) -> Non
     (kept,) = [path for path in world.b.state.glob("gimmal/*/queue/*") if not path.suffix]
     kept.write_bytes(os.urandom(3000))
     restart(two)
-    assert "the transfer queue cannot be read and begins anew" in agent_of(two).err
+    until(lambda: "the transfer queue cannot be read and begins anew" in agent_of(two).err, "it is named")
     assert transfers(two) == {}
     assert kept.with_suffix(".unreadable").stat().st_size == 3000
     wait_end(two, queue(two, "cp", two.mine / "x", ":shared/again"))
@@ -473,7 +474,7 @@ def test_a_stopped_agent_ends_with_good_words(two: Plugged) -> None:
     wait_for(two, number, arrived(BLOCK), "a block arrives")
     started = time.monotonic()
     result = agent_of(two).stop()
-    assert time.monotonic() - started < 3
+    assert within(time.monotonic() - started, 3)
     assert result.code == 0
     assert result.err == ""
     assert result.lines[-1] == "stopped: every connection is closed"

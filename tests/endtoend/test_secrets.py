@@ -52,7 +52,7 @@ def test_no_secret_is_shown_logged_or_left_behind(world: World) -> None:
     for words in (["ls", ":shared"], ["cp", "-r", ":shared/secret-name", "."], ["ls", "--path", "relayed", *given]):
         process = world.start(world.b, *words)
         seen += visible(process) if process.running else b""
-        result = process.wait(60)
+        result = process.wait()
         assert result.code == 0, str(result)
         seen += result.err_bytes
     broken = world.start(world.b, "ls", *given, "--path", "direct", driver=BROKEN)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.endtoend.test_interruptions import MIB, reaches
 from tests.endtoend.world import Plugged, World, digest, write_file
+from tests.patience import within
 
 CALL_SECONDS = 10.0
 
@@ -98,7 +99,8 @@ def test_something_else_listens_where_the_other_side_should(
         result = pair.run(pair.b, "ls", "--at", f"127.0.0.1:{port}", code=None)
     assert result.code in (7, 10), str(result)
     assert result.error
-    assert result.seconds < most, str(result)
+    assert within(result.seconds, most), str(result)
+    assert ("did not answer in time" in result.error) == (most > CALL_SECONDS), str(result)
 
 
 def test_nobody_listens(pair: World) -> None:
@@ -106,8 +108,8 @@ def test_nobody_listens(pair: World) -> None:
         port = server.getsockname()[1]
     result = pair.run(pair.b, "ls", "--at", f"127.0.0.1:{port}", code=7)
     assert "refused" in result.error
-    assert result.seconds < 5
-    result = pair.run(pair.b, "ls", "--at", "no-such-host.invalid:4100", code=7, seconds=30)
+    assert within(result.seconds, 5)
+    result = pair.run(pair.b, "ls", "--at", "no-such-host.invalid:4100", code=7)
     assert "no-such-host.invalid" in result.error
 
 
@@ -118,7 +120,7 @@ def test_a_relay_that_accepts_and_never_answers(world: World) -> None:
     assert relay.stop().code == 0
     with socket.create_server(("127.0.0.1", port)):
         result = world.run(world.b, "ls", code=7)
-    assert result.seconds < CALL_SECONDS + 2
+    assert within(result.seconds, CALL_SECONDS + 2)
     assert str(port) in result.error
 
 
@@ -131,11 +133,11 @@ def test_a_frozen_agent_ends_a_listing_in_time_and_a_copy_goes_on_when_it_thaws(
     try:
         result = world.run(world.b, "ls", code=7)
         assert "did not answer" in result.error, str(result)
-        assert result.seconds < CALL_SECONDS + 2
+        assert within(result.seconds, CALL_SECONDS + 2)
         assert copy.running
     finally:
         plugged.agent_a.signal(signal.SIGCONT)
-    assert copy.wait(30).code == 0
+    assert copy.wait().code == 0
     assert digest(plugged.mine / "large") == digest(plugged.shared / "large")
 
 
@@ -148,7 +150,7 @@ def test_an_agent_that_freezes_in_the_midst_of_a_session(plugged: Plugged) -> No
     try:
         result = world.run(world.b, "ls", code=7)
         assert "10 s" in result.error, str(result)
-        assert result.seconds < CALL_SECONDS + 2
+        assert within(result.seconds, CALL_SECONDS + 2)
     finally:
         plugged.agent_a.signal(signal.SIGCONT)
     assert world.run(world.b, "ls").lines == ["shared/"]
@@ -162,7 +164,7 @@ def test_an_own_agent_that_is_frozen_is_named(plugged: Plugged) -> None:
     try:
         result = world.run(world.b, "ls", code=7)
         assert "agent on this computer" in result.error
-        assert result.seconds < CALL_SECONDS + 4
+        assert within(result.seconds, CALL_SECONDS + 4)
     finally:
         own.signal(signal.SIGCONT)
     assert world.run(world.b, "ls").lines == ["shared/"]

@@ -9,6 +9,7 @@ import pytest
 
 from tests.endtoend.world import Computer, Plugged, World, until, write_file
 from tests.figures import figure
+from tests.patience import within
 
 INFORMED_SECONDS = 1.0
 
@@ -43,9 +44,8 @@ def test_unplugging_ends_the_agent_and_tells_the_peer(world: World, how: str, pa
     informed = time.monotonic() - pulled
     result = agent_b.wait()
     ended = agent_b.ended_at - pulled
-    figure(f"unplug ({how}, {path}) to peer informed", round(informed, 3), "<= 1 s")
-    assert informed <= INFORMED_SECONDS
-    assert ended <= INFORMED_SECONDS
+    assert within(informed, INFORMED_SECONDS, f"unplug ({how}, {path}) to peer informed")
+    assert within(ended, INFORMED_SECONDS)
     assert result.code == 0
     assert result.lines[-1] == "unplugged: the half is gone, every connection is closed"
     assert not socket_b.exists()
@@ -73,7 +73,7 @@ def test_the_commands_own_half_is_pulled_mid_copy(plugged: Plugged, beside_agent
     until(lambda: any(part.stat().st_blocks for part in world.b.disk.glob(".gimmal*")), "bytes arrive")
     pulled = pull(world.b, "renamed")
     result = copy.wait()
-    assert copy.ended_at - pulled <= 2.0
+    assert within(copy.ended_at - pulled, 2)
     assert result.code in (5, 8), str(result)
     assert "pulled out" in result.error
     assert not (world.b.disk / "large").exists()
@@ -86,7 +86,7 @@ def test_the_other_half_is_pulled_mid_copy(plugged: Plugged) -> None:
     copy = world.start(world.b, "cp", "--wait", "2", ":shared/large", ".")
     until(lambda: any(part.stat().st_blocks for part in world.b.disk.glob(".gimmal*")), "bytes arrive")
     pull(world.a, "renamed")
-    assert plugged.agent_a.wait(2).code == 0
+    assert plugged.agent_a.wait().code == 0
     result = copy.wait()
     assert result.code == 8, str(result)
     assert "run the command again" in result.err
@@ -103,6 +103,6 @@ def test_a_listing_after_the_other_half_was_pulled_says_so(plugged: Plugged) -> 
     world = plugged.world
     world.relay_sees(plugged.agent_a, world.a)
     pull(world.a, "removed")
-    plugged.agent_a.wait(2)
+    plugged.agent_a.wait()
     result = world.run(world.b, "ls", code=7)
     assert "last seen" in result.err

@@ -27,13 +27,17 @@ def world(disk: RottenDisk) -> Iterator[World]:
         made.pair()
         agent = made.up(made.a, f"shared={disk.folder}")
         made.relay_sees(agent, made.a)
-        tree = made.b.folder("tree")
-        for name, size in SIZES.items():
-            (tree / name).write_bytes(random.Random(name).randbytes(size))
         yield made
 
 
+def made_tree(world: World, name: str) -> None:
+    """A folder on computer b with bytes that no other has: a byte that is to rot is found by those around it."""
+    for file, size in SIZES.items():
+        (world.b.folder(name) / file).write_bytes(random.Random(f"{name} {file}").randbytes(size))
+
+
 def test_what_rots_after_copying_is_found_by_the_next_run(world: World, disk: RottenDisk) -> None:
+    made_tree(world, "tree")
     up = world.run(world.b, "cp", "-r", "--verify", "tree", ":shared/copy")
     assert "2 read again and good" in up.err
     (report,) = world.json(world.b, "cp", "-r", "--verify", "tree/.", ":shared/copy")
@@ -52,11 +56,9 @@ def test_what_rots_after_copying_is_found_by_the_next_run(world: World, disk: Ro
 
 
 def test_an_agent_passes_the_questions_on(world: World) -> None:
+    made_tree(world, "other")
     agent = world.up(world.b, listen=None)
     world.relay_sees(agent, world.b)
-    other = world.b.folder("other")  # not the bytes that another test looks for on the disk
-    for name, size in SIZES.items():
-        (other / name).write_bytes(random.Random(name + "other").randbytes(size))
     (report,) = world.json(world.b, "cp", "-r", "--verify", "other", ":shared/by-agent")
     assert (report["files"], report["verified"]) == (2, 2)
     (report,) = world.json(world.b, "sync", "--verify", ":shared/by-agent", "back")

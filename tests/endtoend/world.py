@@ -27,6 +27,7 @@ import msgspec
 from gimmal.agent.control import CONTROL_VERSION, Question, Reply
 from gimmal.protocol.codec import decode_struct
 from tests.endtoend.processes import DEADLINE, Agent, Process, Relay, Result
+from tests.reaper import MARK
 
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
 
@@ -59,7 +60,7 @@ class Computer:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH", MARK) if name in os.environ}
         return kept | {
             "HOME": str(self.base / "home"),
             "XDG_RUNTIME_DIR": str(self.base / "run"),
@@ -117,7 +118,7 @@ class World:
         return process
 
     def run(
-        self, computer: Computer, *arguments: str | Path, code: int | None = 0, seconds: float = 60.0, **more: Any
+        self, computer: Computer, *arguments: str | Path, code: int | None = 0, seconds: float = DEADLINE, **more: Any
     ) -> Result:
         """Run a command to its end, which must be of exit code ``code`` (any where None)."""
         process: Process = self.start(computer, *arguments, **more)

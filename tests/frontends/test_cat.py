@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.endtoend.world import RUN, Plugged, new_world, plug_in, until, write_file
+from tests.patience import PATIENCE, within
 
 SIZE = 24 << 20
 
@@ -47,12 +48,12 @@ def test_pulling_the_half_out_closes_its_connections(plugged: Plugged) -> None:
     with unread_cat(plugged) as process:
         assert connections(process) > 0
         (plugged.world.b.half / "GIMMAL").rename(plugged.world.b.half / "elsewhere")
-        assert until(lambda: not connections(process), "no connection left") <= 1.0
+        assert within(until(lambda: not connections(process), "no connection left"), 1)
 
 
 def test_what_was_left_lying_comes_whole(plugged: Plugged) -> None:
     file = write_file(plugged.shared / "big", SIZE)
     with unread_cat(plugged) as process:
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, err) == (0, b"")
         assert out == file.read_bytes()[1:]

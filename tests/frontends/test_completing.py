@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 RUN = "from gimmal.frontends.cli.main import run; run()"
 
 
@@ -20,7 +22,9 @@ def completions(*words: str, shell: str = "bash") -> list[str]:
         "COMP_WORDS": " ".join(("gimmal", *words)),
         "COMP_CWORD": str(len(words)),
     }
-    output = subprocess.run([sys.executable, "-c", RUN], env=environment, capture_output=True, check=True, timeout=60)
+    output = subprocess.run(
+        [sys.executable, "-c", RUN], env=environment, capture_output=True, check=True, timeout=PATIENCE
+    )
     return [line for line in output.stdout.decode().splitlines() if line]
 
 
@@ -58,5 +62,5 @@ def test_bash_completes_a_file_name(tmp_path: Path) -> None:
         echo "reply ${#COMPREPLY[@]}"
     """
     environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}"}
-    output = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, check=True, timeout=60)
+    output = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, check=True, timeout=PATIENCE)
     assert output.stdout.decode().splitlines() == ["compopt -o default", "reply 0"]

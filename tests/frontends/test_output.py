@@ -12,6 +12,7 @@ import pytest
 
 from gimmal.frontends.cli.output import human_size, local_time
 from tests.endtoend.world import RUN, Plugged, new_world, plug_in, write_file
+from tests.patience import PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_progress_on_a_terminal_shows_no_raw_name(plugged: Plugged) -> None:
             shown += more
     except OSError:
         pass  # the terminal's other end is closed
-    out, _err = process.communicate(timeout=30)
+    out, _err = process.communicate(timeout=PATIENCE)
     os.close(controller)
     text = shown.decode()
     assert process.returncode == 0, text

@@ -20,6 +20,7 @@ from gimmal.half.lockfile import HalfLock
 from gimmal.half.reading import open_half, read_header
 from tests.half.helpers import GOOD_PASSWORD, folders
 from tests.half.test_killed_process import exfat
+from tests.patience import PATIENCE
 
 GIMMAL = [sys.executable, "-m", "gimmal.frontends.cli.main"]
 RELAY = "gimmal-relay://127.0.0.1:7117/#" + "A" * 43
@@ -42,7 +43,7 @@ def gimmal(*words: str | Path, code: int = 0, given: str = "", fds: tuple[int, .
         input=given,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
         pass_fds=fds,
     )
@@ -77,7 +78,7 @@ def on_terminal(*words: str | Path, answers: list[tuple[str, str]]) -> tuple[int
             if not part:
                 break
             seen += part.decode()
-        code = process.wait(timeout=30)
+        code = process.wait(timeout=PATIENCE)
     finally:
         os.close(terminal)
         process.kill()
@@ -227,7 +228,7 @@ class TestPair:
                 stdout=full,
                 stderr=subprocess.PIPE,
                 stdin=subprocess.DEVNULL,
-                timeout=60,
+                timeout=PATIENCE,
                 check=False,
             )
         assert done.returncode == 9

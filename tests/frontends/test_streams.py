@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gimmal.base.errors import ExitCode
+from tests.patience import PATIENCE
 
 RUN = "from gimmal.frontends.cli.main import run; run()"
 
@@ -23,7 +24,13 @@ def gimmal(*words: str, redirect: str = "", unbuffered: bool = False) -> subproc
         environment["PYTHONUNBUFFERED"] = "1"
     command = ["/bin/sh", "-c", shell, sys.executable, "-c", RUN, *words]
     return subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
 
 

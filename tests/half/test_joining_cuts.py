@@ -34,7 +34,7 @@ from tests.half.simulated_disk import (
     pulled_at,
 )
 
-pytestmark = pytest.mark.timeout(1800 if os.environ.get("GIMMAL_CAMPAIGN") == "full" else 120)
+pytestmark = pytest.mark.timeout(1800 if os.environ.get("GIMMAL_CAMPAIGN") == "full" else 600)
 
 ONE, TWO = Path("/one/GIMMAL"), Path("/two/GIMMAL")
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"

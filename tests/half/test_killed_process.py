@@ -19,6 +19,7 @@ from gimmal.half.presence import Presence
 from gimmal.half.reading import open_half
 from tests.figures import figure
 from tests.half.helpers import folders, join
+from tests.patience import PATIENCE
 
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
 ROOT = Path(__file__).parents[2]
@@ -39,7 +40,7 @@ def command(step: int, *arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -93,7 +94,7 @@ def test_killed_with_fresh_folders(tmp_path: Path) -> None:
 
 
 def system(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def device_of(image: Path) -> str:

@@ -21,8 +21,9 @@ from gimmal.relay.limits import RelayLimits
 from gimmal.relay.listening import listen
 from gimmal.relay.server import RelayServer
 from gimmal.transport.relay_client import OfferTaken, RelayClient
+from tests.patience import PATIENCE
 
-DEADLINE = 10.0
+DEADLINE = PATIENCE
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from gimmal.protocol.relay.frames import encode_frame
 from gimmal.protocol.relay.messages import DATA_LEG, Goodbye, Ping, RequestLink
 from gimmal.relay.limits import RelayLimits
 from tests.figures import figure
+from tests.patience import within
 from tests.relay.halves import (
     DEADLINE,
     RunningRelay,
@@ -146,14 +147,16 @@ def test_strangers_behind_tls_get_the_challenge_and_no_more(tmp_path: Path, sent
 def test_silence_is_closed_at_the_deadline(tmp_path: Path, first: bytes) -> None:
     async def scenario() -> float:
         async with running_relay(tmp_path, RelayLimits(hello_seconds=0.5)) as relay:
+            started = time.monotonic()
             sock = await connect_raw(relay)
             await asyncio.get_running_loop().sock_sendall(sock, first)
-            started = time.monotonic()
             assert await read_to_end(sock) == b""
             sock.close()
             return time.monotonic() - started
 
-    assert 0.3 < asyncio.run(scenario()) < 2.0
+    took = asyncio.run(scenario())
+    assert took > 0.3
+    assert within(took, 2)
 
 
 def test_one_byte_a_second_does_not_move_the_deadline(tmp_path: Path) -> None:
@@ -175,7 +178,7 @@ def test_one_byte_a_second_does_not_move_the_deadline(tmp_path: Path) -> None:
             sock.close()
             return time.monotonic() - started
 
-    assert asyncio.run(scenario()) < 1.6
+    assert within(asyncio.run(scenario()), 1.6)
 
 
 def test_offences_shut_a_source_out_and_no_other(tmp_path: Path) -> None:
@@ -187,7 +190,7 @@ def test_offences_shut_a_source_out_and_no_other(tmp_path: Path) -> None:
             sock = await connect_raw(relay, "127.0.0.5")
             started = time.monotonic()
             assert await read_to_end(sock) == b""
-            assert time.monotonic() - started < 2
+            assert within(time.monotonic() - started, 2)
             sock.close()
             client = asking(relay, new_pair().a)
             await client.connect(DEADLINE)
@@ -202,16 +205,18 @@ def test_half_open_flood_does_not_slow_an_honest_half(tmp_path: Path) -> None:
     # Several rounds, quiet and flooded in turn, each compared with itself: what else the machine does meanwhile spoils
     # a round, not the median of them. On a machine that does much else more rounds are needed to tell.
     least, most, samples = (9, 21, 60) if CAMPAIGN else (7, 19, 30)
+    # Seconds that pass are for the campaign to judge; what a connection costs is the same on a busy machine.
+    clock = time.perf_counter if CAMPAIGN else time.process_time
 
     async def scenario() -> list[float]:
         async with running_relay(tmp_path) as relay:
 
             async def honest() -> float:
                 pair = new_pair()
-                started = time.perf_counter()
+                started = clock()
                 client = asking(relay, pair.a)
                 await client.connect(DEADLINE)
-                took = time.perf_counter() - started
+                took = clock() - started
                 await client.close()
                 return took
 

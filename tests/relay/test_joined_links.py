@@ -172,17 +172,17 @@ def test_bytes_are_counted_under_the_day_they_pass(tmp_path: Path) -> None:
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
         pair = new_pair()
-        async with running_relay(tmp_path, clock=lambda: now[0]) as relay:
+        ledger = SqliteLedger(tmp_path / "ledger.sqlite", 10)
+        async with running_relay(tmp_path, RelayLimits(flush_seconds=0.6), clock=lambda: now[0]) as relay:
             async with joined_link(relay, pair) as (near, far):
                 await loop.sock_sendall(near, bytes(1000))
                 await read_exactly(far, 1000)
-                # Longer than a sweep: the relay looks at its clock when it collects the counts.
-                await asyncio.sleep(0.6)
+                # The relay looks at its clock when it collects the counts.
+                await eventually(lambda: [entry.bytes for entry in ledger.usage(pair.pair_id)] == [1000])
                 now[0] += timedelta(seconds=20).total_seconds()
                 await loop.sock_sendall(far, bytes(300))
                 await read_exactly(near, 300)
             await eventually(lambda: relay.server.links == 0)
-        ledger = SqliteLedger(tmp_path / "ledger.sqlite", 10)
         usage = ledger.usage(pair.pair_id)
         assert [(entry.day, entry.bytes) for entry in usage] == [(date(2026, 3, 1), 1000), (date(2026, 3, 2), 300)]
         ledger.close()

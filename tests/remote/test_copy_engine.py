@@ -38,6 +38,7 @@ from gimmal.remote.removing import remove
 from gimmal.share.service import ShareService
 from gimmal.share.shares import Rights, Share, ShareTable
 from gimmal.transport.buffers import BufferPool
+from tests.patience import PATIENCE
 
 ResultT = TypeVar("ResultT")
 
@@ -59,7 +60,7 @@ class Rig:
     def files(self, kind: type[LocalFiles] = LocalFiles) -> Any:
         return kind(self._session, self.pool, self.workers)
 
-    def run(self, work: Coroutine[Any, Any, ResultT], seconds: float = 30.0) -> ResultT:
+    def run(self, work: Coroutine[Any, Any, ResultT], seconds: float = 2 * PATIENCE) -> ResultT:
         async def main() -> ResultT:
             async with asyncio.timeout(seconds):
                 return await work

@@ -17,6 +17,7 @@ from gimmal.remote.copy_tree import CopyOptions, Existing
 from gimmal.remote.progress import Progress
 from gimmal.share.shares import Rights
 from tests.figures import figure
+from tests.patience import within
 from tests.remote.random_trees import build, data_bytes, seen, sparse_bytes
 from tests.remote.two_sides import Sides, TwoSides, copy_between
 
@@ -112,7 +113,6 @@ def same_data(one: Path, other: Path) -> bool:
         os.close(second)
 
 
-@pytest.mark.timeout(120)
 def test_a_file_of_a_tebibyte_costs_what_it_holds(sides: TwoSides) -> None:
     huge(sides.near / "disk.img")
     progress = Progress()
@@ -125,11 +125,10 @@ def test_a_file_of_a_tebibyte_costs_what_it_holds(sides: TwoSides) -> None:
     wire = sides.run(work)
     seconds = time.monotonic() - begun
     clean(progress)
-    figure("1 TiB with 1 MiB of data: seconds", round(seconds, 2), "<= 20")
     figure("1 TiB with 1 MiB of data: MiB on the wire", round(wire / (1 << 20), 2), "<= 32")
     assert (progress.bytes, progress.hole_bytes > TIB - (2 << 30)) == (TIB, True)
     assert same_data(sides.near / "disk.img", sides.far / "disk.img")
-    assert seconds <= 20
+    assert within(seconds, 20, "1 TiB with 1 MiB of data: seconds")
     assert wire <= 32 << 20
 
 

@@ -85,10 +85,30 @@ RATE = 4_000_000
 SIZE = 14_000_000
 
 
+class NotedLimit(Limit):
+    """A limit that notes what it grants."""
+
+    def __init__(self, rate: int) -> None:
+        super().__init__(rate)
+        self.granted: list[int] = []
+        self.given_back = 0
+
+    async def wait(self, count: int) -> None:
+        await super().wait(count)
+        self.granted.append(count)
+
+    def give_back(self, count: int) -> None:
+        super().give_back(count)
+        self.given_back += count
+
+
 @pytest.mark.parametrize("kind", ["large", "small"])
 @pytest.mark.parametrize("way", [("near", "far"), ("far", "near")], ids=["up", "down"])
 def test_a_real_session_moves_what_it_may_and_evenly(tmp_path: Path, way: tuple[str, str], kind: str) -> None:
-    """Within 5 % over all, and no second with much more than its bytes."""
+    """What moves was waited for, within 5 %, and in small portions; over all it is no faster than it may be.
+
+    That who waits gets the whole rate, a busy machine would hide here: the bucket's arithmetic above shows it.
+    """
     two = TwoSides(tmp_path)
     root = (two.near if way[0] == "near" else two.far) / "data"
     root.mkdir()
@@ -97,32 +117,26 @@ def test_a_real_session_moves_what_it_may_and_evenly(tmp_path: Path, way: tuple[
     else:
         for number in range(280):
             (root / str(number)).write_bytes(b"x" * (SIZE // 280))
-    samples: list[tuple[float, int]] = []
+    name = f"--limit 4M, {kind} files, {way[0]} to {way[1]}"
 
     async def work(sides: Sides) -> None:
-        sides.far = LimitedFiles(sides.session, Limit(RATE), sides.workers)
+        limit = NotedLimit(RATE)
+        sides.far = LimitedFiles(sides.session, limit, sides.workers)
         sides.far.choose_packing(Packing.NEVER)
         loop = asyncio.get_running_loop()
-
-        async def sample() -> None:
-            while True:
-                samples.append((loop.time(), sides.wire_bytes))
-                await asyncio.sleep(0.05)
-
-        sampling = asyncio.create_task(sample())
-        await asyncio.sleep(0)
+        started = loop.time()
         await copy_between(sides, f"{way[0]}/data", f"{way[1]}/data", Progress(), CopyOptions())
-        samples.append((loop.time(), sides.wire_bytes))
-        sampling.cancel()
+        rate = sides.wire_bytes / (loop.time() - started)
+        waited_for = sum(limit.granted) - limit.given_back
+        most = max(limit.granted)
+        figure(f"{name}: rate", f"{rate / 1e6:.3f} MB/s", "4 at most, 5 % more with what goes around the bytes")
+        figure(f"{name}: moved of what was waited for", round(sides.wire_bytes / waited_for, 3), "1 within 5 %")
+        figure(f"{name}: most at once", f"{most / 1e6:.3f} MB", "an eighth of a second's")
+        assert rate <= 1.05 * RATE
+        assert 0.95 * waited_for <= sides.wire_bytes <= 1.05 * waited_for
+        assert most <= RATE / 8
 
     two.run(work)
-    seconds = samples[-1][0] - samples[0][0]
-    rate = SIZE / seconds
-    most = max(later - before for start, before in samples for at, later in samples if 0 <= at - start <= 1.0)
-    figure(f"--limit 4M, {kind} files, {way[0]} to {way[1]}: rate", f"{rate / 1e6:.3f} MB/s", "4 within 5 %")
-    figure(f"--limit 4M, {kind} files, {way[0]} to {way[1]}: most in a second", f"{most / 1e6:.2f} MB", "6")
-    assert 0.95 * RATE <= rate <= 1.05 * RATE
-    assert most <= 1.5 * RATE
     copied = sum(path.stat().st_size for path in ((two.far if way[1] == "far" else two.near) / "data").iterdir())
     assert copied == (SIZE // 256 * 256 if kind == "large" else SIZE)
 

@@ -30,6 +30,7 @@ from gimmal.transport import packing as packing_room
 from gimmal.transport.buffers import RecordBuffer
 from gimmal.transport.exchange import Incoming, Piece
 from gimmal.transport.packing import Packer
+from tests.patience import PATIENCE
 from tests.remote import two_sides as sides_room
 from tests.remote.random_trees import build, seen
 from tests.remote.two_sides import Sides, TwoSides, copy_between
@@ -342,7 +343,7 @@ def test_who_gives_up_while_packing_leaves_no_buffer_that_is_written_to(tmp_path
     class SlowPacker(Packer):
         def pack_pieces(self, file: Hashable, pieces: Sequence[Piece]) -> None:
             begun.set()
-            assert go.wait(30)
+            assert go.wait(PATIENCE)
             super().pack_pieces(file, pieces)
 
     async def work(sides: Sides) -> None:

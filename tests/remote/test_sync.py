@@ -34,6 +34,7 @@ from gimmal.share.service import ShareService
 from gimmal.share.shares import Rights, Share, ShareTable
 from gimmal.transport.buffers import BufferPool
 from tests.exfat import exfat
+from tests.patience import PATIENCE
 
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
 OLD_TIME = 1_600_000_000
@@ -86,7 +87,7 @@ class Sides:
         self.progress = progress = Progress()
 
         async def main() -> None:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 source = source_kind(session, pool, workers)
                 await sync_once(source, target_kind(session, pool, workers), job, progress)
 

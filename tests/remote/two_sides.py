@@ -25,6 +25,7 @@ from gimmal.share.serving import Serving
 from gimmal.share.shares import Rights, Share, ShareTable
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.session import Session
+from tests.patience import PATIENCE
 
 ResultT = TypeVar("ResultT")
 
@@ -68,7 +69,7 @@ class TwoSides:
         for folder in (self.near, self.far):
             folder.mkdir(exist_ok=True)
 
-    def run(self, work: Callable[[Sides], Awaitable[ResultT]], seconds: float = 60.0) -> ResultT:
+    def run(self, work: Callable[[Sides], Awaitable[ResultT]], seconds: float = 2 * PATIENCE) -> ResultT:
         """Do something over a new session."""
 
         async def main() -> ResultT:

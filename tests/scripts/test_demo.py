@@ -10,8 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.patience import PATIENCE
+
 PROJECT = Path(__file__).resolve().parents[2]
-DEADLINE = 110.0
+DEADLINE = 5 * PATIENCE / 2
 
 pytestmark = pytest.mark.skipif(
     not (PROJECT / ".venv/bin/gimmal").exists(), reason="the demo runs the command that `make setup` installs"

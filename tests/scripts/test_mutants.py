@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.figures import figure
+from tests.patience import PATIENCE
 
 PROJECT = Path(__file__).resolve().parents[2]
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
@@ -47,7 +48,7 @@ def test_all_mutants(tmp_path: Path, group: str) -> None:
 
 def test_a_sample(tmp_path: Path) -> None:
     words = ("--module", "base/paths.py", "--sample", "10")
-    code, counts, said = run(tmp_path / "counts.json", *words, seconds=60)
+    code, counts, said = run(tmp_path / "counts.json", *words, seconds=PATIENCE)
     assert code == 0, said
     assert counts["paths"]["killed"] == counts["paths"]["mutants"] == 10
 
@@ -74,7 +75,7 @@ class TestTheScriptItself:
 
     def run(self, project: Path) -> tuple[int, dict[str, Any], str]:
         words = ("--module", "base/paths.py", "--sample", "4", "--project", project)
-        return run(project.parent / "counts.json", *words, seconds=60)
+        return run(project.parent / "counts.json", *words, seconds=PATIENCE)
 
     def test_what_no_test_notices_survives(self, project: Path) -> None:
         code, counts, said = self.run(project)

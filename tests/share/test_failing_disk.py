@@ -15,6 +15,7 @@ from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import Copy, Failed, Found, OpenPart, PartOpened, Replace
 from gimmal.share import flushing
 from tests.figures import figure
+from tests.patience import PATIENCE
 from tests.share.rig import SOURCE, Rig
 
 SCENARIOS = ["upload-new", "upload-replace", "bundle-new", "bundle-replace", "copy-new", "copy-replace", "rename-new",
@@ -36,7 +37,7 @@ CASES = [
 def test_every_call_fails_once(scenario: str, fault: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.share.faulty", scenario, fault, str(tmp_path / "side")]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     figure(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.figures import figure
+from tests.patience import PATIENCE
 
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
 ACTS = ["trash", "twice", "upload", "bundle", "copy", "restore", "empty"]
@@ -23,7 +24,7 @@ CASES = [(act, fault) for act in ACTS for fault in FAULTS if FULL or fault in ("
 def test_every_call_fails_once(act: str, fault: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.share.faulty_trash", act, fault, str(tmp_path / "side")]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     figure(f"trash, {act}, {fault} at each of {result['cases']} calls: files lost", len(result["bad"]), "0")

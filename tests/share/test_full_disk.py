@@ -16,6 +16,7 @@ from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import BLOCK_SIZE
 from gimmal.protocol.messages import Copy, Failed, Found, MakeDirectories, OpenPart, PartOpened, Replace
 from tests.exfat import exfat
+from tests.patience import PATIENCE
 from tests.share.rig import SOURCE, Rig, upload, write_block
 
 
@@ -27,12 +28,12 @@ def small(tmp_path: Path) -> Iterator[Rig]:
     mounted = tmp_path / "mounted"
     mounted.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=16m,nr_inodes=200", "tmpfs", str(mounted)]
-    if subprocess.run(command, check=False, capture_output=True, timeout=20).returncode:
+    if subprocess.run(command, check=False, capture_output=True, timeout=PATIENCE).returncode:
         pytest.skip("this system mounts nothing")
     rig = Rig(mounted / "side")
     yield rig
     rig.close()
-    subprocess.run(["umount", str(mounted)], check=True, timeout=20)
+    subprocess.run(["umount", str(mounted)], check=True, timeout=PATIENCE)
 
 
 def test_what_cannot_fit_is_said_at_once(small: Rig) -> None:

@@ -40,6 +40,7 @@ from gimmal.transport.buffers import BufferPool
 from gimmal.transport.exchange import AnswerSink
 from gimmal.transport.link import Link
 from gimmal.transport.ranges import read_measured
+from tests.patience import PATIENCE
 from tests.share.rig import Rig
 from tests.transport.helpers import run
 from tests.transport.sessions import Pair
@@ -126,7 +127,7 @@ class Slow(ShareSession):
     def answer(self, request: Request) -> Answer:
         if isinstance(request, DigestBlocks | Measure):
             self.begun += 1
-            assert self.go.wait(30)
+            assert self.go.wait(PATIENCE)
         return super().answer(request)
 
 
@@ -142,7 +143,7 @@ class TestServing:
                 got = b"".join(piece.body for piece in read.pieces)
                 assert got == random_block()[0][:length]
                 assert await up(pair, length) == Done()
-            too_long = await pair.a.call(Measure(Measured.LINE, BLOCK_SIZE + 1), deadline=5)
+            too_long = await pair.a.call(Measure(Measured.LINE, BLOCK_SIZE + 1), deadline=PATIENCE / 2)
             assert too_long == Failed(Code.INVALID)
             serving._measures._budget = MeasureBudget(lambda: 0.0)
             assert serving._measures._budget.take(BUDGET_BYTES - 99)
@@ -167,12 +168,12 @@ class TestServing:
                 request = DigestBlocks("rw/file") if number % 2 else Measure(Measured.CIPHER, 1)
                 asked.append(asyncio.create_task(pair.a.call(request, deadline=None)))
             for _ in range(5):
-                assert isinstance(await pair.a.call(Stat("rw/file"), deadline=5), Found)
+                assert isinstance(await pair.a.call(Stat("rw/file"), deadline=PATIENCE / 2), Found)
             for task in asked[:15]:
                 task.cancel()
             await asyncio.wait(asked[:15])
             for _ in range(5):
-                assert isinstance(await pair.a.call(Stat("rw/file"), deadline=5), Found)
+                assert isinstance(await pair.a.call(Stat("rw/file"), deadline=PATIENCE / 2), Found)
             assert share.begun == REREADS_AT_ONCE
             share.go.set()
             await asyncio.gather(*asked[15:])
@@ -194,7 +195,7 @@ async def up(pair: Pair, length: int) -> Answer | None:
             left -= size
         link.post(RecordKind.END, number, length, encode(StreamEnd(bytes(32))))
 
-    return (await pair.a.exchange(MeasureUp(length), AnswerSink, send_more=send, deadline=10)).answer
+    return (await pair.a.exchange(MeasureUp(length), AnswerSink, send_more=send, deadline=PATIENCE)).answer
 
 
 def test_a_path_in_the_wrong_folder_is_no_matter(tmp_path: Path) -> None:

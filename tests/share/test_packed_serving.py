@@ -28,6 +28,7 @@ from gimmal.protocol.messages import (
 from gimmal.protocol.packed import pack
 from gimmal.share.serving import Serving
 from gimmal.transport.buffers import BufferPool
+from tests.patience import PATIENCE
 from tests.share.rig import SOURCE, Rig
 from tests.transport.helpers import run
 from tests.transport.sessions import end, raw_session
@@ -79,7 +80,7 @@ def test_a_lie_ends_the_session_and_is_not_written(rig: Rig, kind: str, name: st
         else:
             await raw.put(RecordKind.REQUEST, 1, 1, encode(WriteBundle("rw", packing=Packing.SLOW)))
             await raw.put(RecordKind.PACKED_BUNDLE, 1, 10, lie)
-        await asyncio.wait_for(asyncio.shield(session.ended), 5)
+        await asyncio.wait_for(asyncio.shield(session.ended), PATIENCE)
         assert isinstance(session.cause, ProtocolViolation)
         raw.close()
         await session._tasks.close()

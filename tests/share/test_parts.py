@@ -33,6 +33,7 @@ from gimmal.protocol.messages import (
 )
 from gimmal.share.part_writing import PartWriter
 from gimmal.transport.exchange import Piece
+from tests.patience import PATIENCE
 from tests.share.rig import MTIME, SOURCE, Rig, make_service, upload, write_block
 
 BLOCK = b"a" * BLOCK_SIZE
@@ -400,7 +401,7 @@ def test_who_comes_back_waits_for_the_last_write_of_the_session_before(rig: Rig,
             again = threads.submit(other.answer, request)
             with pytest.raises(TimeoutError):
                 again.result(0.1)
-        assert isinstance(again.result(5), PartOpened)
+        assert isinstance(again.result(PATIENCE), PartOpened)
     other.close()
 
 
@@ -414,7 +415,7 @@ def test_a_session_waits_for_its_own_last_write(rig: Rig) -> None:
             again = threads.submit(rig.session.answer, request)
             with pytest.raises(TimeoutError):
                 again.result(0.1)
-        assert isinstance(again.result(5), PartOpened)
+        assert isinstance(again.result(PATIENCE), PartOpened)
 
 
 def test_a_write_that_does_not_end_is_waited_for_so_long(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ from gimmal.share.service import ShareSession
 from gimmal.share.serving import CUTS_AT_ONCE, Serving
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.ranges import read_range
+from tests.patience import PATIENCE
 from tests.share.rig import MTIME, SOURCE, Rig
 from tests.transport.helpers import run, until
 from tests.transport.sessions import Pair
@@ -52,7 +53,7 @@ class Busy(ShareSession):
 
     def answer(self, request: Request) -> Answer:
         if isinstance(request, OpenPart | Commit | Copy):
-            assert self.disk.wait(30)
+            assert self.disk.wait(PATIENCE)
         return super().answer(request)
 
 
@@ -74,7 +75,7 @@ def test_work_on_whole_files_holds_up_no_question(rig: Rig, request_of_a_file: R
         pair.link()
         working = [asyncio.create_task(pair.a.call(request_of_a_file, deadline=None)) for _ in range(40)]
         for _ in range(20):
-            answer = await pair.a.call(Stat("rw/file"), deadline=5)
+            answer = await pair.a.call(Stat("rw/file"), deadline=PATIENCE / 2)
             assert isinstance(answer, Found)
         assert not any(task.done() for task in working)
         share.disk.set()
@@ -100,7 +101,7 @@ def test_a_session_that_takes_nothing_holds_up_no_reading_of_another(rig: Rig) -
         left.pause()
         stuck = [asyncio.create_task(get(hostile, number)) for number in range(12)]
         await until(lambda: reads.taken > 0)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             for number in range(8):
                 assert await get(good, number) == BLOCK_SIZE
         left.resume()
@@ -168,7 +169,7 @@ class Counting(ShareSession):
         with self._lock:
             self._cutting += 1
             self.most = max(self.most, self._cutting)
-        assert self.go_on.wait(30)
+        assert self.go_on.wait(PATIENCE)
         with self._lock:
             self._cutting -= 1
         return super().answer(request)
@@ -209,7 +210,7 @@ def test_who_asks_and_gives_up_has_no_more_files_cut_at_a_time(rig: Rig) -> None
             await asyncio.gather(*asking, return_exceptions=True)
         last = asyncio.create_task(pair.a.call(request, deadline=None))
         # What was asked before this has been begun by now, if it may.
-        assert isinstance(await pair.a.call(Stat("rw"), deadline=5), Found)
+        assert isinstance(await pair.a.call(Stat("rw"), deadline=PATIENCE / 2), Found)
         assert share.most == CUTS_AT_ONCE
         share.go_on.set()
         await last

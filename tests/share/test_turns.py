@@ -9,6 +9,7 @@ import pytest
 
 from gimmal.share import turns
 from gimmal.share.turns import Turns
+from tests.patience import PATIENCE
 
 
 def test_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,7 +19,7 @@ def test_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def work() -> None:
         nonlocal inside, most
-        begin.wait(10)
+        begin.wait(PATIENCE)
         for _ in range(200):
             with these.taken() as given:
                 assert given
@@ -28,7 +29,7 @@ def test_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(work) for _ in range(4)]:
-            done.result(60)
+            done.result(PATIENCE)
     assert most == 1
 
 
@@ -39,7 +40,7 @@ def test_nobody_waits_long_for_a_turn_that_lasts() -> None:
     def slow() -> bool:
         with these.taken() as given:
             held.set()
-            return given and go_on.wait(30)
+            return given and go_on.wait(PATIENCE)
 
     def quick() -> bool:
         with these.taken() as given:
@@ -47,12 +48,12 @@ def test_nobody_waits_long_for_a_turn_that_lasts() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         lasting = pool.submit(slow)
-        assert held.wait(30)
+        assert held.wait(PATIENCE)
         try:
-            assert [pool.submit(quick).result(30) for _ in range(3)] == [False] * 3
+            assert [pool.submit(quick).result(PATIENCE) for _ in range(3)] == [False] * 3
         finally:
             go_on.set()
-        assert lasting.result(30)
+        assert lasting.result(PATIENCE)
     assert quick()
 
 

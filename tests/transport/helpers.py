@@ -21,12 +21,13 @@ from gimmal.protocol.kinds import RecordKind
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.opening import AcceptedLink, Identity, accept, prepare
+from tests.patience import PATIENCE
 
 ResultT = TypeVar("ResultT")
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
 
 
-def run(coroutine: Coroutine[Any, Any, ResultT], seconds: float = 60.0, *, debug: bool = True) -> ResultT:
+def run(coroutine: Coroutine[Any, Any, ResultT], seconds: float = 300.0, *, debug: bool = True) -> ResultT:
     """Run a test; fail on a task or socket left behind and on a swallowed exception.
 
     Args:
@@ -126,7 +127,7 @@ def tcp_pair(host: str = "127.0.0.1") -> tuple[socket.socket, socket.socket]:
     return left, right
 
 
-async def read_all(connection: socket.socket, seconds: float = 5.0) -> bytes:
+async def read_all(connection: socket.socket, seconds: float = PATIENCE) -> bytes:
     """What arrives until the other end closes; a reset counts as a close."""
     loop = asyncio.get_running_loop()
     got = b""
@@ -141,7 +142,7 @@ async def read_all(connection: socket.socket, seconds: float = 5.0) -> bytes:
             got += more
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait for what other callbacks of the loop bring about."""
     async with asyncio.timeout(seconds):
         while not condition():
@@ -248,7 +249,7 @@ class Raw:
     async def put(self, kind: int, stream: int = 0, offset: int = 0, body: bytes = b"") -> None:
         await self.send(self.seal(kind, stream, offset, body))
 
-    async def get(self, seconds: float = 5.0) -> tuple[int, int, int, bytes]:
+    async def get(self, seconds: float = PATIENCE) -> tuple[int, int, int, bytes]:
         """The next record; raises EOFError where there is none."""
         async with asyncio.timeout(seconds):
             prefix = await self._read(4)

@@ -22,6 +22,7 @@ from gimmal.transport.buffers import RECORD_SIZE_MAX, SLACK
 from gimmal.transport.exchange import AnswerSink, Incoming
 from gimmal.transport.link import Link
 from tests.figures import figure
+from tests.patience import PATIENCE
 from tests.transport.helpers import run, until
 from tests.transport.sessions import Notes, Pair, collect
 
@@ -78,7 +79,7 @@ def test_a_session_that_sends_and_sends_is_paused_and_another_goes_on() -> None:
         sending = [asyncio.create_task(send_block(hostile)) for _ in range(8)]
         await until(lambda: bool(hostile.b._answering.paused))
         assert hostile.b._answering.held <= 8
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             for _ in range(4):
                 assert await send_block(good) == Done()
         stuck.set()
@@ -118,7 +119,7 @@ def test_many_long_requests_are_taken_in_only_as_they_are_done() -> None:
         assert pair.b._answering._bodies <= 4 << 20
         other = Pair(other=Notes(), budgets=budgets)
         other.link()
-        assert await other.a.call(Stat("rw"), deadline=5) == Done()
+        assert await other.a.call(Stat("rw"), deadline=PATIENCE) == Done()
         go_on.set()
         assert await asyncio.gather(*asking) == [Results([0])] * 20
         await until(lambda: pair.b._answering._bodies == 0)

@@ -18,6 +18,7 @@ from gimmal.transport import link as link_room
 from gimmal.transport.exchange import Incoming
 from gimmal.transport.link import Link
 from tests.figures import figure
+from tests.patience import PATIENCE
 from tests.transport.helpers import FULL, Recorder, link_pair, run, socket_pair, until
 from tests.transport.hostile import DAMAGES, Middle
 from tests.transport.sessions import CONTENT, Notes, Pair, collect, read, serve_read, write
@@ -72,7 +73,7 @@ async def one_try(seed: int) -> tuple[str, bool, Outcome]:
     closing = first[middle.direction], second[middle.direction]
     for link in closing:
         link.close(b"", drain=True)
-    await asyncio.gather(*(asyncio.wait_for(asyncio.shield(link.ended), 5) for link in receivers))
+    await asyncio.gather(*(asyncio.wait_for(asyncio.shield(link.ended), PATIENCE) for link in receivers))
     target = first[1 - middle.direction]
     source = first[middle.direction]
     outcome = Outcome(sent[source], receivers[target])
@@ -95,7 +96,7 @@ def test_links_under_random_damage(monkeypatch: pytest.MonkeyPatch) -> None:
             unreported += outcome.unreported or outcome.hanging
         return damaged, wrong, unreported
 
-    damaged, wrong, unreported = run(main(), 110 if not FULL else 3000, debug=False)
+    damaged, wrong, unreported = run(main(), 500 if not FULL else 3000, debug=False)
     assert all(damaged[damage] >= TRIES // len(DAMAGES) // 3 for damage in DAMAGES), damaged
     figure(f"{TRIES} damages on the wire: wrong bytes", wrong, "0")
     figure(f"{TRIES} damages on the wire: unreported cuts", unreported, "0")
@@ -161,7 +162,7 @@ def test_sessions_under_random_damage() -> None:
             failed += more_failed > 0
         return damaged, wrong, failed
 
-    damaged, wrong, failed = run(main(), 110 if not FULL else 1500, debug=False)
+    damaged, wrong, failed = run(main(), 500 if not FULL else 1500, debug=False)
     figure(f"{damaged} sessions damaged: wrong or doubled work", wrong, "0")
     assert damaged >= SESSIONS // 2
     assert failed >= damaged // 4

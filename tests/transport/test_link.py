@@ -21,6 +21,7 @@ from gimmal.transport.link import BULK_RECORD, POST_MAX, RECORDS_MAX, Link, Path
 from gimmal.transport.outbox import QUEUE_HIGH
 from gimmal.transport.plain_cipher import PlainCipher
 from tests.figures import figure
+from tests.patience import PATIENCE
 from tests.transport.helpers import (
     FULL,
     Raw,
@@ -233,7 +234,7 @@ class TestBackPressure:
             left._outbox.queued, queued = 0, left._outbox.queued
             left._outbox.wake_next()  # first has the turn, and is cancelled before it can use it
             first.cancel()
-            await asyncio.wait_for(second, 5)
+            await asyncio.wait_for(second, PATIENCE)
             assert first.cancelled()
             left._outbox.queued = queued
             await end(left, right)
@@ -358,7 +359,7 @@ class TestEnds:
             left, right = link_pair()
             left.start(Recorder())
             left.leave()
-            await asyncio.wait_for(left.ended, 2)
+            await asyncio.wait_for(left.ended, PATIENCE)
             await end(right)
 
         run(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import socket
 from collections.abc import Callable
 
@@ -29,7 +30,7 @@ from gimmal.transport.buffers import BufferPool
 from gimmal.transport.link import Link
 from gimmal.transport.opening import Identity
 from gimmal.transport.session import Session
-from tests.transport.helpers import Keys, but, fixed, opened, read_all, run, socket_pair, tcp_pair
+from tests.transport.helpers import Keys, but, fixed, opened, read_all, run, socket_pair, tcp_pair, until
 from tests.transport.openings import ENDED, A, B, accepting, dialling, exactly, first_message, hello, raw_dial
 from tests.transport.sessions import Notes
 
@@ -109,10 +110,10 @@ class TestFriends:
         async def main() -> None:
             left, right = socket_pair()
             prepared = dialling(left)
-            await asyncio.sleep(0.01)
+            await exactly(right, HELLO_SIZE)
             prepared.cancel()
             await asyncio.gather(prepared, return_exceptions=True)
-            assert len(await read_all(right)) == HELLO_SIZE
+            assert await read_all(right) == b""
             right.close()
 
         run(main())
@@ -283,7 +284,7 @@ class TestDialling:
         async def main() -> None:
             left, right = tcp_pair()
             prepared = dialling(left)
-            await asyncio.sleep(0.01)
+            await until(lambda: bool(select.select([right], [], [], 0)[0]))
             right.close()  # unread bytes make this a reset
             with pytest.raises(PeerSilent):
                 await prepared

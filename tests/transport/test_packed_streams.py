@@ -28,6 +28,7 @@ from gimmal.protocol.packed import pack
 from gimmal.transport.exchange import BundleSink, Incoming, RangeSink
 from gimmal.transport.packing import unpacked
 from gimmal.transport.ranges import PIECE_FIRST, read_range
+from tests.patience import PATIENCE
 from tests.transport.helpers import run
 from tests.transport.sessions import Notes, Pair, end, never, raw_session
 
@@ -76,7 +77,7 @@ def test_a_packed_record_that_may_not_come_ends_the_session(name: str) -> None:
         await raw.put(RecordKind.REQUEST, 1, 1, encode(request))
         for kind, offset, body in records:
             await raw.put(kind, 1, offset, body)
-        await asyncio.wait_for(asyncio.shield(session.ended), 5)
+        await asyncio.wait_for(asyncio.shield(session.ended), PATIENCE)
         assert isinstance(session.cause, ProtocolViolation)
         raw.close()
 

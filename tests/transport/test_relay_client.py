@@ -27,6 +27,7 @@ from gimmal.transport import relay_keeper
 from gimmal.transport.relay_client import RelayRefusedError, peer_absent
 from gimmal.transport.relay_keeper import RelayKeeper, RelayStatus
 from gimmal.transport.tcp_connect import connect_tcp
+from tests.patience import within
 from tests.relay.halves import (
     DEADLINE,
     LinkQueue,
@@ -78,7 +79,7 @@ def test_relay_that_says_nothing_is_left_at_the_deadline(dialling: bool) -> None
             started = time.monotonic()
             with pytest.raises((RelayError, DeadlinePassed), match=r"127\.0\.0\.1"):
                 await (client.dial_link(0.3) if dialling else client.connect(0.3))
-            assert time.monotonic() - started < 2
+            assert within(time.monotonic() - started, 2)
             await client.close()
 
     asyncio.run(scenario())
@@ -324,7 +325,7 @@ def test_keeper_says_why_it_is_not_connected(tmp_path: Path) -> None:
             await keeper.wait_connected(0.05)
         started = time.monotonic()
         await keeper.close()
-        assert time.monotonic() - started < 1
+        assert within(time.monotonic() - started, 1)
 
     asyncio.run(scenario())
 
@@ -347,7 +348,7 @@ def test_whoever_asks_makes_a_keeper_try_at_once_and_hears_of_it(
             started = time.monotonic()
             with pytest.raises(RelayError, match="cannot be reached"):
                 await keeper.wait_connected(60)
-            assert time.monotonic() - started < 2
+            assert within(time.monotonic() - started, 2)
         async with running_relay(tmp_path, port=url.port):
             await keeper.wait_connected(60)
             assert keeper.status.connected
@@ -368,7 +369,7 @@ def test_a_relay_that_says_nothing_any_more_is_not_waited_for_long(monkeypatch: 
             started = time.monotonic()
             with pytest.raises(RelayError, match="did not answer"):
                 await keeper.wait_connected(60)
-            assert time.monotonic() - started < 5
+            assert within(time.monotonic() - started, 5)
             await keeper.close()
 
     asyncio.run(scenario())
@@ -395,7 +396,9 @@ def test_dead_address_costs_one_stagger(monkeypatch: pytest.MonkeyPatch) -> None
         started = time.monotonic()
         sock = await connect_tcp("two.example", port)
         assert sock.getpeername()[0] == "127.0.0.1"
-        assert 0.2 < time.monotonic() - started < 2
+        took = time.monotonic() - started
+        assert took > 0.2
+        assert within(took, 2)
         for each in (sock, stuck, *fillers, *listeners):
             each.close()
 

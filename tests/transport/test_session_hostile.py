@@ -32,7 +32,8 @@ from gimmal.protocol.messages import (
 from gimmal.transport import session as session_room
 from gimmal.transport.exchange import AnswerSink, BundleSink, Incoming
 from tests.figures import figure
-from tests.transport.helpers import run, socket_pair, tcp_pair
+from tests.patience import PATIENCE
+from tests.transport.helpers import run, socket_pair, tcp_pair, until
 from tests.transport.sessions import CONTENT, HELLO, Notes, Pair, collect, end, never, raw_session, read, write
 
 
@@ -76,7 +77,7 @@ class TestHostilePeers:
             raw, session = raw_session(Notes({Stat: never, Write: never, WriteBundle: never}))
             for record in FLAWS[name]:
                 await raw.put(*record)
-            await asyncio.wait_for(asyncio.shield(session.ended), 5)
+            await asyncio.wait_for(asyncio.shield(session.ended), PATIENCE)
             assert isinstance(session.cause, ProtocolViolation)
             with pytest.raises(EOFError):
                 while True:
@@ -243,6 +244,7 @@ class TestHostilePeers:
             pair.link(bulk=True)
             writes = [asyncio.create_task(write(pair.a, CONTENT)) for _ in range(16)]
             held = 0
+            await until(lambda: pair.b._answering.paused)
             for _ in range(100):
                 await asyncio.sleep(0.002)
                 held = max(held, pair.b._answering.held)

@@ -49,7 +49,7 @@ class TestRequests:
                 pair.link()
 
             async def ask(session: Session, number: int) -> None:
-                answer = await session.call(Stat(str(number)))
+                answer = await session.call(Stat(str(number)), deadline=None)
                 assert isinstance(answer, Found)
                 assert answer.attributes.size == number
 
@@ -71,7 +71,7 @@ class TestRequests:
 
             pair = Pair(None, Notes({MakeDirectories: later}))
             pair.link()
-            calls = [pair.a.call(MakeDirectories(["a"])) for _ in range(limits.REQUESTS_MAX + 100)]
+            calls = [pair.a.call(MakeDirectories(["a"]), deadline=None) for _ in range(limits.REQUESTS_MAX + 100)]
             assert set(await asyncio.gather(*calls)) == {Done()}
             assert most == limits.REQUESTS_MAX
             await pair.close()
@@ -156,7 +156,7 @@ class TestRequests:
             pair = Pair(None, Notes({Stat: never}))
             pair.link()
             with pytest.raises(DeadlinePassed):
-                await pair.a.call(Stat("a"), deadline=0.05)
+                await pair.a.call(Stat("a"), deadline=1)
             await until(lambda: cancelled == ["Stat"])
             assert pair.a._asking.numbers.unsettled == 0
             assert await pair.a.call(List("")) == Done()
@@ -166,10 +166,11 @@ class TestRequests:
 
     def test_cancel_of_a_changing_request_lets_it_finish_and_its_answer_is_dropped(self) -> None:
         async def main() -> None:
-            finish, done = asyncio.Event(), 0
+            begun, finish, done = asyncio.Event(), asyncio.Event(), 0
 
             async def make(_incoming: Incoming) -> Answer:
                 nonlocal done
+                begun.set()
                 await finish.wait()
                 done += 1
                 return Done()
@@ -177,7 +178,7 @@ class TestRequests:
             pair = Pair(None, Notes({MakeDirectories: make}))
             pair.link()
             asking = asyncio.create_task(pair.a.call(MakeDirectories(["a"])))
-            await asyncio.sleep(0.01)
+            await begun.wait()
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
             assert await pair.a.call(Stat("")) == Done()
@@ -191,9 +192,11 @@ class TestRequests:
 
     def test_cancel_of_a_write_ends_it(self) -> None:
         async def main() -> None:
+            begun = asyncio.Event()
             ended: list[BaseException] = []
 
             async def take(incoming: Incoming) -> Answer:
+                begun.set()
                 try:
                     await collect(incoming)
                 except Interrupted as exc:
@@ -204,7 +207,7 @@ class TestRequests:
             pair = Pair(None, Notes({Write: take}))
             pair.link()
             writing = asyncio.create_task(write(pair.a, CONTENT, pace=lambda _at: None))
-            await asyncio.sleep(0.01)
+            await begun.wait()
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
             await until(lambda: len(ended) == 1)

@@ -11,6 +11,7 @@ import pytest
 from gimmal.base.tcp_info import TcpInfo
 from gimmal.transport import slow_line
 from gimmal.transport.slow_line import LOOKS, SLOW_RATE, LineWatch, is_slow
+from tests.patience import PATIENCE
 from tests.transport.helpers import tcp_pair
 
 UNDER, ENOUGH = SLOW_RATE - 1, SLOW_RATE
@@ -57,7 +58,7 @@ def move(ends: tuple[socket.socket, socket.socket], count: int) -> None:
     taking = threading.Thread(target=lambda: [ends[1].recv(size, socket.MSG_WAITALL) for size in [count]])
     taking.start()
     ends[0].sendall(bytes(count))
-    taking.join(60)
+    taking.join(PATIENCE)
     assert not taking.is_alive()
 
 

@@ -12,6 +12,7 @@ from gimmal.agent.control import CONTROL_VERSION, Question, Reply
 from gimmal.agent.queue.messages import TransfersQuestion, TransferView
 from gimmal.protocol.codec import decode_struct
 from tests.endtoend.world import Computer, World, until
+from tests.patience import PATIENCE
 
 LENGTH = struct.Struct(">I")
 
@@ -20,7 +21,7 @@ def connect(world: World, computer: Computer) -> socket.socket:
     """A connection to the agent of a computer; waits for room in its queue."""
     (path,) = [file for file in computer.runtime.iterdir() if file.suffix == ".sock"]
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(30)
+    connection.settimeout(PATIENCE)
 
     def connected() -> bool:
         with suppress(BlockingIOError):
