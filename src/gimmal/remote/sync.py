@@ -66,7 +66,7 @@ async def sync_once(source: Files, target: Files, job: SyncJob, progress: Progre
     # By now all was read again: where a disk does not hold what was copied, nothing is deleted.
     if job.delete:
         await sync.delete(attributes)
-    progress.bare += target.bare + sync.target.bare
+    progress.bare += target.bare
     progress.walked = True
     progress.finish()
 
