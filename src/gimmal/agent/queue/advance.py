@@ -38,6 +38,14 @@ class Counts(Struct, frozen=True):
     walked: bool = False
     earlier: int = 0
     earlier_bytes: int = 0
+    links_out: int = 0
+    hard_links: int = 0
+    plain_links: int = 0
+    bare: int = 0
+    hole_bytes: int = 0
+    verified: int = 0
+    reused_bytes: int = 0
+    saved_bytes: int = 0
 
 
 class UnfinishedPart(Struct, frozen=True):
@@ -63,7 +71,7 @@ class Advance(Struct, frozen=True, tag="advance"):
         into: whether a copy goes into its target; None before that was decided.
         parts: unfinished part files.
         path: how it travelled last.
-        seconds: for how long it has moved something in all.
+        seconds: for how long it ran in all.
     """
 
     number: int
@@ -101,6 +109,14 @@ def counts_of(progress: Progress) -> Counts:
         walked=progress.walked,
         earlier=progress.earlier,
         earlier_bytes=_bounded(progress.earlier_bytes),
+        links_out=progress.links_out,
+        hard_links=progress.hard_links,
+        plain_links=progress.plain_links,
+        bare=progress.bare,
+        hole_bytes=_bounded(progress.hole_bytes),
+        verified=progress.verified,
+        reused_bytes=_bounded(progress.reused_bytes),
+        saved_bytes=_bounded(progress.saved_bytes),
     )
 
 
@@ -110,7 +126,12 @@ def _bounded(count: int) -> int:
 
 def continued(counts: Counts) -> Progress:
     """A progress that goes on where another process stopped: what was done counts as copied once it is met again."""
-    return Progress(earlier=counts.earlier + counts.files, earlier_bytes=counts.earlier_bytes + counts.bytes)
+    return Progress(
+        earlier=counts.earlier + counts.files,
+        earlier_bytes=counts.earlier_bytes + counts.bytes,
+        reused_bytes=counts.reused_bytes,
+        saved_bytes=counts.saved_bytes,
+    )
 
 
 def failures_of(number: int, progress: Progress) -> Failures:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gimmal.base.display import displayable
 from gimmal.frontends.cli.compress_option import packing_of
+from gimmal.frontends.cli.notes import notes_of
 from gimmal.frontends.cli.output import counted, human_size, print_json, say
 from gimmal.frontends.cli.reaching import Way
 from gimmal.frontends.cli.transferring import raise_transfer_failures, run_transfer, say_would
@@ -122,13 +123,5 @@ def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str
     if progress.hard_links:
         text += f"; {counted(progress.hard_links, 'hard link')}"
     say(displayable(text))
-    _notes(progress)
-
-
-def _notes(progress: Progress) -> None:
-    if progress.links_out:
-        say(f"note: {counted(progress.links_out, 'symbolic link')} lead out of what was copied; look before following")
-    if progress.plain_links:
-        say(f"note: {counted(progress.plain_links, 'hard link')} became files of their own: the target takes none")
-    if progress.bare:
-        say(f"note: {counted(progress.bare, 'file or folder', 'files or folders')} lack extended attributes")
+    for note in notes_of(progress):
+        say(f"note: {note}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gimmal.base.display import displayable
 from gimmal.frontends.cli.compress_option import packing_of
+from gimmal.frontends.cli.notes import notes_of
 from gimmal.frontends.cli.output import counted, human_size, print_json, say
 from gimmal.frontends.cli.reaching import Way
 from gimmal.frontends.cli.transferring import raise_transfer_failures, run_transfer, say_would
@@ -118,3 +119,5 @@ def _summary(command: SyncCommand, progress: Progress, seconds: float, path: str
     if progress.deleted:
         text += f"; {progress.deleted:,} deleted" + (", to the trash" if command.trash else "")
     say(displayable(text))
+    for note in notes_of(progress):
+        say(f"note: {note}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from gimmal.agent.queue.messages import TransferView
 from gimmal.base.display import displayable
+from gimmal.frontends.cli.notes import notes_of
 from gimmal.frontends.cli.output import human_size, local_time
 
 _NANOSECONDS = 1_000_000_000
@@ -24,6 +25,7 @@ def lines_of(view: TransferView) -> list[str]:
         lines.append(f"     error: {displayable(view.message)}")
     if view.hint:
         lines.append(f"     hint: {displayable(view.hint)}")
+    lines += [f"     note: {note}" for note in notes_of(view.counts)]
     for what, items, count in (
         ("failed", view.failures, view.counts.failed),
         ("left out", view.left_out, view.counts.left_out),
@@ -57,6 +59,14 @@ def json_of(view: TransferView) -> dict[str, Any]:
         "resumed_bytes": counts.resumed_bytes,
         "folders": counts.folders,
         "links": counts.links,
+        "links_out": counts.links_out,
+        "hard_links": counts.hard_links,
+        "plain_links": counts.plain_links,
+        "without_xattrs": counts.bare,
+        "hole_bytes": counts.hole_bytes,
+        "verified": counts.verified,
+        "reused_bytes": counts.reused_bytes,
+        "saved_bytes": counts.saved_bytes,
         "deleted": counts.deleted,
         "not_deleted": counts.not_deleted,
         "rate": round(view.rate),
@@ -94,6 +104,15 @@ def _moved(view: TransferView) -> str:
         text += f", {human_size(int(view.rate))}/s"
     if view.remaining is not None:
         text += f", {_duration(view.remaining)} left"
+    for count, what in (
+        (counts.reused_bytes, "of it was there already"),
+        (counts.hole_bytes, "of it holes"),
+        (counts.saved_bytes, "less by compression"),
+    ):
+        if count:
+            text += f", {human_size(count)} {what}"
+    if counts.verified:
+        text += f", {counts.verified:,} read again and good"
     if counts.deleted:
         text += f", {counts.deleted:,} deleted"
     return text
