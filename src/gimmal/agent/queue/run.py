@@ -140,8 +140,6 @@ class Run:
         finally:
             self._room.transfers -= 1
             self._tasks.cancel()
-        for name, reason in prepared.missing:
-            self._progress.fail(name, reason)
         return outcome_of(self._progress)
 
     async def drain(self, seconds: float) -> None:
