@@ -68,6 +68,14 @@ class TestEvents:
         assert [event.get("event", "error") for event in result.events][-3:] == ["failed", "summary", "error"]
         assert result.events[-1]["failures"] == [{key: failed[0][key] for key in ("name", "reason")}]
 
+    def test_what_is_not_there_here_is_told_too(self, world: World, at: str) -> None:
+        small = world.b.folder("some") / "small"
+        small.write_bytes(b"x")
+        result = world.run(world.b, "cp", "--json", "--at", at, small, "missing", ":shared", code=3)
+        told = [event.get("event", "error") for event in result.events]
+        assert [kind for kind in told if kind != "progress"] == ["start", "failed", "summary", "error"]
+        assert [event["name"] for event in result.events if event.get("event") == "failed"] == ["missing"]
+
     def test_quiet_and_a_dry_run_print_no_events(self, world: World, at: str) -> None:
         quiet = world.run(world.b, "cp", "--json", "-q", "--at", at, ":shared/large", "quiet")
         assert [event["event"] for event in quiet.events] == ["summary"]

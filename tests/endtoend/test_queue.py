@@ -370,6 +370,28 @@ def test_a_sync_carries_all_its_options(two: Plugged) -> None:
     assert snapshot(two.mine / "back") == snapshot(two.shared / "to")
 
 
+def test_patterns_and_all_options_of_a_copy_hold(two: Plugged) -> None:
+    for name in ("one", "two"):
+        (two.shared / f"{name}.log").write_bytes(name.encode() * (3 * MIB))
+    write_file(two.shared / "three.bin", MIB, 3)
+    number = queue(two, "cp", "--verify", "--compress", ":shared/*.log", f"{two.mine}/")
+    ended = wait_end(two, number)
+    assert (ended["files"], ended["verified"], ended["sources"]) == (2, 2, [":shared/*.log"])
+    assert ended["saved_bytes"] > ended["bytes"] / 2
+    assert sorted(path.name for path in two.mine.iterdir()) == ["one.log", "two.log"]
+    write_file(two.mine / "old", 16 * MIB, 4, 1_600_000_000)
+    for words, reuses in ((["--overwrite"], True), (["--overwrite", "--whole-file"], False)):
+        data = bytearray((two.mine / "old").read_bytes())
+        data[MIB : MIB + 10] = b"0123456789"
+        (two.shared / "new").write_bytes(data)
+        os.utime(two.shared / "new", (1_700_000_000, 1_700_000_000))
+        (two.mine / "new").unlink(missing_ok=True)
+        os.link(two.mine / "old", two.mine / "new")
+        ended = wait_end(two, queue(two, "cp", *words, "--no-compress", "--limit", "4M", ":shared/new", two.mine))
+        assert (ended["reused_bytes"] > 8 * MIB, ended["saved_bytes"]) == (reuses, 0), ended
+        assert (two.mine / "new").read_bytes() == data
+
+
 def test_paths_mean_what_they_meant_where_the_command_was_run(two: Plugged) -> None:
     world = two.world
     odd = os.fsdecode(b"odd \xff")

@@ -67,6 +67,18 @@ def test_totals_that_are_not_known_yet_say_so() -> None:
     assert "5 of 5+ files, 10 B of 10 B+" in lines[2]
 
 
+def test_what_did_not_travel_and_what_is_missing_is_told() -> None:
+    counts = Counts(1, 9, 1, 9, walked=True, reused_bytes=4, saved_bytes=3, verified=1, bare=1, plain_links=2)
+    lines = lines_of(view(counts=counts, rate=0.0, remaining=None))
+    assert ", 4 B of it was there already, 3 B less by compression, 1 read again and good" in lines[2]
+    assert lines[3:] == [
+        "     note: 2 hard links became files of their own: the target takes none",
+        "     note: 1 file or folder lack extended attributes",
+    ]
+    told = json_of(view(counts=counts))
+    assert (told["reused_bytes"], told["saved_bytes"], told["verified"], told["without_xattrs"]) == (4, 3, 1, 1)
+
+
 def test_what_it_waits_for() -> None:
     assert lines_of(view(state="waiting", waiting_for="its turn"))[0].startswith("  7  waiting for its turn; queued 20")
     hostile = lines_of(view(state="waiting", waiting_for="the other side: \x1b]0;x\x07"))[0]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from gimmal.base.errors import RemoteError
+from gimmal.protocol.messages import Entry
 from gimmal.remote import matching as module
+from gimmal.remote.files_around import FilesAround
 from gimmal.remote.matching import all_matching, matching
 from tests.remote.two_sides import Sides, TwoSides
 
@@ -57,6 +60,22 @@ def test_what_a_pattern_means(sides: TwoSides, pattern: str, names: list[str]) -
 
 def test_several_in_the_order_typed(sides: TwoSides) -> None:
     assert found(sides, "far/two.*", "far/one.jpg") == ["far/two.jpg", "far/two.png", "far/one.jpg"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../b"])
+def test_a_hostile_listing_names_nothing_but_entries_of_the_folder(sides: TwoSides, name: str) -> None:
+    class Hostile(FilesAround):
+        async def entries(self, path: str) -> AsyncIterator[list[Entry]]:
+            async for entries in self.inner.entries(path):
+                yield [Entry(name, entries[0].attributes), *entries]
+
+    async def work(run: Sides) -> None:
+        assert await matching(Hostile(run.far), "far/*.png") == ["far/two.png"]
+        assert "far/one.jpg" in await matching(Hostile(run.far), "far/*")
+        assert f"far/{name}" not in await matching(Hostile(run.far), "far/*")
+        assert f"far/{name}" not in await matching(Hostile(run.far), "far/.*")
+
+    sides.run(work)
 
 
 def test_no_more_than_the_limit(sides: TwoSides, monkeypatch: pytest.MonkeyPatch) -> None:

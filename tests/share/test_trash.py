@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -39,9 +40,10 @@ from gimmal.protocol.messages import (
     TrashPage,
     Tree,
 )
-from gimmal.share import trash_batches
+from gimmal.share import trash_batches, trash_looks
 from gimmal.share.service import ShareService
 from gimmal.share.shares import ShareTable, parse_share
+from gimmal.share.trash_looks import COUNTED_MAX
 from gimmal.share.trash_names import EntryName, is_trash_name, new_batch_name, parse_entry_name, time_of_batch
 from gimmal.share.trash_removing import EMPTY_SECONDS, FILLED_SECONDS, KEPT_SECONDS, ROOM_BATCHES
 from tests.share.rig import KEY, Rig, tree_of
@@ -96,9 +98,20 @@ class TrashRig(Rig):
         assert isinstance(answer, Results), answer
         return answer.codes
 
+    def batches(self) -> list[str]:
+        names = os.listdir(self.trash) if self.trash.exists() else []
+        return sorted(name for name in names if not name.startswith("looks."))
+
     def sweep(self) -> None:
         while self.service.sweep_trash():
             pass
+
+    def sweep_daily(self, days: int) -> None:
+        """Now, and once a day from then on."""
+        self.sweep()
+        for _ in range(days):
+            self.now += COUNTED_MAX
+            self.sweep()
 
 
 @pytest.fixture
@@ -353,23 +366,104 @@ def test_a_tree_of_any_depth_can_be_destroyed(trash_rig: TrashRig) -> None:
     batch = trash_rig.trash / "0000000100000000"
     batch.mkdir()
     os.rename(trash_rig.rw / "deep", batch / "0")
-    trash_rig.sweep()
+    trash_rig.sweep_daily(31)
     assert list(trash_rig.trash.iterdir()) == []
 
 
 def test_after_30_days_it_is_gone_and_not_before(trash_rig: TrashRig) -> None:
     trash_rig.put("old/file")
     trash_rig.move("old")
-    trash_rig.now += KEPT_SECONDS / 2
+    trash_rig.sweep_daily(15)
     trash_rig.put("young")
     trash_rig.move("young")
-    trash_rig.now = NOW + KEPT_SECONDS - 1
-    trash_rig.sweep()
+    trash_rig.sweep_daily(15)
     assert [entry.path for entry in trash_rig.listed()] == ["old", "young"]
-    trash_rig.now = NOW + KEPT_SECONDS + FILLED_SECONDS
-    trash_rig.sweep()
+    trash_rig.sweep_daily(1)
     assert [entry.path for entry in trash_rig.listed()] == ["young"]
-    assert len(list(trash_rig.trash.iterdir())) == 1
+    assert len(trash_rig.batches()) == 1
+    trash_rig.sweep_daily(15)
+    assert list(trash_rig.trash.iterdir()) == []
+
+
+class TestWrongClocks:
+    YEAR = 400 * 24 * 3600
+
+    def test_one_that_was_behind_destroys_nothing_when_it_is_right(self, trash_rig: TrashRig) -> None:
+        trash_rig.now -= self.YEAR
+        trash_rig.put("file")
+        trash_rig.move("file")
+        trash_rig.sweep()
+        trash_rig.now += self.YEAR
+        trash_rig.sweep_daily(29)
+        assert [entry.path for entry in trash_rig.listed()] == ["file"]
+        trash_rig.sweep_daily(1)
+        assert trash_rig.listed() == []
+
+    def test_one_that_is_now_right_and_now_wrong_counts_no_more_than_a_day_a_look(self, trash_rig: TrashRig) -> None:
+        trash_rig.put("file")
+        trash_rig.move("file")
+        for _ in range(29):
+            trash_rig.sweep()
+            trash_rig.now += self.YEAR
+            trash_rig.sweep()
+            trash_rig.now -= self.YEAR
+        assert [entry.path for entry in trash_rig.listed()] == ["file"]
+
+    def test_what_came_from_the_future_goes_after_30_days_too(self, trash_rig: TrashRig) -> None:
+        trash_rig.now += self.YEAR
+        trash_rig.put("file")
+        trash_rig.move("file")
+        trash_rig.now -= self.YEAR
+        trash_rig.sweep_daily(31)
+        assert trash_rig.listed() == []
+
+    def test_looks_within_an_hour_are_counted_once(self, trash_rig: TrashRig) -> None:
+        trash_rig.put("file")
+        trash_rig.move("file")
+        for _ in range(31 * 48):
+            trash_rig.sweep()
+            trash_rig.now += 1800
+        assert trash_rig.listed() == []
+
+    @pytest.mark.parametrize(
+        "notes",
+        [
+            b"",
+            b"[]",
+            b"{}",
+            b'{"version":1,"looked":0,"seconds":1e9,"met":{}}',
+            b'{"version":1,"looked":0,"seconds":9,"met":{"%s":-99999999}}',
+            b'{"version":1,"looked":0,"seconds":true,"met":{}}',
+            b'{"version":2,"looked":0,"seconds":99999999,"met":{"%s":0}}',
+            b"[" * 100_000,
+        ],
+    )
+    def test_where_the_looks_are_lost_all_counts_from_now(self, trash_rig: TrashRig, notes: bytes) -> None:
+        trash_rig.put("file")
+        trash_rig.move("file")
+        trash_rig.sweep_daily(20)
+        looks = trash_rig.trash / "looks.json"
+        looks.write_bytes(notes.replace(b"%s", trash_rig.batches()[0].encode()))
+        trash_rig.sweep_daily(30)
+        assert [entry.path for entry in trash_rig.listed()] == ["file"]
+        trash_rig.sweep_daily(1)
+        assert trash_rig.listed() == []
+
+    def test_a_disk_that_keeps_no_looks_destroys_nothing_too_early(
+        self, trash_rig: TrashRig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        trash_rig.put("file")
+        trash_rig.move("file")
+        trash_rig.sweep_daily(30)
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "no space")
+
+        monkeypatch.setattr(trash_looks, "write_new", full)
+        trash_rig.put("later")
+        trash_rig.move("later")
+        trash_rig.sweep_daily(40)
+        assert [entry.path for entry in trash_rig.listed()] == ["later"]
 
 
 def test_a_sweep_is_done_in_portions(trash_rig: TrashRig) -> None:
@@ -379,7 +473,8 @@ def test_a_sweep_is_done_in_portions(trash_rig: TrashRig) -> None:
     for number in range(100):
         trash_rig.put(f"many/{number}")
     trash_rig.move("many")
-    trash_rig.now += KEPT_SECONDS + FILLED_SECONDS
+    trash_rig.sweep_daily(KEPT_SECONDS // COUNTED_MAX)
+    trash_rig.now += COUNTED_MAX
     rounds = 0
     with Root(trash_rig.rw) as root:
         while sweep(root, trash_rig.now, 10):
@@ -401,7 +496,8 @@ def test_what_killed_programs_left_is_swept_away(trash_rig: TrashRig) -> None:
     (torn / "gone-123" / "rest").write_bytes(b"")
     (trash_rig.trash / "of-another-program").write_bytes(b"")
     trash_rig.sweep()
-    assert sorted(path.name for path in trash_rig.trash.iterdir()) == sorted([young.name, "of-another-program"])
+    left = {young.name, "looks.json", "of-another-program"}
+    assert {path.name for path in trash_rig.trash.iterdir()} == left
 
 
 def test_replaced_files_are_kept(trash_rig: TrashRig) -> None:
@@ -589,14 +685,11 @@ class TestBatchesOfSeveralRequests:
     def replace(self, rig: TrashRig, name: str, content: bytes) -> None:
         assert isinstance(rig.upload(f"rw/{name}", content, replace=Replace.ALWAYS, keep=True), Found)
 
-    def batches(self, rig: TrashRig) -> list[str]:
-        return sorted(os.listdir(rig.trash)) if rig.trash.exists() else []
-
     def test_one_session_fills_one_batch_and_every_entry_knows_its_place(self, trash_rig: TrashRig) -> None:
         for number in range(30):
             trash_rig.put(f"folder{number}/file", b"old %d" % number)
             self.replace(trash_rig, f"folder{number}/file", b"new")
-        assert len(self.batches(trash_rig)) == 1
+        assert len(trash_rig.batches()) == 1
         entries = trash_rig.listed()
         assert sorted(entry.path for entry in entries) == sorted(f"folder{number}/file" for number in range(30))
         for number in range(30):
@@ -606,7 +699,7 @@ class TestBatchesOfSeveralRequests:
         assert [(trash_rig.rw / f"folder{n}/file").read_bytes() for n in range(30)] == [
             b"old %d" % n for n in range(30)
         ]
-        assert self.batches(trash_rig) == []
+        assert trash_rig.batches() == []
         self.replace(trash_rig, "folder1/file", b"new")  # the batch remembered is gone by now
         assert [entry.path for entry in trash_rig.listed()] == ["folder1/file"]
 
@@ -615,10 +708,10 @@ class TestBatchesOfSeveralRequests:
         self.replace(trash_rig, "file", b"1")
         trash_rig.now += FILLED_SECONDS
         self.replace(trash_rig, "file", b"2")
-        assert len(self.batches(trash_rig)) == 2
+        assert len(trash_rig.batches()) == 2
         trash_rig.again()
         self.replace(trash_rig, "file", b"3")
-        assert len(self.batches(trash_rig)) == 3
+        assert len(trash_rig.batches()) == 3
 
     def test_a_batch_holds_no_more_entries_than_have_names(self, trash_rig: TrashRig) -> None:
         for number in range(1030):
@@ -626,7 +719,7 @@ class TestBatchesOfSeveralRequests:
         for start in range(0, 1030, 103):
             answer = trash_rig.session.answer(Trash([f"rw/{number}" for number in range(start, start + 103)]))
             assert answer == Results([0] * 103)
-        assert sorted(len(os.listdir(trash_rig.trash / name)) - 1 for name in self.batches(trash_rig)) == [103, 927]
+        assert sorted(len(os.listdir(trash_rig.trash / name)) - 1 for name in trash_rig.batches()) == [103, 927]
 
     def test_requests_at_the_same_time_keep_to_themselves(self, trash_rig: TrashRig) -> None:
         def many(thread: int) -> None:
@@ -637,7 +730,7 @@ class TestBatchesOfSeveralRequests:
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(many, range(4)))
-        assert len(self.batches(trash_rig)) <= 4
+        assert len(trash_rig.batches()) <= 4
         entries = trash_rig.listed()
         assert len(entries) == 160
         for entry in entries:

@@ -34,12 +34,14 @@ class CopyEnds:
     missing: list[tuple[str, str]]
 
     async def work(self, local: Files, other: Files, progress: Progress) -> None:
-        """Copy all of it once; see copy_once."""
+        """Copy all of it once; see copy_once. What is missing counts as failed."""
         ways: tuple[Files, Files] = (other, other) if self.far else (local, other) if self.upload else (other, local)
         job = self.job
         if self.far or not self.upload:
             job = replace(job, sources=await all_named(other, job.sources))
         await copy_once(*ways, job, progress)
+        for name, reason in self.missing:
+            progress.fail(name, reason)
 
 
 def other_side_hint(names: Sequence[str], program: str) -> str:

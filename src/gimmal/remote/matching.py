@@ -54,7 +54,7 @@ async def _fitting(files: Files, above: str, pattern: str, *, folders_only: bool
                 hidden = entry.name.startswith(".") and not pattern.startswith(".")
                 if hidden or (folders_only and entry.attributes.kind is not Kind.DIRECTORY):
                     continue
-                if "/" not in entry.name and entry.name not in (".", "..") and fnmatchcase(entry.name, pattern):
+                if "/" not in entry.name and entry.name not in ("", ".", "..") and fnmatchcase(entry.name, pattern):
                     fitting.append(_below(above, entry.name))
     except RemoteError:
         # A folder that cannot be listed holds nothing that fits, as at a shell.

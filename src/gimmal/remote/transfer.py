@@ -166,6 +166,7 @@ async def transfer_until_done(
                 watcher.going()
                 if attempts:
                     progress.restart()
+                    moved = 0
                 attempts += 1
                 await _run_over(way, opened, transfer, progress, watcher)
                 return opened.path

@@ -148,7 +148,7 @@ def begin_batch(root: Root, items: Sequence[Names], who: str, now: float) -> Bat
     try:
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _write_note(descriptor, NOTE, _note_bytes(items, who))
+        write_new(descriptor, NOTE, _note_bytes(items, who))
         sync_directory(descriptor)
         sync_directory(trash)
     except BaseException:
@@ -191,7 +191,7 @@ def continue_batch(
         # Whoever empties it looks at the lock first; it may have been just before this.
         os.stat(NOTE, dir_fd=descriptor, follow_symlinks=False)
         longer = new_gone_name()
-        _write_note(descriptor, longer, data)
+        write_new(descriptor, longer, data)
         os.rename(longer, NOTE, src_dir_fd=descriptor, dst_dir_fd=descriptor)
         sync_directory(descriptor)
     except BaseException:
@@ -236,8 +236,14 @@ def items_in(batch: int) -> list[int]:
 
 def read_note(batch: int) -> Note | None:
     """The note of a batch; None where it is missing or is not one of ours."""
+    data = read_bounded(NOTE, batch)
+    return _parse_note(data) if data is not None else None
+
+
+def read_bounded(name: bytes, folder: int) -> bytes | None:
+    """The content of a file; None where there is none, or it is longer than any of ours."""
     try:
-        descriptor, state = open_regular(NOTE, batch)
+        descriptor, state = open_regular(name, folder)
     except OSError:
         return None
     try:
@@ -250,7 +256,7 @@ def read_note(batch: int) -> Note | None:
         return None
     finally:
         os.close(descriptor)
-    return _parse_note(data)
+    return data
 
 
 def remove_if_empty(trash: int, name: bytes, batch: int) -> bool:
@@ -283,6 +289,16 @@ def sync_directory(descriptor: int) -> None:
             raise
 
 
+def write_new(folder: int, name: bytes, data: bytes) -> None:
+    """A new file of gimmal's own, durable but for its name."""
+    descriptor = os.open(name, _CREATING, 0o600, dir_fd=folder)
+    try:
+        write_whole(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _names_in(descriptor: int) -> list[bytes]:
     with os.scandir(descriptor) as scan:
         return [os.fsencode(entry.name) for entry in scan]
@@ -304,15 +320,6 @@ def _note_bytes(items: Sequence[Names], who: str) -> bytes:
         "items": [[name.decode("utf-8", "surrogateescape") for name in names] for names in items],
     }
     return json.dumps(value, separators=(",", ":")).encode("ascii")
-
-
-def _write_note(batch: int, name: bytes, data: bytes) -> None:
-    descriptor = os.open(name, _CREATING, 0o600, dir_fd=batch)
-    try:
-        write_whole(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _parse_note(data: bytes) -> Note | None:

@@ -12,6 +12,7 @@ TRASH_FOLDER = b".gimmal-trash"
 """At the root of a share, and nobody's to see or to ask for in any folder."""
 
 NOTE = b"note.json"
+LOOKS, NEW_LOOKS = b"looks.json", b"looks.new"
 GONE = b"gone-"
 """Begins the name of what is being destroyed."""
 

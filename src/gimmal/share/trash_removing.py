@@ -22,10 +22,11 @@ from gimmal.share.trash_batches import (
     opened_trash,
     remove_if_empty,
 )
+from gimmal.share.trash_looks import forget, look
 from gimmal.share.trash_names import GONE, new_gone_name, time_of_batch
 
 KEPT_SECONDS = 30 * 24 * 3600
-"""How long an entry stays in a trash."""
+"""How long an entry stays in a trash, at least: as looks at it count (`trash_looks`), not as its name says."""
 
 FILLED_SECONDS = 600
 """How long after its beginning a batch may be filled further: by so much its entries are younger than its name."""
@@ -44,7 +45,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def sweep(root: Root, now: float, steps: int = STEPS_AT_ONCE) -> bool:
-    """Remove what has been in the trash of a share for too long.
+    """Look at the trash of a share, and remove what has been in it for too long.
 
     Args:
         root: the share's folder.
@@ -60,14 +61,17 @@ def sweep(root: Root, now: float, steps: int = STEPS_AT_ONCE) -> bool:
     with opened_trash(root) as trash:
         if trash is None:
             return False
-        for name in batch_names(trash):
-            age = now - time_of_batch(name)
-            if age < EMPTY_SECONDS:
-                break
+        if not (names := batch_names(trash)):
+            return False
+        looks = look(trash, names, now)
+        for name in names:
+            due = looks.age(name) >= KEPT_SECONDS + FILLED_SECONDS
+            if not due and now - time_of_batch(name) < EMPTY_SECONDS:
+                continue
             with contextlib.suppress(OSError), opened_batch(trash, name) as batch:
                 if is_being_filled(batch):
                     continue
-                if age >= KEPT_SECONDS + FILLED_SECONDS:
+                if due:
                     for index in items_in(batch):
                         mark(batch, index)
                         steps -= 1
@@ -75,6 +79,8 @@ def sweep(root: Root, now: float, steps: int = STEPS_AT_ONCE) -> bool:
                 if steps <= 0:
                     return True
                 remove_if_empty(trash, name, batch)
+        if not batch_names(trash):
+            forget(trash)
     return False
 
 

@@ -126,6 +126,16 @@ def test_how_a_run_ended() -> None:
     assert outcome_of(kept).state is State.PARTLY
 
 
+def test_what_was_saved_and_reused_is_counted_over_all_runs() -> None:
+    first = Progress(files=1, verified=1, reused_bytes=10, saved_bytes=5, bare=2, plain_links=1, hole_bytes=3)
+    told = counts_of(first)
+    assert (told.verified, told.reused_bytes, told.saved_bytes, told.bare) == (1, 10, 5, 2)
+    assert (told.plain_links, told.hole_bytes) == (1, 3)
+    again = continued(told)
+    again.reused_bytes += 1
+    assert (counts_of(again).reused_bytes, counts_of(again).saved_bytes, counts_of(again).verified) == (11, 5, 0)
+
+
 def test_records_of_other_versions_are_read() -> None:
     said = msgpack.decode(msgpack.encode(Advance(1, Counts(files=1))))
     said["counts"]["more"] = 1

@@ -218,6 +218,29 @@ def test_cancelled_parts_are_removed_when_the_other_side_is_there(tmp_path: Path
     run(tmp_path, work)
 
 
+def test_what_was_done_is_told_also_before_it_goes_on_and_when_parts_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "near").mkdir()
+    (tmp_path / "near" / "aaa").write_bytes(b"x" * BLOCK_SIZE)
+    (tmp_path / "near" / "large").write_bytes(b"x" * (5 * BLOCK_SIZE))
+
+    async def work(rig: Rig) -> None:
+        rig.sides.far.joinpath("to").mkdir()
+        async with rig.queue() as queue:
+            number = await queue.add(rig.order("aaa", "large", target=":far/to", limit=BLOCK_SIZE * 4))
+            await until(queue, number, lambda one: one.counts.files == 1 and one.counts.bytes > BLOCK_SIZE)
+            await queue.answer(TransfersQuestion(Act.PAUSE, number))
+            paused = await until(queue, number, lambda one: not one.running)
+            rig.there.clear()
+            await queue.answer(TransfersQuestion(Act.RESUME, number))
+            assert (await until(queue, number, lambda one: one.running)).counts == paused.counts
+            await queue.answer(TransfersQuestion(Act.CANCEL, number, True))
+            rig.there.set()
+            one = await until(queue, number, lambda one: not one.discarding and not one.running)
+            assert (one.state, one.counts.files) == ("cancelled", 1)
+
+    run(tmp_path, work)
+
+
 @pytest.mark.parametrize("then", ["resumed", "removed", "kept"])
 def test_a_part_file_in_other_hands_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str) -> None:
     """As it is for a moment by a thread of a run that was stopped."""

@@ -38,6 +38,11 @@ class Counts(Struct, frozen=True):
     walked: bool = False
     earlier: int = 0
     earlier_bytes: int = 0
+    links_out: int = 0
+    hard_links: int = 0
+    plain_links: int = 0
+    bare: int = 0
+    hole_bytes: int = 0
     verified: int = 0
     reused_bytes: int = 0
     saved_bytes: int = 0
@@ -66,7 +71,7 @@ class Advance(Struct, frozen=True, tag="advance"):
         into: whether a copy goes into its target; None before that was decided.
         parts: unfinished part files.
         path: how it travelled last.
-        seconds: for how long it has moved something in all.
+        seconds: for how long it ran in all.
     """
 
     number: int
@@ -104,6 +109,11 @@ def counts_of(progress: Progress) -> Counts:
         walked=progress.walked,
         earlier=progress.earlier,
         earlier_bytes=_bounded(progress.earlier_bytes),
+        links_out=progress.links_out,
+        hard_links=progress.hard_links,
+        plain_links=progress.plain_links,
+        bare=progress.bare,
+        hole_bytes=_bounded(progress.hole_bytes),
         verified=progress.verified,
         reused_bytes=_bounded(progress.reused_bytes),
         saved_bytes=_bounded(progress.saved_bytes),

@@ -156,7 +156,7 @@ class TransferQueue:
     def _view(self, number: int, *, whole: bool = False) -> TransferView:
         item = self._items[number]
         run = self._runs[number][0] if number in self._runs else None
-        failures = run.failures() if run is not None else item.failures
+        failures = run.failures() if run is not None and run.touched else item.failures
         advance = run.advance() if run is not None else item.advance
         return view_of(self._machine.standings[number], item.order, advance, failures, run, whole=whole)
 
@@ -210,7 +210,8 @@ class TransferQueue:
             if before is None:
                 return
             item = self._items[number]
-            item.advance, item.failures = run.advance(), run.failures()
+            item.advance = run.advance()
+            item.failures = run.failures() if run.touched else item.failures
             try:
                 await self._keep([item.advance, item.failures, *change.standings])
             except LocalError as exc:

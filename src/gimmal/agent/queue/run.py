@@ -74,15 +74,21 @@ class Run:
         self._path = advance.path
         self._rate = Rate()
         self._progress = continued(advance.counts)
+        self._untouched = counts_of(self._progress)
         self.away: str | None = None
         """Why it waits for the other side, maybe empty; None where it does not wait."""
 
     # What can be told meanwhile --------------------------------------------------------------------------------------
 
     @property
+    def touched(self) -> bool:
+        """Whether it has come to anything yet; before, what other runs did is what there is to tell."""
+        return counts_of(self._progress) != self._untouched
+
+    @property
     def counts(self) -> Counts:
         """How far it has come."""
-        return counts_of(self._progress)
+        return counts_of(self._progress) if self.touched else self._before.counts
 
     @property
     def bytes_per_second(self) -> float:
@@ -134,8 +140,6 @@ class Run:
         finally:
             self._room.transfers -= 1
             self._tasks.cancel()
-        for name, reason in prepared.missing:
-            self._progress.fail(name, reason)
         return outcome_of(self._progress)
 
     async def drain(self, seconds: float) -> None:

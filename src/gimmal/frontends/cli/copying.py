@@ -65,8 +65,6 @@ def run_copy(command: CopyCommand, way: Way) -> None:
     packing = packing_of(command.compress)
     transfer = Transfer("copy", ends.shares, ends.work, command.wait, command.limit, packing=packing)
     seconds, path = run_transfer(transfer, way, progress, shown=shown, events=events)
-    for name, reason in ends.missing:
-        progress.fail(name, reason)
     _summary(command, progress, seconds, path)
     raise_transfer_failures(progress, "copied", dry_run=command.dry_run, hints=_HINTS)
 

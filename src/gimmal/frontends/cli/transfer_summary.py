@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gimmal.frontends.cli.notes import notes_of
 from gimmal.frontends.cli.output import counted, human_size, say
 from gimmal.remote.progress import Progress
 
@@ -69,9 +70,5 @@ def summary_text(progress: Progress, done: str, seconds: float, path: str, *, ve
 
 def say_notes(progress: Progress) -> None:
     """What somebody should know who uses the copy."""
-    if progress.links_out:
-        say(f"note: {counted(progress.links_out, 'symbolic link')} lead out of what was copied; look before following")
-    if progress.plain_links:
-        say(f"note: {counted(progress.plain_links, 'hard link')} became files of their own: the target takes none")
-    if progress.bare:
-        say(f"note: {counted(progress.bare, 'file or folder', 'files or folders')} lack extended attributes")
+    for note in notes_of(progress):
+        say(f"note: {note}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from gimmal.agent.queue.messages import TransferView
 from gimmal.base.display import displayable
+from gimmal.frontends.cli.notes import notes_of
 from gimmal.frontends.cli.output import human_size, local_time
 from gimmal.frontends.cli.reaching import hint_of
 from gimmal.remote.verifying import HINT as VERIFY_HINT
@@ -25,6 +26,7 @@ def lines_of(view: TransferView) -> list[str]:
     ]
     if view.message and view.message not in {f"{name}: {reason}" for name, reason in view.failures}:
         lines.append(f"     error: {displayable(view.message)}")
+    lines += [f"     note: {note}" for note in notes_of(view.counts)]
     for what, items, count in (
         ("failed", view.failures, view.counts.failed),
         ("left out", view.left_out, view.counts.left_out),
@@ -58,11 +60,16 @@ def json_of(view: TransferView) -> dict[str, Any]:
         "skipped": counts.skipped,
         "skipped_bytes": counts.skipped_bytes,
         "resumed_bytes": counts.resumed_bytes,
-        "reused_bytes": counts.reused_bytes,
-        "saved_bytes": counts.saved_bytes,
-        "verified": counts.verified,
         "folders": counts.folders,
         "links": counts.links,
+        "links_out": counts.links_out,
+        "hard_links": counts.hard_links,
+        "plain_links": counts.plain_links,
+        "without_xattrs": counts.bare,
+        "hole_bytes": counts.hole_bytes,
+        "verified": counts.verified,
+        "reused_bytes": counts.reused_bytes,
+        "saved_bytes": counts.saved_bytes,
         "deleted": counts.deleted,
         "not_deleted": counts.not_deleted,
         "rate": round(view.rate),
@@ -108,10 +115,13 @@ def _moved(view: TransferView) -> str:
         text += f", {human_size(int(view.rate))}/s"
     if view.remaining is not None:
         text += f", {_duration(view.remaining)} left"
-    if counts.reused_bytes:
-        text += f", {human_size(counts.reused_bytes)} of it was there already"
-    if counts.saved_bytes:
-        text += f", {human_size(counts.saved_bytes)} less by compression"
+    for count, what in (
+        (counts.reused_bytes, "of it was there already"),
+        (counts.hole_bytes, "of it holes"),
+        (counts.saved_bytes, "less by compression"),
+    ):
+        if count:
+            text += f", {human_size(count)} {what}"
     if counts.verified:
         text += f", {counts.verified:,} read again and good"
     if counts.deleted:
