@@ -24,7 +24,8 @@ from gimmal.transport.link import Link
 logger = logging.getLogger("gimmal.transport")
 
 HELD_BUFFERS_MAX = 24
-"""Buffers of streamed requests that wait to be worked on before their links are paused, unless told otherwise."""
+"""Buffers of streamed requests, or as many bytes, that wait to be worked on before their links are paused, unless told
+otherwise."""
 
 ANSWERS_BYTES_MAX = 8 << 20
 """Bytes of answers that wait for their links above which no further question is worked on."""
@@ -62,7 +63,7 @@ class AnsweringSide:
         pool: record buffers.
         tasks: of the session; they end with it.
         carrier: a link for an answer whose own link has gone, None where there is none.
-        held_max: buffers of streamed requests that may wait to be worked on.
+        held_max: buffers of streamed requests, or as many bytes, that may wait to be worked on.
         shares: what the session has of what all sessions may hold.
     """
 
@@ -81,6 +82,8 @@ class AnsweringSide:
         self.requests = Answering(opener=opener, remember=self._shares.remember)
         self.handler = handler
         self.held = 0
+        """How many buffers of streamed requests, or as many bytes, wait to be worked on."""
+        self._held_bytes = 0
         self._bodies = 0
         self.paused: set[Link] = set()
         self._pool = pool
@@ -248,6 +251,9 @@ class AnsweringSide:
         if self._incoming.get(incoming.number) is incoming:
             del self._incoming[incoming.number]
         incoming.drop_records()
+        if incoming.held_bytes:  # of pieces that nobody gave back, because something broke off
+            size, incoming.held_bytes = incoming.held_bytes, 0
+            self._given_back(None, size)
         if incoming.body_bytes:
             self._bodies -= incoming.body_bytes
             self._shares.requests.give(incoming.body_bytes)
@@ -258,12 +264,20 @@ class AnsweringSide:
     def _feed(
         self, incoming: Incoming, kind: RecordKind, offset: int, body: memoryview, owner: RecordBuffer | None
     ) -> bool:
+        before = incoming.held_bytes
         kept = incoming.feed(kind, offset, body, owner)
-        if kept:
-            self.held += 1
-            self._shares.buffers.take(1)
-            self._press(incoming.link)
+        self._hold(incoming.held_bytes - before)
+        self._press(incoming.link)
         return kept
+
+    def _hold(self, more: int) -> None:
+        """So many bytes of memory more, or less, are held for streamed requests."""
+        self._held_bytes += more
+        before, self.held = self.held, self._held_bytes // limits.BODY_MAX
+        if self.held > before:
+            self._shares.buffers.take(self.held - before)
+        elif self.held < before:
+            self._shares.buffers.give(before - self.held)
 
     def _take_body(self, incoming: Incoming, size: int) -> None:
         incoming.body_bytes = size
@@ -291,10 +305,10 @@ class AnsweringSide:
             or not (self._shares.buffers.may_take(0) and self._shares.requests.may_take(0))
         )
 
-    def _given_back(self, buffer: RecordBuffer) -> None:
-        self._pool.give(buffer)
-        self.held -= 1
-        self._shares.buffers.give(1)
+    def _given_back(self, buffer: RecordBuffer | None, size: int) -> None:
+        if buffer is not None:
+            self._pool.give(buffer)
+        self._hold(-size)
         self._ease()
 
 
