@@ -13,7 +13,19 @@ from gimmal.protocol import limits
 from gimmal.protocol.codec import decode_request, encode
 from gimmal.protocol.codes import Code
 from gimmal.protocol.kinds import RecordKind
-from gimmal.protocol.messages import CHANGING, STREAMED, Answer, Failed, List, Request, Tree
+from gimmal.protocol.messages import (
+    CHANGING,
+    STREAMED,
+    Answer,
+    DigestFiles,
+    Examine,
+    Failed,
+    List,
+    ListChunks,
+    ListTrash,
+    Request,
+    Tree,
+)
 from gimmal.protocol.session import Answering, Arrival
 from gimmal.transport.asking import SMALL
 from gimmal.transport.budgets import Budgets, Shares
@@ -33,8 +45,15 @@ ANSWERS_BYTES_MAX = 8 << 20
 BODIES_MAX = 8 << 20
 """Bytes of requests that are worked on before their links are paused."""
 
-LISTINGS = (List, Tree)
-"""Questions whose answers may be as long as a record; room is kept for each while it is worked on."""
+ANSWER_ROOM: dict[type[Request], int] = {
+    List: limits.BODY_MAX,
+    Tree: limits.BODY_MAX,
+    ListTrash: limits.BODY_MAX,
+    Examine: 256 << 10,
+    ListChunks: 128 << 10,
+    DigestFiles: 128 << 10,
+}
+"""Questions whose answers may be long, and how many bytes; room is kept for each while it is worked on."""
 
 
 class Handler(Protocol):
@@ -92,7 +111,7 @@ class AnsweringSide:
         self._held_max = held_max
         self._incoming: dict[int, Incoming] = {}
         self._answers_waiting = 0
-        self._listings = 0
+        self._to_come = 0
         self._answers_left = asyncio.Event()
 
     @property
@@ -189,11 +208,11 @@ class AnsweringSide:
     async def _handle(self, incoming: Incoming) -> Answer | None:
         if self.handler is None:
             return Failed(Code.NOT_GRANTED)
-        listing = isinstance(incoming.request, LISTINGS)
-        while not isinstance(incoming.request, STREAMED) and self._no_room(listing=listing):
+        room = ANSWER_ROOM.get(type(incoming.request), 0)
+        while not isinstance(incoming.request, STREAMED) and self._no_room(room):
             self._answers_left.clear()
             await self._answers_left.wait()
-        self._listings += listing
+        self._to_come += room
         try:
             return await self.handler.handle(incoming)
         except (LinkLost, ProtocolViolation):
@@ -205,13 +224,12 @@ class AnsweringSide:
             logger.exception("a request failed: %s", type(incoming.request).__name__)
             return Failed(Code.FAILED)
         finally:
-            self._listings -= listing
+            self._to_come -= room
             self._answers_left.set()
 
-    def _no_room(self, *, listing: bool) -> bool:
-        """Whether the answers that wait, and those still to come of listings, are as many bytes as may be."""
-        to_come = (self._listings + listing) * limits.BODY_MAX if listing else 0
-        more = max(to_come, 1)
+    def _no_room(self, room: int) -> bool:
+        """Whether the answers that wait, and for a long one those still to come, are as many bytes as may be."""
+        more = self._to_come + room if room else 1
         return self._answers_waiting + more > ANSWERS_BYTES_MAX or not self._shares.waiting.may_take(more)
 
     async def _answer(self, incoming: Incoming, answer: Answer | None) -> None:
