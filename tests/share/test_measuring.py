@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gimmal.base.fair_budget import FairBudget
 from gimmal.base.workers import Workers
 from gimmal.protocol.codec import encode
 from gimmal.protocol.codes import Code
@@ -31,11 +32,11 @@ from gimmal.protocol.messages import (
     Took,
 )
 from gimmal.share import measuring
-from gimmal.share.measure_serving import REREADS_AT_ONCE, random_block
+from gimmal.share.measure_serving import random_block
 from gimmal.share.measuring import BUDGET_BYTES, BUDGET_BYTES_A_SECOND, MeasureBudget, answer_measure
 from gimmal.share.refused import RefusedError
 from gimmal.share.service import ShareSession
-from gimmal.share.serving import Serving
+from gimmal.share.serving import LONG_READS_AT_ONCE, Serving
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.exchange import AnswerSink
 from gimmal.transport.link import Link
@@ -155,6 +156,24 @@ class TestServing:
 
         run(main())
 
+    def test_what_is_in_memory_counts_with_what_all_sessions_read(self, rig: Rig) -> None:
+        async def main() -> None:
+            workers = Workers()
+            budget = FairBudget(0, BLOCK_SIZE)
+            serving = Serving(rig.session, BufferPool(), workers, budget)
+            pair = Pair(other=serving)
+            pair.link()
+            async with serving._reading(BLOCK_SIZE):
+                asking = asyncio.create_task(read_measured(pair.a, BLOCK_SIZE))
+                for _ in range(5):
+                    assert isinstance(await pair.a.call(Stat("rw"), deadline=5), Found)
+                assert not asking.done()
+            assert (await asking).received == BLOCK_SIZE
+            await pair.close()
+            workers.close()
+
+        run(main())
+
     def test_work_that_takes_long_holds_up_no_question_and_is_bounded_though_it_is_cancelled(self, rig: Rig) -> None:
         (rig.rw / "file").write_bytes(b"content")
 
@@ -174,10 +193,10 @@ class TestServing:
             await asyncio.wait(asked[:15])
             for _ in range(5):
                 assert isinstance(await pair.a.call(Stat("rw/file"), deadline=PATIENCE / 2), Found)
-            assert share.begun == REREADS_AT_ONCE
+            assert share.begun == LONG_READS_AT_ONCE
             share.go.set()
             await asyncio.gather(*asked[15:])
-            assert share.begun <= REREADS_AT_ONCE + 5
+            assert share.begun <= LONG_READS_AT_ONCE + 5
             await pair.close()
             workers.close()
 

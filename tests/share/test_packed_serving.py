@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from blake3 import blake3
 
 from gimmal.base.errors import ProtocolViolation
-from gimmal.base.workers import Workers
+from gimmal.base.workers import BULK_THREADS, Workers
 from gimmal.protocol.codec import decode_answer, encode
 from gimmal.protocol.digest import small_file_digest
 from gimmal.protocol.kinds import RecordKind
+from gimmal.protocol.limits import BLOCK_SIZE
 from gimmal.protocol.messages import (
     BundleFile,
     BundleWritten,
     Done,
+    Failed,
     OpenPart,
     Packing,
     PartOpened,
@@ -26,8 +29,11 @@ from gimmal.protocol.messages import (
     WriteBundle,
 )
 from gimmal.protocol.packed import pack
+from gimmal.share import serving as serving_room
+from gimmal.share.part_writing import PartWriter
 from gimmal.share.serving import Serving
 from gimmal.transport.buffers import BufferPool
+from gimmal.transport.exchange import Piece
 from tests.patience import PATIENCE
 from tests.share.rig import SOURCE, Rig
 from tests.transport.helpers import run
@@ -86,6 +92,51 @@ def test_a_lie_ends_the_session_and_is_not_written(rig: Rig, kind: str, name: st
         await session._tasks.close()
         workers.close()
         assert [path.name for path in rig.rw.iterdir() if not path.name.startswith(".gimmal-part-")] == []
+
+    run(main())
+
+
+def test_no_more_is_unpacked_than_threads_can_write(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes stand for many: unpacked ahead of a slow disk, they would be a way round every bound."""
+    disk, begun = threading.Event(), threading.Semaphore(0)
+    unpack, put = serving_room.unpacked, PartWriter.finish
+    kept = 0
+
+    def unpacked(pieces: Sequence[Piece]) -> list[Piece]:
+        nonlocal kept
+        kept += 1
+        return unpack(pieces)
+
+    def slowly(writer: PartWriter, digest: bytes, pieces: Sequence[Piece] = ()) -> Done | Failed:
+        begun.release()
+        assert disk.wait(30)
+        return put(writer, digest, pieces)
+
+    monkeypatch.setattr(serving_room, "unpacked", unpacked)
+    monkeypatch.setattr(PartWriter, "finish", slowly)
+    zeros = packed(bytes(1 << 20))
+
+    async def main() -> None:
+        workers = Workers()
+        raw, session = raw_session(Serving(rig.session, BufferPool(), workers))
+        end_of_block = encode(StreamEnd(blake3(bytes(BLOCK_SIZE)).digest()))
+        opened = rig.session.answer(OpenPart("rw/zeros", 16 * BLOCK_SIZE, SOURCE))
+        assert isinstance(opened, PartOpened)
+        for index in range(16):
+            number, start = 2 * index + 1, index * BLOCK_SIZE
+            request = Write(opened.part, start, BLOCK_SIZE, packing=Packing.ALWAYS)
+            records = [raw.seal(RecordKind.REQUEST, number, 1, encode(request))]
+            records += [raw.seal(RecordKind.PACKED, number, start + (at << 20), zeros) for at in range(4)]
+            await raw.send(*records, raw.seal(RecordKind.END, number, BLOCK_SIZE, end_of_block))
+        for _ in range(BULK_THREADS):
+            assert await asyncio.to_thread(begun.acquire, timeout=10)
+        assert kept == BULK_THREADS
+        disk.set()
+        for _ in range(16):
+            assert isinstance(decode_answer((await raw.get())[3]), Done)
+        await end(session, raw)
+        workers.close()
+        await asyncio.get_running_loop().shutdown_default_executor()
 
     run(main())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 from typing import Any
 
 import pytest
@@ -168,3 +169,37 @@ def test_nothing_stays_open(rig: Rig) -> None:
         assert isinstance(writer, ReusingWriter)
         writer.abandon()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_session_that_ends_closes_nothing_under_a_thread(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = rig.session.begin_write(Write(opened(rig), 0, BLOCK_SIZE, reused=REUSED))
+    assert isinstance(writer, ReusingWriter)
+    old, read, close = writer._old, os.preadv, os.close
+    reading, go_on = threading.Event(), threading.Event()
+    events: list[str] = []
+
+    def preadv(descriptor: int, buffers: Any, offset: int) -> int:
+        reading.set()
+        assert go_on.wait(10)
+        events.append("read" if descriptor == old else "read another file")
+        return read(descriptor, buffers, offset)
+
+    def noted(descriptor: int) -> None:
+        if descriptor == old:
+            events.append("closed")
+        close(descriptor)
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    monkeypatch.setattr(os, "close", noted)
+    pieces = [Piece(memoryview(b"new"), None, 0)]
+    working = threading.Thread(target=writer.finish, args=(blake3_digest(NEW), pieces))
+    ending = threading.Thread(target=writer.abandon)
+    working.start()
+    assert reading.wait(10)
+    ending.start()
+    ending.join(0.3)  # it has to wait; if it does not, it is over by then
+    go_on.set()
+    working.join()
+    ending.join()
+    assert events[-1] == "closed"
+    assert set(events[:-1]) == {"read"}

@@ -10,14 +10,20 @@ from pathlib import Path
 import pytest
 
 from gimmal.base.fair_budget import FairBudget
-from gimmal.base.workers import Workers
+from gimmal.base.workers import LONG_THREADS, Workers
+from gimmal.protocol.codec import decode_answer, encode
+from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.limits import BLOCK_SIZE, PARTS_MAX
 from gimmal.protocol.messages import (
     Answer,
     Commit,
     Copy,
+    DigestBlocks,
+    DigestFiles,
     Found,
     ListChunks,
+    Measure,
+    Measured,
     OpenPart,
     PartOpened,
     Read,
@@ -28,13 +34,13 @@ from gimmal.protocol.messages import (
 from gimmal.share.cursors import Cursors, Walk
 from gimmal.share.part_table import PARTS_OF_ALL, PARTS_OF_EACH
 from gimmal.share.service import ShareSession
-from gimmal.share.serving import CUTS_AT_ONCE, Serving
+from gimmal.share.serving import LONG_READS_AT_ONCE, Serving
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.ranges import read_range
 from tests.patience import PATIENCE
 from tests.share.rig import MTIME, SOURCE, Rig
 from tests.transport.helpers import run, until
-from tests.transport.sessions import Pair
+from tests.transport.sessions import Pair, end, raw_session
 
 
 @pytest.fixture
@@ -153,8 +159,11 @@ def test_sessions_share_part_files_and_cursors(rig: Rig) -> None:
     assert budget.taken == 0
 
 
+LONG = (ListChunks, DigestBlocks, DigestFiles, Measure)
+
+
 class Counting(ShareSession):
-    """A session that counts how many files are being cut at a time, and cuts none until two are or it is let go."""
+    """A session that counts how many files are being read for long at a time, and reads none until it is let go."""
 
     def __init__(self, session: ShareSession) -> None:
         super().__init__(session._state)
@@ -164,7 +173,7 @@ class Counting(ShareSession):
         self.go_on = threading.Event()
 
     def answer(self, request: Request) -> Answer:
-        if not isinstance(request, ListChunks):
+        if not isinstance(request, LONG):
             return super().answer(request)
         with self._lock:
             self._cutting += 1
@@ -183,10 +192,10 @@ def test_few_files_of_one_session_are_cut_at_a_time(rig: Rig) -> None:
         pair.link()
         request = ListChunks("rw/none", Version(1, 5, 1))
         working = [asyncio.create_task(pair.a.call(request, deadline=None)) for _ in range(20)]
-        await until(lambda: share.most == CUTS_AT_ONCE)
+        await until(lambda: share.most == LONG_READS_AT_ONCE)
         share.go_on.set()
         await asyncio.gather(*working)
-        assert share.most == CUTS_AT_ONCE
+        assert share.most == LONG_READS_AT_ONCE
         await pair.close()
         workers.close()
         await asyncio.get_running_loop().shutdown_default_executor()
@@ -204,19 +213,51 @@ def test_who_asks_and_gives_up_has_no_more_files_cut_at_a_time(rig: Rig) -> None
         request = ListChunks("rw/none", Version(1, 5, 1))
         for _ in range(10):
             asking = [asyncio.create_task(pair.a.call(request, deadline=None)) for _ in range(2)]
-            await until(lambda: share.most == CUTS_AT_ONCE)
+            await until(lambda: share.most == LONG_READS_AT_ONCE)
             for one in asking:
                 one.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
         last = asyncio.create_task(pair.a.call(request, deadline=None))
         # What was asked before this has been begun by now, if it may.
         assert isinstance(await pair.a.call(Stat("rw"), deadline=PATIENCE / 2), Found)
-        assert share.most == CUTS_AT_ONCE
+        assert share.most == LONG_READS_AT_ONCE
         share.go_on.set()
         await last
-        assert share.most == CUTS_AT_ONCE
+        assert share.most == LONG_READS_AT_ONCE
         await pair.close()
         workers.close()
         await asyncio.get_running_loop().shutdown_default_executor()
+
+    run(main())
+
+
+def test_whatever_is_read_for_long_and_however_often_it_is_cancelled_threads_are_left_to_commits(rig: Rig) -> None:
+    async def main() -> None:
+        workers = Workers()
+        share = Counting(rig.session)
+        raw, session = raw_session(Serving(share, BufferPool(), workers))
+        asked = [
+            ListChunks("rw/none", Version(1, 5, 1)),
+            DigestBlocks("rw/none"),
+            DigestFiles("rw", ["none"]),
+            Measure(Measured.CIPHER, 1),
+        ] * 2
+        numbers = [2 * at + 1 for at in range(len(asked))]
+        for number, request in zip(numbers, asked, strict=True):
+            await raw.put(RecordKind.REQUEST, number, 1, encode(request))
+        for turn in range(3):
+            for number in numbers:
+                await raw.put(RecordKind.CANCEL, number)
+            # What was asked and cancelled before this has been begun and given up by now, if it may.
+            await raw.put(RecordKind.REQUEST, 101 + 2 * turn, 1, encode(Stat("rw")))
+            assert isinstance(decode_answer((await raw.get())[3]), Found)
+            for number, request in zip(numbers, asked, strict=True):
+                await raw.put(RecordKind.REQUEST, 1000 * (turn + 1) + number, 1, encode(request))
+        assert share.most <= LONG_READS_AT_ONCE < LONG_THREADS
+        share.go_on.set()
+        await end(session, raw)
+        workers.close()
+        await asyncio.get_running_loop().shutdown_default_executor()
+        assert share.most <= LONG_READS_AT_ONCE
 
     run(main())

@@ -107,3 +107,15 @@ def test_dense_files_do_not_spoil_a_bundle(dense_files: int) -> None:
     buffer.body[:] = body
     length = pack_buffer(buffer, BODY_MAX)
     assert 0 < length < dense_files * size + (8 - dense_files) * size // 3
+
+
+def test_a_few_bytes_say_nothing_about_their_file() -> None:
+    """Where a block is put together, the record of a gap may be a single byte."""
+    packer, text = Packer(), b"a line of text\n" * 5000
+    assert packer.pack_record(1, memoryview(b"x")) is None
+    assert packer.pack_record(1, memoryview(text)) is not None
+    few = [Piece(memoryview(b"y"), None, 0)]
+    packer.pack_pieces(2, few)
+    pieces = [Piece(memoryview(text), None, 0)]
+    packer.pack_pieces(2, pieces)
+    assert (few[0].packed_from, pieces[0].packed_from) == (0, len(text))

@@ -18,7 +18,7 @@ GAPS = [(1000, 500), (1650, 198_350)]
 
 
 def incoming(*, sparse: bool = False, reused: Any = REUSED) -> Incoming:
-    return Incoming(2, Write(1, OFFSET, BLOCK, sparse, reused), None, lambda _buffer: None)  # type: ignore[arg-type]
+    return Incoming(2, Write(1, OFFSET, BLOCK, sparse, reused), None, lambda _buffer, _size: None)  # type: ignore[arg-type]
 
 
 def feed(stream: Incoming, *records: tuple[int, int] | int) -> None:

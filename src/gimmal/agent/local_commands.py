@@ -13,13 +13,15 @@ from gimmal.agent.control import CONTROL_VERSION, Question, Refusal, Reply, send
 from gimmal.agent.forwarding import Forwarding
 from gimmal.agent.plugged import PROGRAM
 from gimmal.base.errors import GimmalError, UsageError
+from gimmal.base.fair_budget import FairBudget
 from gimmal.base.primitives import random_bytes
 from gimmal.base.tasks import Tasks
 from gimmal.noise.keys import RootKeys
 from gimmal.protocol.features import OFFERED
-from gimmal.protocol.limits import PROTOCOL_VERSION
+from gimmal.protocol.limits import PROTOCOL_VERSION, WRITES_MAX
 from gimmal.protocol.messages import CloseReason, Hello
 from gimmal.transport.answering import Handler
+from gimmal.transport.budgets import Budgets
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.plain_cipher import PlainCipher
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("gimmal.agent")
 
 DEADLINE_MAX = 30.0
-HELD_MAX = 64
+HELD_MAX = 10 * WRITES_MAX
+"""Never reached: what a command's open streams bring in all, where each record takes most. For the agent keeps what
+came of a stream until it is answered, and would wait for the rest of one if it read no more because of others."""
 _NO_KEYS = RootKeys(psk=bytes(32), gate_key=bytes(32), key_id=bytes(8))
 
 
@@ -40,7 +44,11 @@ def local_session(
 ) -> Session:
     """A session in clear over a connected Unix socket, for either end; ``features`` are those of whoever answers."""
     greeting = Hello(PROTOCOL_VERSION, PROGRAM, features, b"", random_bytes(16), agent=not opener)
-    session = Session(_NO_KEYS, opener=opener, peer=greeting, pool=pool, handler=handler, held_max=HELD_MAX)
+    # Who is alone may have half of a budget.
+    budgets = Budgets(buffers=FairBudget(2 * HELD_MAX, 0))
+    session = Session(
+        _NO_KEYS, opener=opener, peer=greeting, pool=pool, handler=handler, held_max=HELD_MAX, budgets=budgets
+    )
     link = Link(connection, PlainCipher(), dialler=opener, path=PathKind.LOCAL, pool=pool, greeted=True)
     session.attach(link)
     return session

@@ -55,7 +55,6 @@ class Limit:
         self.rate = rate
         self._loop = asyncio.get_running_loop()
         self._bucket = Bucket(rate, self._loop.time())
-        self.rate = rate
         self.portion = min(BLOCK_SIZE, max(PORTION_MIN, rate // PORTIONS_A_SECOND))
         """Bytes asked for at a time."""
         self.record = max(RECORD_MIN, self.portion)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from functools import cache
 
-from gimmal.base.budget import ByteBudget
 from gimmal.base.primitives import blake3_digest, random_bytes
-from gimmal.base.tasks import Tasks
 from gimmal.base.workers import Workers
 from gimmal.protocol.codec import encode
 from gimmal.protocol.codes import Code
@@ -33,36 +31,31 @@ from gimmal.transport.exchange import Incoming
 MEASURES = (DigestBlocks, DigestFiles, Measure, MeasureUp)
 """Requests that are answered here."""
 
-REREADS_AT_ONCE = 2
-"""Of one session. Two threads for long work are left to commits, whatever one peer asks to be read again."""
-
 
 class MeasureServing:
     """Answers MEASURES for one session.
 
     Args:
-        answer: does one in a thread.
+        read_long: does one that keeps a disk or a processor busy, a few at a time.
+        reading: bounds the bytes that are in memory.
         pool: record buffers.
         workers: threads.
-        reads: bounds the bytes of the session that are in memory.
         budget: what may be measured.
     """
 
     def __init__(
         self,
-        answer: Callable[[Request], Answer],
+        read_long: Callable[[Request], Awaitable[Answer]],
+        reading: Callable[[int], AbstractAsyncContextManager[None]],
         pool: BufferPool,
         workers: Workers,
-        reads: ByteBudget,
         budget: MeasureBudget = BUDGET,
     ) -> None:
-        self._answer = answer
+        self._read_long = read_long
+        self._reading = reading
         self._pool = pool
         self._workers = workers
-        self._reads = reads
         self._budget = budget
-        self._rereads = asyncio.Semaphore(REREADS_AT_ONCE)
-        self._tasks = Tasks()
 
     async def handle(self, incoming: Incoming) -> Answer | None:
         """See transport.answering.Handler."""
@@ -72,23 +65,9 @@ class MeasureServing:
         if isinstance(request, Measure) and request.what is Measured.LINE:
             if request.length > BLOCK_SIZE:
                 return Failed(Code.INVALID)
-            async with self._reads.taken(request.length):
+            async with self._reading(request.length):
                 return await self._give_bytes(incoming, request.length)
-        async with self._rereads:
-            # A cancelled request keeps its place until its thread is done: else a peer could fill all threads.
-            working = self._tasks.start(self._work(request), f"work of {type(request).__name__}")
-            try:
-                return await asyncio.shield(working)
-            except asyncio.CancelledError:
-                await asyncio.wait([working])
-                raise
-
-    async def _work(self, request: Request) -> Answer:
-        return await self._workers.long(self._answer, request)
-
-    def close(self) -> None:
-        """The session is over."""
-        self._tasks.cancel()
+        return await self._read_long(request)
 
     async def _give_bytes(self, incoming: Incoming, length: int) -> Answer | None:
         if not self._budget.take(length):

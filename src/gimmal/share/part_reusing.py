@@ -7,6 +7,7 @@ digest is the one in END. So an old version that changes meanwhile costs the blo
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Sequence
 
@@ -29,39 +30,54 @@ _READ_MAX = 256 * 1024
 class ReusingWriter:
     """As PartWriter, with stretches of the old version put between what comes.
 
+    A session that ends abandons it while a thread may still be at work with it: then that is waited for, so that no
+    descriptor is closed under it, or twice.
+
     Args:
         writer: of the block.
         old: descriptor of the old version; closed at the end.
         reused: stretches of the block to take from there, in order.
     """
 
-    __slots__ = ("_failure", "_old", "_stretches", "_writer")
+    __slots__ = ("_failure", "_lock", "_old", "_stretches", "_writer")
 
     def __init__(self, writer: PartWriter, old: int, reused: Sequence[Stretch]) -> None:
         self._writer = writer
         self._old = old
         self._stretches = deque(reused)
         self._failure: Code | None = None
+        self._lock = threading.Lock()
 
     def write_pieces(self, pieces: Sequence[Piece]) -> None:
         """See PartWriter."""
-        for piece in pieces:
-            self._take_until(piece.at)
-            self._writer.write([piece.body], piece.at)
+        with self._lock:
+            self._put(pieces)
 
     def finish(self, digest: bytes, pieces: Sequence[Piece] = ()) -> Done | Failed:
         """See PartWriter; ``digest`` is that of the whole block. CHANGED where the old version is shorter by now."""
-        try:
-            self.write_pieces(pieces)
-            self._take_until(None)
-            if self._failure is not None:
-                return Failed(self._failure)
-            return self._writer.finish(digest)
-        finally:
-            self.abandon()
+        with self._lock:
+            if self._old < 0:
+                return Failed(Code.CORRUPT)
+            try:
+                self._put(pieces)
+                self._take_until(None)
+                if self._failure is not None:
+                    return Failed(self._failure)
+                return self._writer.finish(digest)
+            finally:
+                self._close()
 
     def abandon(self) -> None:
         """See PartWriter."""
+        with self._lock:
+            self._close()
+
+    def _put(self, pieces: Sequence[Piece]) -> None:
+        for piece in pieces if self._old >= 0 else ():
+            self._take_until(piece.at)
+            self._writer.write([piece.body], piece.at)
+
+    def _close(self) -> None:
         self._writer.abandon()
         if self._old >= 0:
             os.close(self._old)
@@ -69,7 +85,12 @@ class ReusingWriter:
 
     def _take_until(self, place: int | None) -> None:
         """Put in the stretches before a place of the block, or all that are left."""
-        while self._failure is None and self._stretches and (place is None or self._stretches[0][0] < place):
+        while (
+            self._failure is None
+            and self._old >= 0
+            and self._stretches
+            and (place is None or self._stretches[0][0] < place)
+        ):
             self._take(*self._stretches.popleft())
 
     def _take(self, place: int, offset: int, length: int) -> None:

@@ -7,7 +7,9 @@ of ``ShareSession``, and bounds how much of one peer's work is in memory at a ti
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import AsyncIterator
 from concurrent.futures import CancelledError as Cancelled
 
 from msgspec.structs import replace
@@ -32,6 +34,7 @@ from gimmal.protocol.messages import (
     OpenPart,
     Read,
     ReadBundle,
+    Request,
     StreamEnd,
     Trash,
     Write,
@@ -39,6 +42,8 @@ from gimmal.protocol.messages import (
 )
 from gimmal.share.loading import Loaded, load_range
 from gimmal.share.measure_serving import MEASURES, MeasureServing
+from gimmal.share.part_reusing import ReusingWriter
+from gimmal.share.part_writing import PartWriter
 from gimmal.share.service import ShareSession
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.exchange import Incoming, Piece
@@ -62,8 +67,11 @@ WHOLE_FILE = (OpenPart, Commit, Copy, Trash, EmptyTrash)
 WHOLE_FILES_AT_ONCE = 4
 """Of those, how many of one session are in threads at a time."""
 
-CUTS_AT_ONCE = 2
-"""Files of one session that are read and cut into chunks at a time: each takes a processor and a disk."""
+LONG_READS_AT_ONCE = 2
+"""Files of one session that are cut into chunks, read again or measured at a time: each takes a processor and a disk.
+
+Two threads for long work are left to commits, whatever one peer asks to be read.
+"""
 
 
 ANSWER_SECONDS = 5.0
@@ -91,19 +99,18 @@ class Serving:
         self._packer = Packer()
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._whole_files = asyncio.Semaphore(WHOLE_FILES_AT_ONCE)
-        self._measures = MeasureServing(share.answer, pool, workers, self._reads)
+        self._measures = MeasureServing(self._read_long, self._reading, pool, workers)
         self._tasks = Tasks()
-        self._cuts = asyncio.Semaphore(CUTS_AT_ONCE)
+        self._long_reads = asyncio.Semaphore(LONG_READS_AT_ONCE)
 
     async def handle(self, incoming: Incoming) -> Answer | None:
         """See transport.answering.Handler."""
         request = incoming.request
         if isinstance(request, Read):
-            size = min(request.length, BLOCK_SIZE)
-            async with self._reads.taken(size), self._reads_of_all.lent(size):
+            async with self._reading(min(request.length, BLOCK_SIZE)):
                 return await self._read(incoming, request)
         if isinstance(request, ReadBundle):
-            async with self._reads.taken(BODY_MAX), self._reads_of_all.lent(BODY_MAX):
+            async with self._reading(BODY_MAX):
                 return await self._read_bundle(incoming, request)
         if isinstance(request, Write):
             return await self._write(incoming, request)
@@ -115,17 +122,27 @@ class Serving:
             async with self._whole_files:
                 return await self._workers.long(self._share.answer, request)
         if isinstance(request, ListChunks):
-            await self._cuts.acquire()
-            # A thread cannot be stopped: one whose asker wants no answer any more keeps its place until it is done.
-            return await asyncio.shield(self._tasks.start(self._cut(request), "chunks"))
+            return await self._read_long(request)
         async with self._calls:
             return await self._workers.call(self._share.answer, request)
 
-    async def _cut(self, request: ListChunks) -> Answer:
+    @contextlib.asynccontextmanager
+    async def _reading(self, size: int) -> AsyncIterator[None]:
+        """Have so many bytes in memory for an answer; waits until they may be taken."""
+        async with self._reads.taken(size), self._reads_of_all.lent(size):
+            yield
+
+    async def _read_long(self, request: Request) -> Answer:
+        """Do what reads much of a disk, a few at a time."""
+        await self._long_reads.acquire()
+        # A thread cannot be stopped: one whose asker wants no answer any more keeps its place until it is done.
+        return await asyncio.shield(self._tasks.start(self._long_read(request), f"work of {type(request).__name__}"))
+
+    async def _long_read(self, request: Request) -> Answer:
         try:
             return await self._workers.long(self._share.answer, request)
         finally:
-            self._cuts.release()
+            self._long_reads.release()
 
     def attached(self, attached: bool) -> None:
         """See transport.answering.Handler."""
@@ -146,7 +163,6 @@ class Serving:
     def session_ended(self) -> None:
         """See transport.answering.Handler."""
         self._share.set_answers(_never)  # what it was leads back to the session
-        self._measures.close()
         self._tasks.cancel()
         self._share.set_attached(False)  # at once: who comes back need not wait for the thread
         self._workers.start(self._share.close)
@@ -217,11 +233,7 @@ class Serving:
                         digest = decode_struct(StreamEnd, piece.body).digest
                     else:
                         raise ProtocolViolation(f"the other side sent {kind.name} inside a write")
-                plain = await self._workers.bulk(unpacked, pieces) if any(p.packed_from for p in pieces) else pieces
-                if digest is not None:
-                    answer = await self._workers.bulk(writer.finish, digest, plain)
-                else:
-                    await self._workers.bulk(writer.write_pieces, plain)
+                answer = await self._workers.bulk(_put, writer, pieces, digest)
                 for piece in pieces:
                     incoming.give(piece)
         finally:
@@ -234,11 +246,22 @@ class Serving:
         kind, header_length, piece = records[0]
         if kind not in (RecordKind.BUNDLE, RecordKind.PACKED_BUNDLE) or len(records) != 1:
             raise ProtocolViolation(f"the other side sent {kind.name} where one BUNDLE was due")
-        plain = (await self._workers.bulk(unpacked, [piece]))[0] if piece.packed_from else piece
-        files, contents = split_bundle_files(plain.body, header_length)
-        answer = await self._workers.bulk(self._share.write_bundle, request, files, contents)
+        answer = await self._workers.bulk(self._put_bundle, request, header_length, piece)
         incoming.give(piece)
         return replace(answer, saved=piece.saved) if isinstance(answer, BundleWritten) else answer
+
+    def _put_bundle(self, request: WriteBundle, header_length: int, piece: Piece) -> BundleWritten | Failed:
+        [plain] = unpacked([piece])
+        return self._share.write_bundle(request, *split_bundle_files(plain.body, header_length))
+
+
+def _put(writer: PartWriter | ReusingWriter, pieces: list[Piece], digest: bytes | None) -> Done | Failed | None:
+    """Write what came, and with END the rest: unpacked in the thread that writes it, so only as many as there are."""
+    plain = unpacked(pieces)
+    if digest is not None:
+        return writer.finish(digest, plain)
+    writer.write_pieces(plain)
+    return None
 
 
 def _never() -> bool:

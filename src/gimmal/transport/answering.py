@@ -13,7 +13,19 @@ from gimmal.protocol import limits
 from gimmal.protocol.codec import decode_request, encode
 from gimmal.protocol.codes import Code
 from gimmal.protocol.kinds import RecordKind
-from gimmal.protocol.messages import CHANGING, STREAMED, Answer, Failed, List, Request, Tree
+from gimmal.protocol.messages import (
+    CHANGING,
+    STREAMED,
+    Answer,
+    DigestFiles,
+    Examine,
+    Failed,
+    List,
+    ListChunks,
+    ListTrash,
+    Request,
+    Tree,
+)
 from gimmal.protocol.session import Answering, Arrival
 from gimmal.transport.asking import SMALL
 from gimmal.transport.budgets import Budgets, Shares
@@ -24,7 +36,8 @@ from gimmal.transport.link import Link
 logger = logging.getLogger("gimmal.transport")
 
 HELD_BUFFERS_MAX = 24
-"""Buffers of streamed requests that wait to be worked on before their links are paused, unless told otherwise."""
+"""Buffers of streamed requests, or as many bytes, that wait to be worked on before their links are paused, unless told
+otherwise."""
 
 ANSWERS_BYTES_MAX = 8 << 20
 """Bytes of answers that wait for their links above which no further question is worked on."""
@@ -32,8 +45,15 @@ ANSWERS_BYTES_MAX = 8 << 20
 BODIES_MAX = 8 << 20
 """Bytes of requests that are worked on before their links are paused."""
 
-LISTINGS = (List, Tree)
-"""Questions whose answers may be as long as a record; room is kept for each while it is worked on."""
+ANSWER_ROOM: dict[type[Request], int] = {
+    List: limits.BODY_MAX,
+    Tree: limits.BODY_MAX,
+    ListTrash: limits.BODY_MAX,
+    Examine: 256 << 10,
+    ListChunks: 128 << 10,
+    DigestFiles: 128 << 10,
+}
+"""Questions whose answers may be long, and how many bytes; room is kept for each while it is worked on."""
 
 
 class Handler(Protocol):
@@ -62,7 +82,7 @@ class AnsweringSide:
         pool: record buffers.
         tasks: of the session; they end with it.
         carrier: a link for an answer whose own link has gone, None where there is none.
-        held_max: buffers of streamed requests that may wait to be worked on.
+        held_max: buffers of streamed requests, or as many bytes, that may wait to be worked on.
         shares: what the session has of what all sessions may hold.
     """
 
@@ -81,6 +101,8 @@ class AnsweringSide:
         self.requests = Answering(opener=opener, remember=self._shares.remember)
         self.handler = handler
         self.held = 0
+        """How many buffers of streamed requests, or as many bytes, wait to be worked on."""
+        self._held_bytes = 0
         self._bodies = 0
         self.paused: set[Link] = set()
         self._pool = pool
@@ -89,7 +111,7 @@ class AnsweringSide:
         self._held_max = held_max
         self._incoming: dict[int, Incoming] = {}
         self._answers_waiting = 0
-        self._listings = 0
+        self._to_come = 0
         self._answers_left = asyncio.Event()
 
     @property
@@ -186,11 +208,11 @@ class AnsweringSide:
     async def _handle(self, incoming: Incoming) -> Answer | None:
         if self.handler is None:
             return Failed(Code.NOT_GRANTED)
-        listing = isinstance(incoming.request, LISTINGS)
-        while not isinstance(incoming.request, STREAMED) and self._no_room(listing=listing):
+        room = ANSWER_ROOM.get(type(incoming.request), 0)
+        while not isinstance(incoming.request, STREAMED) and self._no_room(room):
             self._answers_left.clear()
             await self._answers_left.wait()
-        self._listings += listing
+        self._to_come += room
         try:
             return await self.handler.handle(incoming)
         except (LinkLost, ProtocolViolation):
@@ -202,13 +224,12 @@ class AnsweringSide:
             logger.exception("a request failed: %s", type(incoming.request).__name__)
             return Failed(Code.FAILED)
         finally:
-            self._listings -= listing
+            self._to_come -= room
             self._answers_left.set()
 
-    def _no_room(self, *, listing: bool) -> bool:
-        """Whether the answers that wait, and those still to come of listings, are as many bytes as may be."""
-        to_come = (self._listings + listing) * limits.BODY_MAX if listing else 0
-        more = max(to_come, 1)
+    def _no_room(self, room: int) -> bool:
+        """Whether the answers that wait, and for a long one those still to come, are as many bytes as may be."""
+        more = self._to_come + room if room else 1
         return self._answers_waiting + more > ANSWERS_BYTES_MAX or not self._shares.waiting.may_take(more)
 
     async def _answer(self, incoming: Incoming, answer: Answer | None) -> None:
@@ -248,6 +269,9 @@ class AnsweringSide:
         if self._incoming.get(incoming.number) is incoming:
             del self._incoming[incoming.number]
         incoming.drop_records()
+        if incoming.held_bytes:  # of pieces that nobody gave back, because something broke off
+            size, incoming.held_bytes = incoming.held_bytes, 0
+            self._given_back(None, size)
         if incoming.body_bytes:
             self._bodies -= incoming.body_bytes
             self._shares.requests.give(incoming.body_bytes)
@@ -258,12 +282,20 @@ class AnsweringSide:
     def _feed(
         self, incoming: Incoming, kind: RecordKind, offset: int, body: memoryview, owner: RecordBuffer | None
     ) -> bool:
+        before = incoming.held_bytes
         kept = incoming.feed(kind, offset, body, owner)
-        if kept:
-            self.held += 1
-            self._shares.buffers.take(1)
-            self._press(incoming.link)
+        self._hold(incoming.held_bytes - before)
+        self._press(incoming.link)
         return kept
+
+    def _hold(self, more: int) -> None:
+        """So many bytes of memory more, or less, are held for streamed requests."""
+        self._held_bytes += more
+        before, self.held = self.held, self._held_bytes // limits.BODY_MAX
+        if self.held > before:
+            self._shares.buffers.take(self.held - before)
+        elif self.held < before:
+            self._shares.buffers.give(before - self.held)
 
     def _take_body(self, incoming: Incoming, size: int) -> None:
         incoming.body_bytes = size
@@ -291,10 +323,10 @@ class AnsweringSide:
             or not (self._shares.buffers.may_take(0) and self._shares.requests.may_take(0))
         )
 
-    def _given_back(self, buffer: RecordBuffer) -> None:
-        self._pool.give(buffer)
-        self.held -= 1
-        self._shares.buffers.give(1)
+    def _given_back(self, buffer: RecordBuffer | None, size: int) -> None:
+        if buffer is not None:
+            self._pool.give(buffer)
+        self._hold(-size)
         self._ease()
 
 

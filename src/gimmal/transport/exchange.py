@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from gimmal.base.errors import GimmalError, Interrupted, ProtocolViolation
 from gimmal.protocol.codec import decode_answer, decode_struct
 from gimmal.protocol.kinds import RecordKind
-from gimmal.protocol.limits import HOLE_MIN
+from gimmal.protocol.limits import BODY_MAX, HOLE_MIN
 from gimmal.protocol.messages import (
     STREAMED,
     Answer,
@@ -34,7 +34,10 @@ DATA_RECORD_MIN = 64 * 1024
 """Every DATA record of a stream but its last carries at least this many bytes."""
 
 KEPT_MIN = 512 * 1024
-"""Bytes of an answer's record below which they are copied: a buffer kept for few would cost many times their memory."""
+"""Bytes of a record below which they are copied: a buffer kept for few would cost many times their memory."""
+
+PIECE_OVERHEAD = 512
+"""Bytes that a record which was copied takes beside its own."""
 
 
 class LinkLost(Interrupted):
@@ -51,6 +54,8 @@ class Piece:
     """Place of its first byte in the stream; between two pieces of a sparse one lie zeros."""
     packed_from: int = 0
     """For how many bytes a packed body stands; 0 where it is the bytes themselves."""
+    memory: int = 0
+    """Bytes of memory that it takes, where they are counted until it is given back."""
 
     @property
     def size(self) -> int:
@@ -285,15 +290,22 @@ class Incoming:
         number: its request number.
         request: the message.
         link: the link it came on last; answers go there.
+        held_bytes: memory that its records take until they are given back.
+
+    Args:
+        given: told of each buffer that is done with, and of how many bytes of memory are.
     """
 
-    def __init__(self, number: int, request: Request, link: Link, given: Callable[[RecordBuffer], None]) -> None:
+    def __init__(
+        self, number: int, request: Request, link: Link, given: Callable[[RecordBuffer | None, int], None]
+    ) -> None:
         self.number = number
         self.request = request
         self.link = link
         self.task: asyncio.Task[None] | None = None
         self.body_bytes = 0
         """Of the request, counted while it is worked on."""
+        self.held_bytes = 0
         self._given = given
         self._order = _StreamOrder(request)
         self._records: deque[tuple[RecordKind, int, Piece]] = deque()
@@ -308,10 +320,15 @@ class Incoming:
         """
         packed_from = packed_size(body) if kind in _PLAIN else 0
         self._order.check(kind, offset, packed_from or len(body))
-        piece = Piece(body if owner is not None else memoryview(bytes(body)), owner, 0, packed_from)
+        kept = owner is not None and len(body) >= KEPT_MIN
+        if kept:
+            piece = Piece(body, owner, 0, packed_from, BODY_MAX)
+        else:
+            piece = Piece(memoryview(bytes(body)), None, 0, packed_from, len(body) + PIECE_OVERHEAD)
+        self.held_bytes += piece.memory
         self._records.append((kind, offset, piece))
         self._arrived.set()
-        return owner is not None
+        return kept
 
     def lose(self, cause: GimmalError) -> None:
         """No more records will come: ``records`` raises from now on."""
@@ -334,10 +351,12 @@ class Incoming:
         return records
 
     def give(self, piece: Piece) -> None:
-        """Return the buffer of a piece that is done with."""
-        if piece.owner is not None:
-            self._given(piece.owner)
-            piece.owner = None
+        """Return a piece that is done with, and its buffer."""
+        owner, size = piece.owner, piece.memory
+        piece.owner, piece.memory = None, 0
+        if size:
+            self.held_bytes -= size
+            self._given(owner, size)
 
     def drop_records(self) -> None:
         """Give back what nobody will read."""

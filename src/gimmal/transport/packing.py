@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 from gimmal.protocol.messages import Packing
-from gimmal.protocol.packed import pack, shrinks, unpack
+from gimmal.protocol.packed import PACK_MIN, pack, shrinks, unpack
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.exchange import Piece
 
@@ -41,8 +41,8 @@ class Packer:
             file: names the file they are of among those of the session.
             pieces: not packed yet; a buffer of theirs holds nothing but them.
         """
-        if not pieces or self._is_dense(file):
-            return
+        if sum(len(piece.body) for piece in pieces) < PACK_MIN or self._is_dense(file):
+            return  # so few say nothing about their file: perhaps all that is new in a block
         shrunk = False
         if shrinks([piece.body for piece in pieces]):
             for piece in pieces:
@@ -55,7 +55,7 @@ class Packer:
 
     def pack_record(self, file: Hashable, body: memoryview) -> bytes | None:
         """The packed body for that of one record of a range; None where it is to be sent as it is."""
-        if self._is_dense(file):
+        if len(body) < PACK_MIN or self._is_dense(file):
             return None
         packed = pack(body) if shrinks([body]) else None
         if packed is None:
