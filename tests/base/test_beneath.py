@@ -335,6 +335,22 @@ def test_attributes_of_the_root_and_each_alone(root: Root, tmp_path: Path) -> No
     assert stat.S_IMODE((tmp_path / "root/a").stat().st_mode) == 0o755
 
 
+def test_what_else_is_set_comes_first_and_on_the_entry_in_hand(root: Root, tmp_path: Path) -> None:
+    seen: list[tuple[bytes, int, int]] = []
+
+    def before(entry: str, state: os.stat_result) -> None:
+        seen.append((Path(entry).read_bytes(), state.st_ino, Path(entry).stat().st_mtime_ns))
+
+    file = tmp_path / "root" / "file"
+    os.utime(file, ns=(1, 1))
+    root.set_attributes([b"file"], 7, 0o600, before)
+    assert seen == [(b"content", file.stat().st_ino, 1)]
+    assert file.stat().st_mtime_ns == 7
+    with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+        root.set_attributes([b"to-file"], 8, None, before)
+    assert len(seen) == 1
+
+
 def test_the_root_is_a_folder_that_is_only_passed(root: Root, tmp_path: Path) -> None:
     with pytest.raises(NotADirectoryError):
         Root(tmp_path / "root" / "file")
