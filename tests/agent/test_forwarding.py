@@ -99,6 +99,25 @@ def test_a_session_that_ends_while_a_part_is_being_opened_is_no_mistake(caplog: 
     assert "failed" not in caplog.text
 
 
+def test_what_is_asked_when_the_other_side_has_just_gone_is_interrupted_and_not_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        world = Forwarded()
+        world.pair.a.fail(Interrupted("the other side went"))
+        # The command's session lives a moment longer than the one that its requests need.
+        asking = asyncio.create_task(world.command.call(Discard(3, remove=True)))
+        await until(lambda: not world.agent._answering._incoming and world.agent.links[0].bytes_received > 0)
+        assert not asking.done()
+        world.agent.close(CloseReason.STOPPED)
+        with pytest.raises(Interrupted):
+            await asking
+        await world.close()
+
+    run(main())
+    assert "failed" not in caplog.text
+
+
 def test_other_requests_are_passed_on_as_they_are() -> None:
     async def main() -> None:
         world = Forwarded()

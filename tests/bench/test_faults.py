@@ -122,7 +122,8 @@ class TestTheseTests:
             else:
                 (copy / "foreign").touch()
             watcher.look()
-            assert len(watcher.incomplete) == 1
+            # It may be met while it is being written, too.
+            assert len({one.partition(": ")[0] for one in watcher.incomplete}) == 1
 
     def test_part_files_are_no_final_names(self, tree: Path) -> None:
         copy = copy_of(tree)

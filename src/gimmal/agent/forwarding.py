@@ -9,6 +9,7 @@ import asyncio
 from functools import partial
 
 from gimmal.agent.open_parts import OpenParts
+from gimmal.base.errors import GimmalError
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.codec import decode_struct, encode
 from gimmal.protocol.kinds import RecordKind
@@ -28,7 +29,7 @@ from gimmal.protocol.messages import (
     WriteBundle,
 )
 from gimmal.protocol.reused import reused_bytes
-from gimmal.transport.exchange import AnswerSink, BundleSink, Incoming, Piece
+from gimmal.transport.exchange import AnswerSink, BundleSink, Incoming, LinkLost, Piece
 from gimmal.transport.link import Link
 from gimmal.transport.packing import Packer, pack_bundle, should_pack
 from gimmal.transport.ranges import RangeRead, read_measured, read_range
@@ -58,6 +59,15 @@ class Forwarding:
 
     async def handle(self, incoming: Incoming) -> Answer | None:
         """See transport.answering.Handler."""
+        try:
+            return await self._forward(incoming)
+        except GimmalError as exc:
+            if not self._session.over:
+                raise
+            # The command's session is ended in a moment, and says why. An answer would say that the request failed.
+            raise LinkLost("the session with the other side is over") from exc
+
+    async def _forward(self, incoming: Incoming) -> Answer | None:
         request = incoming.request
         if isinstance(request, Read):
             async with self._streams:
