@@ -2,6 +2,8 @@
 
     python scripts/campaign.py            every file, anew
     python scripts/campaign.py PATH...    these files only; the results of the others are kept
+    python scripts/campaign.py --rest     the files of which no result is kept
+    python scripts/campaign.py --failed   only the tests that failed; all other results are kept, with their commit
     python scripts/campaign.py --write    nothing; the document again from the results that are kept
 
 Each test file is run by itself and its result kept in build/campaign with commit and time, so that a run of hours
@@ -38,16 +40,23 @@ def main() -> int:
     """Run, write, and return the exit code."""
     words = sys.argv[1:]
     wanted = selected()
-    if words != ["--write"]:
-        if not words:
-            shutil.rmtree(RESULTS, ignore_errors=True)
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        for name in words or wanted:
-            path = Path(name).resolve().relative_to(PROJECT)
-            print(f"campaign: {path}", flush=True)
-            result = run_file(path)
-            kept = RESULTS / f"{str(path).replace('/', '.')}.json"
-            kept.write_text(json.dumps(result.as_json()), encoding="utf-8")
+    again: dict[str, FileResult] = {}
+    names = words or wanted
+    if words == ["--failed"]:
+        again = {path: found for path in wanted if (found := _kept(path)) is not None and found.failed}
+        names = list(again)
+    elif words == ["--rest"]:
+        names = [path for path in wanted if _kept(path) is None]
+    elif words == ["--write"]:
+        names = []
+    elif not words:
+        shutil.rmtree(RESULTS, ignore_errors=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        path = Path(name).resolve().relative_to(PROJECT)
+        print(f"campaign: {path}", flush=True)
+        result = run_file(path, again.get(name))
+        (RESULTS / f"{str(path).replace('/', '.')}.json").write_text(json.dumps(result.as_json()), encoding="utf-8")
     results = {path: found for path in wanted if (found := _kept(path)) is not None}
     missing = [path for path in wanted if path not in results]
     DOCUMENT.write_text(document(list(results.values()), missing, _machine()), encoding="utf-8")
@@ -65,11 +74,12 @@ def selected() -> list[str]:
     return [str(path.relative_to(PROJECT)) for path in found]
 
 
-def run_file(path: Path) -> FileResult:
+def run_file(path: Path, before: FileResult | None = None) -> FileResult:
     """Run one test file in full counts.
 
     Args:
         path: relative to the project.
+        before: what it gave: only the tests that failed then are run, and take the place of what they gave.
     """
     with tempfile.TemporaryDirectory(prefix="gimmal-campaign-") as folder:
         lines, junit = Path(folder) / "figures", Path(folder) / "results.xml"
@@ -86,7 +96,7 @@ def run_file(path: Path) -> FileResult:
             "-q",
             f"--timeout={TEST_SECONDS}",
         ]
-        command += [f"--junitxml={junit}", "-o", "junit_family=xunit1", str(path)]
+        command += [f"--junitxml={junit}", "-o", "junit_family=xunit1", *nodes_of(path, before)]
         code = subprocess.run(command, cwd=PROJECT, env=environment, check=False).returncode  # noqa: S603 - our tests
         result = FileResult(str(path), _commit(), _now(), time.monotonic() - started)
         if junit.exists():
@@ -94,7 +104,30 @@ def run_file(path: Path) -> FileResult:
         else:
             result.failed.append(f"{path}: pytest ended with {code} and no results")
         result.figures = _figures(lines, result)
-    return result
+    return result if before is None else together(before, result)
+
+
+def nodes_of(path: Path, before: FileResult | None) -> list[str]:
+    """What to give to pytest: the file, or the tests of it that failed."""
+    if before is None:
+        return [str(path)]
+    module = str(path).removesuffix(".py").replace("/", ".") + "."
+    nodes = []
+    for name in before.failed:
+        head, bracket, parameters = name.removeprefix(module).partition("[")
+        nodes.append(f"{path}::{head.replace('.', '::')}{bracket}{parameters}")
+    return nodes
+
+
+def together(before: FileResult, now: FileResult) -> FileResult:
+    """All that passed before, and what the tests that had failed give now."""
+    kept = [figure for figure in before.figures if _junit_name(figure.test) not in before.failed]
+    now.commit = before.commit if before.commit == now.commit else f"{before.commit}, {now.commit}"
+    now.seconds += before.seconds
+    now.passed = sorted({*before.passed, *now.passed})
+    now.skipped = [*before.skipped, *now.skipped]
+    now.figures = sorted([*kept, *now.figures], key=lambda figure: figure.test)
+    return now
 
 
 def _read_outcome(result: FileResult, junit: Path) -> None:

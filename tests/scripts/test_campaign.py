@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
+from campaign import nodes_of, together
 from campaign_document import Figure, FileResult, document
 
 
@@ -49,3 +50,23 @@ def test_failed_skipped_and_missing_are_named() -> None:
 def test_several_commits_are_all_named() -> None:
     results = [FileResult(f"tests/{name}.py", name, "2026-01-02 03:04", 1.0) for name in ("aaa", "bbb")]
     assert "commits aaa, bbb" in document(results, [], [])
+
+
+def test_only_what_failed_is_run_again_and_takes_the_place_of_what_it_gave() -> None:
+    before = FileResult("tests/a/test_b.py", "aaa", "2026-01-02 03:04", 60.0, ["tests.a.test_b.test_good"])
+    before.failed = ["tests.a.test_b.test_bad[1.5]", "tests.a.test_b.TestAll.test_worse"]
+    before.figures = [
+        Figure.of("one", "0", "0", "tests/a/test_b.py::test_good", passed=True),
+        Figure.of("two", "3", "0", "tests/a/test_b.py::test_bad[1.5]", passed=False),
+    ]
+    nodes = nodes_of(Path("tests/a/test_b.py"), before)
+    assert nodes == ["tests/a/test_b.py::test_bad[1.5]", "tests/a/test_b.py::TestAll::test_worse"]
+    assert nodes_of(Path("tests/a/test_b.py"), None) == ["tests/a/test_b.py"]
+    now = FileResult("tests/a/test_b.py", "bbb", "2026-01-03 03:04", 5.0, ["tests.a.test_b.test_bad[1.5]"])
+    now.failed = ["tests.a.test_b.TestAll.test_worse"]
+    now.figures = [Figure.of("two", "0", "0", "tests/a/test_b.py::test_bad[1.5]", passed=True)]
+    result = together(before, now)
+    assert (result.commit, result.seconds) == ("aaa, bbb", 65.0)
+    assert result.passed == ["tests.a.test_b.test_bad[1.5]", "tests.a.test_b.test_good"]
+    assert result.failed == ["tests.a.test_b.TestAll.test_worse"]
+    assert [(figure.name, figure.met) for figure in result.figures] == [("two", True), ("one", True)]
