@@ -87,12 +87,13 @@ class Wire:
         room = memoryview(bytearray(_PIECE))
         try:
             while count := source.recv_into(room):
-                target.sendall(room[:count])
+                # Counted first: who has received it may look at once.
                 with self._lock:
                     if up:
                         self.up += count
                     else:
                         self.down += count
+                target.sendall(room[:count])
             target.shutdown(socket.SHUT_WR)
         except OSError:
             for end in (source, target):

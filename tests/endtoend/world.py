@@ -8,6 +8,7 @@ was left, ended by a mistake of its own, or printed a traceback.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -30,6 +31,9 @@ from tests.endtoend.processes import DEADLINE, Agent, Process, Relay, Result
 from tests.reaper import MARK
 
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
+
+_LASTING_PORTS = range(20_000, 32_000)
+"""Below those that the system gives to whoever asks for any: nobody gets one of a relay that is just not running."""
 
 RUN = "from gimmal.frontends.cli.main import run; run()"
 PASSWORD = "tram violet kettle orbit"
@@ -136,7 +140,8 @@ class World:
     # The things of a world -------------------------------------------------------------------------------------------
 
     def start_relay(self, *more: str, port: int = 0, state: str = "relay") -> Relay:
-        """Start a relay, and wait until it is ready."""
+        """Start a relay, and wait until it is ready; one that may be started again keeps its port meanwhile."""
+        port = port or _port_for_good()
         relay: Relay = self.start(
             self.a, "relay", "--listen", f"127.0.0.1:{port}", "--state", self.base / state, *more, kind=Relay
         )
@@ -341,3 +346,11 @@ def snapshot(root: Path, *, times: bool = True) -> dict[str, tuple[Any, ...]]:
 def part_files(root: Path) -> list[Path]:
     """Unfinished part files below a folder."""
     return [path for path in root.rglob(".*") if path.is_file() and "gimmal" in path.name]
+
+
+def _port_for_good() -> int:
+    while True:
+        port = random.SystemRandom().choice(_LASTING_PORTS)
+        with socket.socket() as trial, suppress(OSError):
+            trial.bind(("127.0.0.1", port))
+            return port
