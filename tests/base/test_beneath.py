@@ -455,3 +455,45 @@ def test_links_swapped_in_while_we_walk_lead_nowhere(root: Root, tmp_path: Path)
     assert escapes == 0
     assert before == after
     assert (outside / "b/file").read_bytes() == b"secret"
+
+
+def test_a_root_that_was_removed_is_the_folder_made_in_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "root"
+    path.mkdir()
+    with Root(path) as root:
+        number, first = root._descriptor, path.stat().st_ino
+        path.rename(tmp_path / "moved")
+        path.mkdir()
+        root.renew(path)
+        assert os.fstat(number).st_ino == first, "it is still there, under another name"
+        (tmp_path / "moved").rmdir()
+        root.renew(path)
+        assert root._descriptor == number
+        assert os.fstat(number).st_ino == path.stat().st_ino
+        assert not os.get_inheritable(number)
+        assert fcntl.fcntl(number, fcntl.F_GETFL) & os.O_PATH
+        path.rmdir()
+        (tmp_path / "elsewhere").mkdir()
+        path.symlink_to("elsewhere")
+        root.renew(path)
+        assert os.fstat(number).st_nlink == 0, "no link leads to another folder"
+
+
+def test_a_folder_below_a_descriptor_is_one_name(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("a")
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        below = beneath.open_folder(b"a", folder)
+        try:
+            assert os.fstat(below).st_ino == (tmp_path / "a").stat().st_ino
+            assert fcntl.fcntl(below, fcntl.F_GETFL) & os.O_PATH
+        finally:
+            os.close(below)
+        for name in (b"..", b".", b"", b"a/b", b"a\0"):
+            with pytest.raises(BadName):
+                beneath.open_folder(name, folder)
+        with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+            beneath.open_folder(b"link", folder)
+    finally:
+        os.close(folder)
