@@ -484,5 +484,7 @@ def test_figures(tmp_path: Path) -> None:
         base = tmp_path / way
         base.mkdir()
         copied = Copied(base, way, old=old, new=random.Random(7).randbytes(MIB) + old).copy().check()
-        figure(f"64 MiB with 1 MiB inserted at the front, {way}: bytes on the wire", f"{copied.wire:,}", "<= 1.5 MiB")
+        figure(
+            f"64 MiB with 1 MiB inserted at the front, {way}: MiB on the wire", round(copied.wire / MIB, 2), "<= 1.5"
+        )
         assert copied.wire <= 1.5 * MIB

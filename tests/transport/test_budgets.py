@@ -50,8 +50,8 @@ def test_what_all_sessions_may_hold_is_no_multiple_of_what_one_may() -> None:
         + limits.REMEMBERED_BYTES_MAX
         + (16 << 20)
     )
-    figure("memory that 64 hostile sessions may take together", f"{together >> 20} MiB", "1,200")
-    figure("the same, if each had its own bounds alone", f"{SESSIONS_MAX * one >> 20} MiB", "the one above")
+    figure("MiB that 64 hostile sessions may take together", together >> 20, "<= 1200")
+    figure("the same, if each had its own bounds alone", SESSIONS_MAX * one >> 20, "reported")
     assert together < 1200 << 20
     # Who is alone is bounded by what one session may hold, as before.
     assert budgets.buffers.total // 2 >= HELD_BUFFERS_MAX
