@@ -83,7 +83,7 @@ def document(results: Sequence[FileResult], missing: Sequence[str], machine: Seq
     passed, failed, skipped = (
         sum(len(getattr(result, kind)) for result in results) for kind in ("passed", "failed", "skipped")
     )
-    commits = sorted({result.commit for result in results})
+    commits = sorted({commit for result in results for commit in result.commit.split(", ")})
     minutes = sum(result.seconds for result in results) / 60
     counts = f"{passed} tests passed, {failed} failed, {skipped} skipped; {sum(met)} of {len(met)} figures met"
     when = f"{min(result.when for result in results)} to {max(result.when for result in results)}" if results else "-"
