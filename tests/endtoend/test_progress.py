@@ -123,7 +123,7 @@ class TestEvents:
 
 @pytest.mark.parametrize("columns", [24, 80, 160])
 def test_a_terminal_shows_one_line_that_fits_and_obeys_no_name(world: World, at: str, columns: int) -> None:
-    words = ["cp", "-r", "--limit", "600K", "--at", at, ":shared/tree", f"terminal-{columns}"]
+    words = ["cp", "-r", "--no-compress", "--limit", "600K", "--at", at, ":shared/tree", f"terminal-{columns}"]
     shown = _in_terminal(world, words, columns)
     lines = re.split(r"\r\n|\r|\n", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.replace("\x1b[31m", "RED")))
     bars = [line.rstrip() for line in lines if " of " in line]

@@ -190,7 +190,7 @@ def test_a_session_that_breaks_is_followed_by_others_but_not_for_ever(
 @pytest.mark.parametrize("while_running", [True, False])
 def test_cancelled_parts_are_removed_when_the_other_side_is_there(tmp_path: Path, while_running: bool) -> None:
     (tmp_path / "near").mkdir()
-    (tmp_path / "near" / "large").write_bytes(b"x" * (5 * BLOCK_SIZE))
+    (tmp_path / "near" / "large").write_bytes(os.urandom(5 * BLOCK_SIZE))
 
     async def work(rig: Rig) -> None:
         async with rig.queue() as queue:
@@ -220,8 +220,8 @@ def test_cancelled_parts_are_removed_when_the_other_side_is_there(tmp_path: Path
 
 def test_what_was_done_is_told_also_before_it_goes_on_and_when_parts_are_removed(tmp_path: Path) -> None:
     (tmp_path / "near").mkdir()
-    (tmp_path / "near" / "aaa").write_bytes(b"x" * BLOCK_SIZE)
-    (tmp_path / "near" / "large").write_bytes(b"x" * (5 * BLOCK_SIZE))
+    (tmp_path / "near" / "aaa").write_bytes(os.urandom(BLOCK_SIZE))
+    (tmp_path / "near" / "large").write_bytes(os.urandom(5 * BLOCK_SIZE))
 
     async def work(rig: Rig) -> None:
         rig.sides.far.joinpath("to").mkdir()
@@ -248,7 +248,7 @@ def test_a_part_file_in_other_hands_is_waited_for(tmp_path: Path, monkeypatch: p
         monkeypatch.setattr(files_module, "PART_TRIES", 3)
     monkeypatch.setattr(files_module, "PART_SECONDS", 0.02)
     (tmp_path / "near").mkdir()
-    (tmp_path / "near" / "large").write_bytes(b"x" * (5 * BLOCK_SIZE))
+    (tmp_path / "near" / "large").write_bytes(os.urandom(5 * BLOCK_SIZE))
 
     async def work(rig: Rig) -> None:
         async with rig.queue() as queue:
