@@ -113,6 +113,27 @@ def test_large_folders_are_read_in_portions(rig: Rig, monkeypatch: pytest.Monkey
     assert len(tree) == len(set(tree)) == 1234 + 321 + 2
 
 
+def test_the_first_pages_of_a_tree_are_short(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "PAGE_BYTES_FIRST", 1_000)
+    monkeypatch.setattr(listing, "PAGE_BYTES_MAX", 10_000)
+    _fill(rig.rw, 500)
+    found: list[Page] = []
+    while not found or found[-1].cursor:
+        page = rig.session.answer(Tree("rw", found[-1].cursor if found else 0))
+        assert isinstance(page, Page)
+        found.append(page)
+    sizes = [sum(64 + len(entry.name) for entry in page.entries) for page in found]
+    assert [0 <= size - most < 100 for size, most in zip(sizes, (1_000, 4_000, 10_000), strict=False)] == [True] * 3
+    # Asked for again, a page is as long as it was.
+    again = rig.session.answer(Tree("rw", found[0].cursor))
+    assert isinstance(again, Page)
+    assert again.entries == found[1].entries
+    # A folder that somebody looks at comes in long pages.
+    listed = rig.session.answer(List("rw"))
+    assert isinstance(listed, Page)
+    assert len(listed.entries) > 100
+
+
 def _walk(rig: Rig, kind: type[List | Tree], monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Page]]:
     monkeypatch.setattr(listing, "PAGE_BYTES_MAX", 300)
     found = []
