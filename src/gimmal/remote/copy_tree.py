@@ -48,6 +48,9 @@ ITEM_HEADER_BYTES = 96
 BUNDLES_AT_ONCE = 8
 """Bundles between the request for them and the answer that they stand: enough for 100 ms of 500 Mbit/s."""
 
+BUNDLES_AT_ONCE_LIMITED = 4
+"""The same under a limit, where each waits with more bytes set aside for it than it will have."""
+
 FILES_AT_ONCE = 16
 """Large files under way at a time; their blocks share one bound. Each waits for several round trips of its own."""
 
@@ -100,9 +103,10 @@ class TreeCopier:
         self._links = LinkCopier(source, target, progress, safe=options.safe_links, fail=self._fail)
         would = partial(self._would, replace=Replace.NEVER, folder=True) if options.dry_run else None
         self._folders = FolderCopier(source, target, progress, xattrs=self._xattrs, fail=self._fail, would=would)
-        self._bundles_free = asyncio.Semaphore(BUNDLES_AT_ONCE)
-        self._files_free = asyncio.Semaphore(FILES_AT_ONCE)
         self._room = min(BUNDLE_ROOM, source.bundle_room, target.bundle_room)
+        limited = self._room < BUNDLE_ROOM
+        self._bundles_free = asyncio.Semaphore(BUNDLES_AT_ONCE_LIMITED if limited else BUNDLES_AT_ONCE)
+        self._files_free = asyncio.Semaphore(FILES_AT_ONCE)
         self._fatal: GimmalError | None = None
         self._target_first = target_first
         self._grains = Grains(target)
