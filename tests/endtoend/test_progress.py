@@ -134,7 +134,15 @@ def test_a_terminal_shows_one_line_that_fits_and_obeys_no_name(world: World, at:
     if columns == 160:
         # A control character travels as a private one, which is shown by its number.
         assert any(name in shown for name in ("red \\uee1b[31m", "back\\uee0d", "line\\uee0a", "tab\\uee09"))
-    assert any("left" in line for line in bars) or columns == 24
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+def test_a_terminal_says_how_long_a_copy_will_still_take(world: World, at: str, columns: int) -> None:
+    """One large file moves in steps that are small to the seconds it takes, so that on any machine something can be
+    learned from them; bundles of a few files may come all at once."""
+    words = ["cp", "--no-compress", "--limit", "1500K", "--at", at, ":shared/large", f"timed-{columns}"]
+    shown = _in_terminal(world, words, columns)
+    assert re.search(r"\d+ s left", shown), shown
 
 
 def _in_terminal(world: World, words: list[str], columns: int) -> str:
