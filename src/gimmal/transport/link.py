@@ -358,9 +358,13 @@ class Link:
         if self._outbox.has_room:
             self._outbox.wake_next()
 
-    def leave(self) -> None:
-        """End the link in good order; the session goes on."""
-        self._end_with(RecordKind.LEAVE, b"", drain=True)
+    def leave(self, *, drain: bool = True) -> None:
+        """End the link in good order; the session goes on, or ends on another link.
+
+        Args:
+            drain: as of ``close``.
+        """
+        self._end_with(RecordKind.LEAVE, b"", drain=drain)
 
     def close(self, body: bytes, *, drain: bool) -> None:
         """End the session in good order.

@@ -336,7 +336,7 @@ class Session:
             if index == 0:
                 link.close(body, drain=drain)
             else:
-                link.leave()
+                link.leave(drain=drain)
 
     def fail(self, cause: GimmalError) -> None:
         """End the session at once because of ``cause``; nothing more is sent."""
