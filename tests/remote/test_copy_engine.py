@@ -30,7 +30,7 @@ from gimmal.protocol.messages import (
     WriteBundle,
 )
 from gimmal.remote.copy_file import FileCopier, FileJob
-from gimmal.remote.copy_tree import FILES_AT_ONCE, SMALL_FILE, CopyOptions, Existing, TreeCopier
+from gimmal.remote.copy_tree import BUNDLE_ROOM, FILES_AT_ONCE, CopyOptions, Existing, TreeCopier
 from gimmal.remote.files import BLOCKS_AT_ONCE, Block, Bundle
 from gimmal.remote.local_files import LocalFiles
 from gimmal.remote.progress import Progress
@@ -170,7 +170,7 @@ class Waiting(LocalFiles):
             yield page
 
 
-@pytest.mark.parametrize(("count", "size"), [(FILES_AT_ONCE, SMALL_FILE + 1), (27, SMALL_FILE)])
+@pytest.mark.parametrize(("count", "size"), [(FILES_AT_ONCE, BUNDLE_ROOM + 1), (27, BUNDLE_ROOM // 4)])
 def test_a_tree_that_breaks_off_leaves_room_for_the_next(rig: Rig, count: int, size: int) -> None:
     for folder in ("a", "b"):
         (rig.source / folder).mkdir()
@@ -187,6 +187,48 @@ def test_a_tree_that_breaks_off_leaves_room_for_the_next(rig: Rig, count: int, s
 
     rig.run(main())
     assert len(list((rig.target / "b").iterdir())) == count
+
+
+class Counting(LocalFiles):
+    """A target that counts in which way files come."""
+
+    bundled = 0
+    parts = 0
+
+    async def write_bundle(
+        self, request: WriteBundle, files: list[BundleFile], contents: Sequence[memoryview]
+    ) -> list[int]:
+        self.bundled += len(files)
+        return await super().write_bundle(request, files, contents)
+
+    async def open_part(self, request: OpenPart) -> PartOpened:
+        self.parts += 1
+        return await super().open_part(request)
+
+
+@pytest.mark.parametrize(
+    ("size", "older", "bundled"),
+    [
+        (900 * 1024, None, True),
+        (900 * 1024, 600 * 1024, False),
+        (600 * 1024, 900 * 1024, False),
+        (400 * 1024, 900 * 1024, True),
+        (BUNDLE_ROOM, None, False),
+    ],
+)
+def test_a_file_that_fits_a_bundle_travels_in_one_unless_an_older_version_may_help(
+    rig: Rig, size: int, older: int | None, bundled: bool
+) -> None:
+    (rig.source / "file").write_bytes(os.urandom(size))
+    if older is not None:
+        (rig.target / "copy").mkdir()
+        (rig.target / "copy" / "file").write_bytes(os.urandom(older))
+        os.utime(rig.target / "copy" / "file", (1, 1))
+    target = rig.files(Counting)
+    progress = copy_all(rig, rig.files(), target, CopyOptions(Existing.OVERWRITE))
+    assert not progress.failures
+    assert (target.bundled, target.parts) == ((1, 0) if bundled else (0, 1))
+    assert (rig.target / "copy" / "file").read_bytes() == (rig.source / "file").read_bytes()
 
 
 class Vanishing(LocalFiles):

@@ -36,8 +36,9 @@ from gimmal.remote.pages_ahead import PagesAhead
 from gimmal.remote.progress import Progress
 from gimmal.remote.verifying import Verifier
 
-SMALL_FILE = 256 * 1024
-"""Files of at most this many bytes travel in bundles."""
+REPLACED_SMALL_FILE = 512 * 1024
+"""Files of at most this many bytes travel in bundles also where an older version stands; from a larger one, what both
+have in common would be taken. New files do so up to the room of a bundle: no block of them could be continued."""
 
 BUNDLE_ROOM = BUNDLE_CONTENT_MAX
 """Bytes of headers and contents collected for one bundle; the rest of the record is for what grows meanwhile."""
@@ -329,9 +330,8 @@ class TreeCopier:
             await self._skip(path, attributes, f"{target_path}/{entry.name}", there)
         elif self._options.dry_run:
             self._would(f"{target_path}/{entry.name}", replace)
-        elif attributes.size <= min(SMALL_FILE, self._room) and not self._far:
+        elif (size := _bundle_bytes(entry.name, attributes.size)) <= self._small_room(there) and not self._far:
             batch = batches[Replace.NEVER if there is None else Replace.ALWAYS]
-            size = _bundle_bytes(entry.name, attributes.size)
             if len(batch.entries) >= BUNDLE_ITEMS_MAX or batch.size + size > self._room:
                 await self._send_batch(group, batch, source_path, target_path)
                 batch = batches[batch.replace] = _Batch(batch.replace)
@@ -339,6 +339,9 @@ class TreeCopier:
             batch.size += size
         else:
             await self._send_file(group, _job(path, f"{target_path}/{entry.name}", attributes, replace, there))
+
+    def _small_room(self, there: Attributes | None) -> int:
+        return self._room if there is None else min(REPLACED_SMALL_FILE, self._room)
 
     # Sending ---------------------------------------------------------------------------------------------------------
 
