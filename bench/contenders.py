@@ -17,6 +17,8 @@ from bench.processes import Measured, cpu_seconds, forget_peak, peak_mib, run_me
 from bench.ssh_rig import CIPHER, Missing, Ssh, install, sshd
 
 DIRECTIONS = ("download", "upload")
+COMPRESSING = "rsync-z"
+"""The kind that takes part only where files shrink and the line is slow enough for that to help."""
 _REAPED_SECONDS = 3.0
 
 _SFTP_PUT_BUFFER = 261_120
@@ -245,11 +247,16 @@ def _ssh_contenders(
         unpack = shlex.quote(f"tar -C {target} -xpf -")
         return ["sh", "-c", f"tar -C {source.parent} -cf - {source.name} | {shell} {unpack}"]
 
-    def rsync_download(source: Path, target: Path) -> list[str]:
-        return ["rsync", "-a", "-e", shlex.join(["ssh", *options]), ssh.remote(source), f"{target}/"]
+    def rsync(how: str) -> tuple[Callable[[Path, Path], list[str]], Callable[[Path, Path], list[str]]]:
+        start = ["rsync", how, "-e", shlex.join(["ssh", *options])]
 
-    def rsync_upload(source: Path, target: Path) -> list[str]:
-        return ["rsync", "-a", "-e", shlex.join(["ssh", *options]), str(source), ssh.remote(target) + "/"]
+        def download(source: Path, target: Path) -> list[str]:
+            return [*start, ssh.remote(source), f"{target}/"]
+
+        def upload(source: Path, target: Path) -> list[str]:
+            return [*start, str(source), ssh.remote(target) + "/"]
+
+        return download, upload
 
     found = [Contender(f"scp -c {CIPHER}", scp_download, scp_upload, environment, ssh.id, kind="scp")]
     if sftp:
@@ -263,6 +270,6 @@ def _ssh_contenders(
         except Missing as exc:
             missing.append(str(exc))
         else:
-            ways = (rsync_download, rsync_upload)
-            found.append(Contender("rsync -a, same cipher", *ways, environment, ssh.id, kind="rsync"))
+            found.append(Contender("rsync -a, same cipher", *rsync("-a"), environment, ssh.id, kind="rsync"))
+            found.append(Contender("rsync -az, same cipher", *rsync("-az"), environment, ssh.id, kind=COMPRESSING))
     return found

@@ -27,6 +27,9 @@ TIMES: dict[str, dict[str, float]] = {
 }
 """How many times as quick as a peer, by row."""
 
+LINE_EXCUSES = ("loss-cubic",)
+"""Rows where a copy that fills the line has done what can be done, however quick the peer is."""
+
 FASTER_THAN_BEST = ("mixed",)
 FASTER_THAN_RSYNC = ("unchanged", "changed")
 
@@ -64,7 +67,7 @@ def add_goals(report: Report, row: Row, ways: Sequence[Contender], found: Result
             continue
         name, took = against
         times = took / seconds
-        met = times > 1 if goal == 1 else times >= goal or bool(limited)
+        met = times > 1 if goal == 1 else times >= goal or bool(limited and row.name in LINE_EXCUSES)
         add(f"against {name}", f"{times:.2f} times{limited}", said, met)
     most = max(peaks(copies))
     add("resident memory, either side", f"{most:.0f} MiB", f"<= {MEMORY_MAX_MIB} MiB", most <= MEMORY_MAX_MIB)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from bench.contenders import Contender, Field, Ground, field_of
+from bench.contenders import COMPRESSING, Contender, Field, Ground, field_of
 from bench.copied import HEADERS, LINE_HEADERS, Copied, table_rows, whole_seconds
 from bench.copy_goals import add_goals
 from bench.line import Line, line
@@ -94,13 +94,13 @@ def _contenders(row: Row, laid: Line | None, wish: Wish) -> Iterator[Field]:
     some = [chosen for chosen in (row.kinds, wish.kinds) if chosen]
 
     def wanted(*names: str) -> bool:
-        return any(all(name in chosen for chosen in some) for name in names)
+        return any(all(name in chosen for chosen in some) and (row.shrinks or name != COMPRESSING) for name in names)
 
     def more(ground: Ground) -> list[Contender]:
         found = more_contenders(ground) if wanted(*_FURTHER) else []
         return [*found, *(yardsticks(ground) if wanted("plain") and row.touch else [])]
 
-    peers = wanted("scp", "sftp", "rsync", "tar", "plain", *_FURTHER)
+    peers = wanted("scp", "sftp", "rsync", COMPRESSING, "tar", "plain", *_FURTHER)
     with field_of(wish.folder, sftp=not row.tree and wanted("sftp"), tar=True, ssh=peers, line=laid, more=more) as made:
         made.contenders = [_suited(one, row) for one in made.contenders if wanted(one.kind)]
         yield made

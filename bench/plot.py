@@ -24,6 +24,7 @@ _SERIES = {
     "scp": ("scp", "o", "#1d4ed8", 38),
     "sftp": ("sftp", "s", "#0891b2", 34),
     "rsync": ("rsync", "^", "#15803d", 42),
+    "rsync-z": ("rsync, compressing", ">", "#65a30d", 36),
     "tar": ("tar over ssh", "v", "#7c3aed", 42),
     "rclone": ("rclone", "P", "#6b7280", 42),
     "sshfs": ("sshfs", "X", "#6b7280", 42),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.contenders import COMPRESSING
 from bench.line import CONGESTIONS
 from bench.material import Before, Make, many_files, mixed_tree, older_there, random_file, same_there
 
@@ -33,6 +34,7 @@ class Row:
         touch: touch the target's memory before each copy.
         main: kinds that have the runs of a main peer.
         directions: in which it is copied.
+        shrinks: the files do, and the line is slow: who compresses when told to takes part too.
     """
 
     work: str
@@ -49,6 +51,7 @@ class Row:
     touch: bool = False
     main: tuple[str, ...] = TREE_RIVALS
     directions: tuple[str, ...] = ("download",)
+    shrinks: bool = False
 
     @property
     def name(self) -> str:
@@ -76,6 +79,7 @@ def _lined(congestion: str) -> list[Row]:
     all_of_them = congestion == CONGESTIONS[0]
     files = () if all_of_them else ("gimmal", *FILE_RIVALS)
     trees = () if all_of_them else ("gimmal", *TREE_RIVALS)
+    mixed = () if all_of_them else (*trees, COMPRESSING)
     lossy = random_file(512 << 20)
     unchanged, changed = many_files(100_000, 64), random_file(1 << 30)
     checkers = ("rsync", "rclone", "gimmal")
@@ -85,7 +89,7 @@ def _lined(congestion: str) -> list[Row]:
             "loss", f"512 MiB file, {_SLOW}, 0.5 % loss", lossy, 200e6, 0.005, congestion, kinds=files, main=FILE_RIVALS
         ),
         Row("small", f"10,000 files of 4 KiB, {_SLOW}", _SMALL, 200e6, 0.0, congestion, tree=True, kinds=trees),
-        Row("mixed", f"{_SOME}, {_SLOW}", mixed_tree, 200e6, 0.0, congestion, tree=True, kinds=trees),
+        Row("mixed", f"{_SOME}, {_SLOW}", mixed_tree, 200e6, 0.0, congestion, tree=True, kinds=mixed, shrinks=True),
         Row(
             "unchanged",
             f"100,000 files, nothing changed, {_SLOW}",
