@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from gimmal.base.errors import Interrupted, ProtocolViolation
+from gimmal.base.zstandard import LEVEL
 from gimmal.protocol.codec import encode
 from gimmal.protocol.features import OFFERED, PACKED
 from gimmal.protocol.kinds import RecordKind
@@ -341,10 +342,10 @@ def test_who_gives_up_while_packing_leaves_no_buffer_that_is_written_to(tmp_path
     begun, go = threading.Event(), threading.Event()
 
     class SlowPacker(Packer):
-        def pack_pieces(self, file: Hashable, pieces: Sequence[Piece]) -> None:
+        def pack_pieces(self, file: Hashable, pieces: Sequence[Piece], level: int = LEVEL) -> None:
             begun.set()
             assert go.wait(PATIENCE)
-            super().pack_pieces(file, pieces)
+            super().pack_pieces(file, pieces, level)
 
     async def work(sides: Sides) -> None:
         files = sides.far

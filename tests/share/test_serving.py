@@ -36,7 +36,7 @@ from gimmal.share.part_table import PARTS_OF_ALL, PARTS_OF_EACH
 from gimmal.share.service import ShareSession
 from gimmal.share.serving import LONG_READS_AT_ONCE, Serving
 from gimmal.transport.buffers import BufferPool
-from gimmal.transport.ranges import read_range
+from gimmal.transport.ranges import SMALL_READ, read_range
 from tests.patience import PATIENCE
 from tests.share.rig import MTIME, SOURCE, Rig
 from tests.transport.helpers import run, until
@@ -120,8 +120,32 @@ def test_a_session_that_takes_nothing_holds_up_no_reading_of_another(rig: Rig) -
     run(main())
 
 
-async def get(pair: Pair, number: int) -> int:
-    request = Read("rw/file", number * BLOCK_SIZE, BLOCK_SIZE)
+def test_a_few_bytes_do_not_wait_for_the_copy_beside_them(rig: Rig) -> None:
+    """A film is sought in while all bytes that one session may have read wait for a slow line."""
+    (rig.rw / "file").write_bytes(bytes(64 << 20))
+
+    async def main() -> None:
+        workers = Workers()
+        pair = Pair(other=Serving(rig.session, BufferPool(), workers))
+        pair.link()
+        left, right = pair.link(bulk=True)
+        left.pause()
+        copying = [asyncio.create_task(get(pair, number)) for number in range(12)]
+        await until(lambda: right.queued > 0)
+        async with asyncio.timeout(PATIENCE):
+            for number in range(12):
+                assert await get(pair, number, SMALL_READ) == SMALL_READ
+        assert not any(task.done() for task in copying)
+        left.resume()
+        assert await asyncio.gather(*copying) == [BLOCK_SIZE] * 12
+        await pair.close()
+        workers.close()
+
+    run(main())
+
+
+async def get(pair: Pair, number: int, length: int = BLOCK_SIZE) -> int:
+    request = Read("rw/file", number * BLOCK_SIZE, length)
     read = await read_range(pair.a, request)
     assert read.answer is None
     for piece in read.pieces:

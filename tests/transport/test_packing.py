@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import random
+from typing import cast
 
 import pytest
 
 from gimmal.base.errors import ProtocolViolation
+from gimmal.base.zstandard import DENSER_LEVEL, LEVEL
 from gimmal.protocol.limits import BODY_MAX
+from gimmal.protocol.messages import Packing
 from gimmal.transport import packing as packing_room
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.exchange import Piece
-from gimmal.transport.packing import DENSE_FILES_MAX, DENSE_RANGES, Packer, pack_buffer, unpack_pieces, unpacked
+from gimmal.transport.link import Link
+from gimmal.transport.packing import (
+    DENSE_FILES_MAX,
+    DENSE_RANGES,
+    NOT,
+    Packer,
+    pack_buffer,
+    packing_level,
+    unpack_pieces,
+    unpacked,
+)
+from gimmal.transport.slow_line import Pace
 
 TEXT = b"".join(b"line %d of a text that shrinks\n" % number for number in range(40_000))[:BODY_MAX]
 DENSE = random.Random(3).randbytes(BODY_MAX)
@@ -119,3 +133,36 @@ def test_a_few_bytes_say_nothing_about_their_file() -> None:
     pieces = [Piece(memoryview(text), None, 0)]
     packer.pack_pieces(2, pieces)
     assert (few[0].packed_from, pieces[0].packed_from) == (0, len(text))
+
+
+class OfPace:
+    """A link of which only the pace of its line is asked."""
+
+    def __init__(self, pace: Pace) -> None:
+        self.pace = pace
+
+
+@pytest.mark.parametrize(
+    ("packing", "pace", "level"),
+    [
+        (Packing.NEVER, Pace.NARROW, NOT),
+        (Packing.SLOW, Pace.FAST, NOT),
+        (Packing.SLOW, Pace.SLOW, LEVEL),
+        (Packing.SLOW, Pace.NARROW, DENSER_LEVEL),
+        (Packing.ALWAYS, Pace.FAST, LEVEL),
+        (Packing.ALWAYS, Pace.NARROW, DENSER_LEVEL),
+    ],
+)
+def test_the_slower_the_line_the_more_thoroughly_is_packed(packing: Packing, pace: Pace, level: int) -> None:
+    assert packing_level(packing, cast(Link, OfPace(pace))) == level
+
+
+def test_what_is_packed_thoroughly_is_smaller_and_the_same() -> None:
+    random.seed(5)
+    words = [random.randbytes(random.randint(2, 9)).hex() for _ in range(3000)]
+    text = " ".join(random.choices(words, k=60_000)).encode()[:BODY_MAX]
+    quickly, thoroughly = [piece_of(text)], [piece_of(text)]
+    Packer().pack_pieces("file", quickly, LEVEL)
+    Packer().pack_pieces("file", thoroughly, DENSER_LEVEL)
+    assert len(thoroughly[0].body) < 0.97 * len(quickly[0].body)
+    assert bytes(unpacked(thoroughly)[0].body) == text

@@ -14,7 +14,7 @@ from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.limits import BLOCK_SIZE
 from gimmal.protocol.messages import Answer, Failed, Read, StreamEnd
 from gimmal.transport.exchange import Incoming
-from gimmal.transport.ranges import PIECE_FIRST, PIECE_MIN, piece_size, read_range
+from gimmal.transport.ranges import PIECE_FIRST, PIECE_MIN, SMALL_READ, piece_size, read_range
 from tests.transport.helpers import run
 from tests.transport.sessions import CONTENT, Notes, Pair, cut, serve_read
 
@@ -109,6 +109,22 @@ def test_one_link_is_asked_for_the_whole() -> None:
         content, digest, _answer = await whole(served)
         assert (content, digest) == (CONTENT, blake3(CONTENT).digest())
         assert [(offset, length) for offset, length, _link in served.asked] == [(0, BLOCK_SIZE)]
+        await served.pair.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("length", [1, SMALL_READ, SMALL_READ + 1])
+def test_a_few_bytes_stay_off_the_links_for_bulk(length: int) -> None:
+    async def main() -> None:
+        served = Served()
+        read = await read_range(served.pair.a, Read("a", 5, length))
+        assert b"".join(piece.body for piece in read.pieces) == CONTENT[5 : 5 + length]
+        for piece in read.pieces:
+            if piece.owner is not None:
+                served.pair.a.pool.give(piece.owner)
+        bulk = {link.number for link in served.links}
+        assert [link in bulk for _offset, _length, link in served.asked] == [length > SMALL_READ]
         await served.pair.close()
 
     run(main())

@@ -10,7 +10,7 @@ import pytest
 
 from gimmal.base.tcp_info import TcpInfo
 from gimmal.transport import slow_line
-from gimmal.transport.slow_line import LOOKS, SLOW_RATE, LineWatch, is_slow
+from gimmal.transport.slow_line import LOOKS, NARROW_RATE, SLOW_RATE, LineWatch, Pace, pace_of
 from tests.patience import PATIENCE
 from tests.transport.helpers import tcp_pair
 
@@ -40,7 +40,23 @@ ALL_UNDER = [UNDER] * LOOKS
 def test_a_far_line_is_slow_until_it_shows_otherwise_and_a_near_one_the_reverse(
     round_trip: float | None, rates: list[float], slow: bool
 ) -> None:
-    assert is_slow(round_trip, rates) is slow
+    assert (pace_of(round_trip, rates) is not Pace.FAST) is slow
+
+
+@pytest.mark.parametrize(
+    ("round_trip", "rates", "pace"),
+    [
+        (0.1, [], Pace.SLOW),
+        (0.1, [NARROW_RATE - 1], Pace.NARROW),
+        (0.1, [NARROW_RATE], Pace.SLOW),
+        (0.1, [1e5, NARROW_RATE, 1e5], Pace.SLOW),
+        (0.0002, [NARROW_RATE - 1] * (LOOKS - 1), Pace.FAST),
+        (0.0002, [NARROW_RATE - 1] * LOOKS, Pace.NARROW),
+        (0.1, [NARROW_RATE - 1, SLOW_RATE], Pace.FAST),
+    ],
+)
+def test_a_line_is_narrow_once_every_look_says_so(round_trip: float, rates: list[float], pace: Pace) -> None:
+    assert pace_of(round_trip, rates) is pace
 
 
 @pytest.fixture
@@ -64,10 +80,10 @@ def move(ends: tuple[socket.socket, socket.socket], count: int) -> None:
 
 def test_this_computer_is_no_slow_line_whatever_ping_says(ends: tuple[socket.socket, socket.socket]) -> None:
     watch = LineWatch(ends[0], relayed=False)
-    assert not watch.is_slow(1.0)
+    assert watch.pace(1.0) is Pace.FAST
     for _ in range(20):
         move(ends, 1 << 20)
-        assert not watch.is_slow(1.0)
+        assert watch.pace(1.0) is Pace.FAST
 
 
 def watched(*told: TcpInfo) -> list[bool]:
@@ -75,7 +91,7 @@ def watched(*told: TcpInfo) -> list[bool]:
     left = list(told)
     with socket.socket() as connection:
         watch = LineWatch(connection, relayed=False, ask=lambda _connection: left.pop(0))
-        return [watch.is_slow(None) for _ in told]
+        return [watch.pace(None) is not Pace.FAST for _ in told]
 
 
 MUCH, FAST, SLOW = slow_line.TOLD_BYTES, int(SLOW_RATE), int(SLOW_RATE) - 1
@@ -97,15 +113,15 @@ def test_the_best_of_the_last_looks_counts() -> None:
 def test_behind_a_relay_only_a_short_way_is_not_slow(ends: tuple[socket.socket, socket.socket]) -> None:
     watch = LineWatch(ends[0], relayed=True)
     move(ends, 8 << 20)
-    assert watch.is_slow(None)
-    assert watch.is_slow(0.05)
-    assert not watch.is_slow(0.001)
+    assert watch.pace(None) is Pace.SLOW
+    assert watch.pace(0.05) is Pace.SLOW
+    assert watch.pace(0.001) is Pace.FAST
 
 
 def test_without_the_system_s_word_a_measured_round_trip_decides() -> None:
     one, other = socket.socketpair()
     with one, other:
         watch = LineWatch(one, relayed=False)
-        assert not watch.is_slow(None)
-        assert not watch.is_slow(0.001)
-        assert watch.is_slow(0.05)
+        assert watch.pace(None) is Pace.FAST
+        assert watch.pace(0.001) is Pace.FAST
+        assert watch.pace(0.05) is Pace.SLOW

@@ -31,7 +31,7 @@ from gimmal.protocol.messages import (
 from gimmal.protocol.reused import reused_bytes
 from gimmal.transport.exchange import AnswerSink, BundleSink, Incoming, LinkLost, Piece
 from gimmal.transport.link import Link
-from gimmal.transport.packing import Packer, pack_bundle, should_pack
+from gimmal.transport.packing import Packer, pack_bundle, packing_level
 from gimmal.transport.ranges import RangeRead, read_measured, read_range
 from gimmal.transport.session import Session
 
@@ -170,11 +170,11 @@ class Forwarding:
         """A record as it is to be sent on: the command does not see the line, so it is packed here."""
         if isinstance(request, MeasureUp):
             return kind, piece.body
-        if kind in (RecordKind.DATA, RecordKind.BUNDLE) and should_pack(request.packing, link):
+        if kind in (RecordKind.DATA, RecordKind.BUNDLE) and (level := packing_level(request.packing, link)):
             if isinstance(request, Write):
-                packed = await asyncio.to_thread(self._packer.pack_record, request.part, piece.body)
+                packed = await asyncio.to_thread(self._packer.pack_record, request.part, piece.body, level)
             else:
-                packed = await asyncio.to_thread(pack_bundle, piece.body)
+                packed = await asyncio.to_thread(pack_bundle, piece.body, level)
             if packed is not None:
                 return _PACKED[kind], packed
         return kind, piece.body

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 
 from gimmal.base.errors import ProtocolViolation
-from gimmal.base.zstandard import BadFrame, compress, decompress
+from gimmal.base.zstandard import LEVEL, BadFrame, compress, decompress
 from gimmal.protocol.limits import BODY_MAX, PACKED_WINDOW_LOG_MAX
 
 PACK_MIN = 512
@@ -16,15 +16,16 @@ _SIZE = struct.Struct(">I")
 _SLICE, _SLICES = 4096, 16
 
 
-def pack(body: memoryview) -> bytes | None:
+def pack(body: memoryview, level: int = LEVEL) -> bytes | None:
     """The body of a packed record for these bytes of another; None where it would not be worth it.
 
     Args:
         body: at most BODY_MAX bytes.
+        level: of Zstandard.
     """
     if len(body) < PACK_MIN:
         return None
-    frame = compress(body)
+    frame = compress(body, level)
     return _SIZE.pack(len(body)) + frame if _is_shrunk(_SIZE.size + len(frame), len(body)) else None
 
 

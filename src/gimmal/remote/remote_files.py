@@ -33,7 +33,7 @@ from gimmal.protocol.messages import (
 from gimmal.remote.files import BLOCKS_AT_ONCE, Block, Bundle, Files
 from gimmal.transport.exchange import AnswerSink, BundleSink
 from gimmal.transport.link import Link, PathKind
-from gimmal.transport.packing import Packer, pack_buffer, should_pack
+from gimmal.transport.packing import Packer, pack_buffer, packing_level
 from gimmal.transport.ranges import read_range, unpack_answer
 from gimmal.transport.session import Session
 
@@ -125,9 +125,9 @@ class RemoteFiles(Files):
             nonlocal digest
             block = await load()
             digest = block.digest
-            if should_pack(self.packing, link):
+            if level := packing_level(self.packing, link):
                 # Where this is cancelled a thread may still write to the buffers: they are not given back then.
-                await asyncio.to_thread(self._packer.pack_pieces, part, block.pieces)
+                await asyncio.to_thread(self._packer.pack_pieces, part, block.pieces, level)
             try:
                 while block.pieces:
                     piece = block.pieces.pop(0)
@@ -188,7 +188,8 @@ class RemoteFiles(Files):
                 buffer.body[at : at + len(content)] = content
                 at += len(content)
             kind = RecordKind.BUNDLE
-            if should_pack(self.packing, link) and (packed := await asyncio.to_thread(pack_buffer, buffer, at)):
+            level = packing_level(self.packing, link)
+            if level and (packed := await asyncio.to_thread(pack_buffer, buffer, at, level)):
                 kind, at = RecordKind.PACKED_BUNDLE, packed
             await self.pace(at)
             await link.send_buffer(kind, number, len(header), buffer, at)

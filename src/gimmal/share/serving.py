@@ -47,7 +47,8 @@ from gimmal.share.part_writing import PartWriter
 from gimmal.share.service import ShareSession
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.exchange import Incoming, Piece
-from gimmal.transport.packing import Packer, pack_buffer, should_pack, unpacked
+from gimmal.transport.packing import Packer, pack_buffer, packing_level, unpacked
+from gimmal.transport.ranges import SMALL_READ
 from gimmal.transport.session import Session
 
 logger = logging.getLogger("gimmal.share")
@@ -57,6 +58,9 @@ READ_BYTES_AT_ONCE = 16 << 20
 
 READ_BYTES_OF_ALL = 64 << 20
 """As many of all sessions together, beside one block of each."""
+
+SMALL_READS_AT_ONCE = 8
+"""Ranges of at most SMALL_READ bytes that are in memory beside those: they do not wait until a copy has moved on."""
 
 CALLS_AT_ONCE = 8
 """Other requests of one session that are in threads at a time."""
@@ -96,6 +100,7 @@ class Serving:
         self._pool = pool
         self._workers = workers
         self._reads = ByteBudget(READ_BYTES_AT_ONCE)
+        self._small_reads = asyncio.Semaphore(SMALL_READS_AT_ONCE)
         self._packer = Packer()
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._whole_files = asyncio.Semaphore(WHOLE_FILES_AT_ONCE)
@@ -106,6 +111,9 @@ class Serving:
     async def handle(self, incoming: Incoming) -> Answer | None:
         """See transport.answering.Handler."""
         request = incoming.request
+        if isinstance(request, Read) and request.length <= SMALL_READ:
+            async with self._small_reads, self._reads_of_all.lent(request.length):
+                return await self._read(incoming, request)
         if isinstance(request, Read):
             async with self._reading(min(request.length, BLOCK_SIZE)):
                 return await self._read(incoming, request)
@@ -168,8 +176,8 @@ class Serving:
         self._workers.start(self._share.close)
 
     async def _read(self, incoming: Incoming, request: Read) -> Answer | None:
-        pack = should_pack(request.packing, incoming.link)
-        loaded = await self._workers.bulk(self._load, request, pack)
+        level = packing_level(request.packing, incoming.link)
+        loaded = await self._workers.bulk(self._load, request, level)
         if isinstance(loaded, Failed):
             return loaded
         link, number = incoming.link, incoming.number
@@ -188,19 +196,19 @@ class Serving:
         link.post(RecordKind.END, number, loaded.length, encode(StreamEnd(loaded.digest)))
         return None
 
-    def _load(self, request: Read, pack: bool) -> Loaded | Failed:
+    def _load(self, request: Read, level: int) -> Loaded | Failed:
         loaded = load_range(self._share, self._pool, request)
-        if pack and isinstance(loaded, Loaded):
-            self._packer.pack_pieces((request.path, request.version), loaded.pieces)
+        if level and isinstance(loaded, Loaded):
+            self._packer.pack_pieces((request.path, request.version), loaded.pieces, level)
         return loaded
 
     async def _read_bundle(self, incoming: Incoming, request: ReadBundle) -> Answer | None:
-        pack = should_pack(request.packing, incoming.link)
-        kind, buffer, header_length, length = await self._workers.bulk(self._load_bundle, request, pack)
+        level = packing_level(request.packing, incoming.link)
+        kind, buffer, header_length, length = await self._workers.bulk(self._load_bundle, request, level)
         await incoming.link.send_buffer(kind, incoming.number, header_length, buffer, length)
         return None
 
-    def _load_bundle(self, request: ReadBundle, pack: bool) -> tuple[RecordKind, RecordBuffer, int, int]:
+    def _load_bundle(self, request: ReadBundle, level: int) -> tuple[RecordKind, RecordBuffer, int, int]:
         header, contents = self._share.read_bundle(request)
         buffer = self._pool.take()
         body = buffer.body
@@ -209,7 +217,7 @@ class Serving:
         for content in contents:
             body[at : at + len(content)] = content
             at += len(content)
-        if pack and (packed := pack_buffer(buffer, at)):
+        if level and (packed := pack_buffer(buffer, at, level)):
             return RecordKind.PACKED_BUNDLE, buffer, len(header), packed
         return RecordKind.BUNDLE, buffer, len(header), at
 

@@ -26,7 +26,7 @@ from gimmal.protocol.link_order import LinkOrder, Phase
 from gimmal.transport.buffers import SLACK, BufferPool, RecordBuffer
 from gimmal.transport.frames import forget_frames
 from gimmal.transport.outbox import Outbox
-from gimmal.transport.slow_line import LineWatch
+from gimmal.transport.slow_line import LineWatch, Pace
 
 logger = logging.getLogger("gimmal.transport")
 
@@ -177,9 +177,9 @@ class Link:
         return self._outbox.sent
 
     @property
-    def slow(self) -> bool:
-        """Whether the line for what is sent on it is slower than packing."""
-        return self._line.is_slow(self.round_trip)
+    def pace(self) -> Pace:
+        """Of the line for what is sent on it, against that of packing."""
+        return self._line.pace(self.round_trip)
 
     def start(self, receiver: Receiver) -> None:
         """Hand records to ``receiver`` from now on; a link that is over already tells it nothing."""

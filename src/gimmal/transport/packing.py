@@ -7,10 +7,12 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
+from gimmal.base.zstandard import DENSER_LEVEL, LEVEL
 from gimmal.protocol.messages import Packing
 from gimmal.protocol.packed import PACK_MIN, pack, shrinks, unpack
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.exchange import Piece
+from gimmal.transport.slow_line import Pace
 
 if TYPE_CHECKING:
     from gimmal.transport.link import Link
@@ -22,9 +24,18 @@ DENSE_RANGES = 16
 """Ranges of such a file sent as they are before it is sampled again, for it may hold something else further on."""
 
 
-def should_pack(packing: Packing, link: Link) -> bool:
-    """Whether what shrinks is to be packed before it is sent on a link."""
-    return packing is Packing.ALWAYS or (packing is Packing.SLOW and link.slow)
+NOT = 0
+"""The level of what is not packed."""
+
+
+def packing_level(packing: Packing, link: Link) -> int:
+    """At which level what shrinks is to be packed before it is sent on a link; NOT where it is sent as it is."""
+    if packing is Packing.NEVER:
+        return NOT
+    pace = link.pace
+    if pace is Pace.FAST and packing is not Packing.ALWAYS:
+        return NOT
+    return DENSER_LEVEL if pace is Pace.NARROW else LEVEL
 
 
 class Packer:
@@ -34,30 +45,31 @@ class Packer:
         self._lock = threading.Lock()
         self._dense: OrderedDict[Hashable, int] = OrderedDict()
 
-    def pack_pieces(self, file: Hashable, pieces: Sequence[Piece]) -> None:
+    def pack_pieces(self, file: Hashable, pieces: Sequence[Piece], level: int = LEVEL) -> None:
         """Pack pieces of one range where they lie, those of them that shrink.
 
         Args:
             file: names the file they are of among those of the session.
             pieces: not packed yet; a buffer of theirs holds nothing but them.
+            level: see packing_level.
         """
         if sum(len(piece.body) for piece in pieces) < PACK_MIN or self._is_dense(file):
             return  # so few say nothing about their file: perhaps all that is new in a block
         shrunk = False
         if shrinks([piece.body for piece in pieces]):
             for piece in pieces:
-                body = pack(piece.body)
+                body = pack(piece.body, level)
                 if body is not None:
                     shrunk = True
                     _replace(piece, body)
         if not shrunk:
             self._note_dense(file)
 
-    def pack_record(self, file: Hashable, body: memoryview) -> bytes | None:
+    def pack_record(self, file: Hashable, body: memoryview, level: int = LEVEL) -> bytes | None:
         """The packed body for that of one record of a range; None where it is to be sent as it is."""
         if len(body) < PACK_MIN or self._is_dense(file):
             return None
-        packed = pack(body) if shrinks([body]) else None
+        packed = pack(body, level) if shrinks([body]) else None
         if packed is None:
             self._note_dense(file)
         return packed
@@ -77,14 +89,14 @@ class Packer:
                 self._dense.popitem(last=False)
 
 
-def pack_bundle(body: memoryview) -> bytes | None:
+def pack_bundle(body: memoryview, level: int = LEVEL) -> bytes | None:
     """The body of a PACKED_BUNDLE for that of a BUNDLE; None where it is to be sent as it is."""
-    return pack(body) if shrinks([body]) else None
+    return pack(body, level) if shrinks([body]) else None
 
 
-def pack_buffer(buffer: RecordBuffer, length: int) -> int:
+def pack_buffer(buffer: RecordBuffer, length: int, level: int = LEVEL) -> int:
     """Pack a bundle where it lies; its length then, 0 where it is to be sent as it is."""
-    packed = pack_bundle(buffer.body[:length])
+    packed = pack_bundle(buffer.body[:length], level)
     if packed is None:
         return 0
     buffer.body[: len(packed)] = packed
