@@ -76,6 +76,7 @@ def _speed(points: Sequence[Point]) -> Figure:
         peers = [seconds for series, seconds in mine.items() if not series.startswith("gimmal")]
         if not peers:
             continue
+        outside: list[float] = []
         for series, (label, marker, colour, size) in _SERIES.items():
             if series in mine:
                 ratio = min(peers) / mine[series]
@@ -85,16 +86,14 @@ def _speed(points: Sequence[Point]) -> Figure:
                     at, height, s=size, marker=marker, color=colour, edgecolors=PAPER, linewidths=0.5, zorder=front
                 )
                 if series == "gimmal":
-                    axes.annotate(
-                        _times(ratio),
-                        (_MOST * 1.5, height),
-                        ha="right",
-                        va="center",
-                        color=OURS,
-                        fontweight="bold",
-                    )
+                    beside = {"textcoords": "offset points", "va": "center", "color": OURS, "fontweight": "bold"}
+                    axes.annotate(_times(ratio), (_MOST * 1.6, height), (6, 0), annotation_clip=False, **beside)
                 elif at != ratio:
-                    axes.annotate(_times(ratio), (at, height), (5, 5), textcoords="offset points", fontsize=7)
+                    outside.append(ratio)
+        if outside:
+            # Several stand in the same place.
+            texts = ", ".join(_times(ratio) for ratio in sorted(set(outside)))
+            axes.annotate(texts, (_LEAST, height), (7, 4), textcoords="offset points", fontsize=7)
     axes.set_xscale("log")
     axes.set_xlim(_LEAST / 1.3, _MOST * 1.6)
     axes.set_ylim(-0.6, len(groups) - 0.4)
