@@ -190,10 +190,15 @@ def test_a_tree_that_breaks_off_leaves_room_for_the_next(rig: Rig, count: int, s
 
 
 class Counting(LocalFiles):
-    """A target that counts in which way files come."""
+    """A source or target that counts in which way files go and come."""
 
+    asked = 0
     bundled = 0
     parts = 0
+
+    async def read_bundle(self, folder: str, names: list[str], *, xattrs: bool = False) -> Bundle:
+        self.asked += len(names)
+        return await super().read_bundle(folder, names, xattrs=xattrs)
 
     async def write_bundle(
         self, request: WriteBundle, files: list[BundleFile], contents: Sequence[memoryview]
@@ -224,10 +229,10 @@ def test_a_file_that_fits_a_bundle_travels_in_one_unless_an_older_version_may_he
         (rig.target / "copy").mkdir()
         (rig.target / "copy" / "file").write_bytes(os.urandom(older))
         os.utime(rig.target / "copy" / "file", (1, 1))
-    target = rig.files(Counting)
-    progress = copy_all(rig, rig.files(), target, CopyOptions(Existing.OVERWRITE))
+    source, target = rig.files(Counting), rig.files(Counting)
+    progress = copy_all(rig, source, target, CopyOptions(Existing.OVERWRITE))
     assert not progress.failures
-    assert (target.bundled, target.parts) == ((1, 0) if bundled else (0, 1))
+    assert (source.asked, target.bundled, target.parts) == ((1, 1, 0) if bundled else (0, 0, 1))
     assert (rig.target / "copy" / "file").read_bytes() == (rig.source / "file").read_bytes()
 
 

@@ -34,8 +34,9 @@ from gimmal.protocol.messages import (
 from gimmal.share.cursors import Cursors, Walk
 from gimmal.share.part_table import PARTS_OF_ALL, PARTS_OF_EACH
 from gimmal.share.service import ShareSession
-from gimmal.share.serving import LONG_READS_AT_ONCE, Serving
+from gimmal.share.serving import LONG_READS_AT_ONCE, SMALL_READS_AT_ONCE, Serving
 from gimmal.transport.buffers import BufferPool
+from gimmal.transport.exchange import Incoming
 from gimmal.transport.ranges import SMALL_READ, read_range
 from tests.patience import PATIENCE
 from tests.share.rig import MTIME, SOURCE, Rig
@@ -138,6 +139,39 @@ def test_a_few_bytes_do_not_wait_for_the_copy_beside_them(rig: Rig) -> None:
         assert not any(task.done() for task in copying)
         left.resume()
         assert await asyncio.gather(*copying) == [BLOCK_SIZE] * 12
+        await pair.close()
+        workers.close()
+
+    run(main())
+
+
+class Loading(Serving):
+    """Says how many ranges are in memory at a time."""
+
+    now = 0
+    most = 0
+
+    async def _read(self, incoming: Incoming, request: Read) -> Answer | None:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            return await super()._read(incoming, request)
+        finally:
+            self.now -= 1
+
+
+def test_few_small_ranges_are_in_memory_beside_a_copy_however_many_are_asked_for(rig: Rig) -> None:
+    (rig.rw / "file").write_bytes(bytes(64 << 20))
+
+    async def main() -> None:
+        workers = Workers()
+        serving = Loading(rig.session, BufferPool(), workers)
+        pair = Pair(other=serving)
+        pair.link()
+        async with asyncio.timeout(PATIENCE):
+            asked = [get(pair, number % 16, SMALL_READ) for number in range(60)]
+            assert await asyncio.gather(*asked) == [SMALL_READ] * 60
+        assert serving.most == SMALL_READS_AT_ONCE
         await pair.close()
         workers.close()
 

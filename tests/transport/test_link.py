@@ -291,7 +291,7 @@ class TestEnds:
             right.start(receivers[1])
             left.post(RecordKind.DATA, 1, 0, b"before")
             if kind is RecordKind.LEAVE:
-                left.leave()
+                left.leave(drain=drain)
             else:
                 left.close(b"body", drain=drain)
             left.post(RecordKind.DATA, 1, 0, b"after")

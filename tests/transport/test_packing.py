@@ -158,9 +158,9 @@ def test_the_slower_the_line_the_more_thoroughly_is_packed(packing: Packing, pac
 
 
 def test_what_is_packed_thoroughly_is_smaller_and_the_same() -> None:
-    random.seed(5)
-    words = [random.randbytes(random.randint(2, 9)).hex() for _ in range(3000)]
-    text = " ".join(random.choices(words, k=60_000)).encode()[:BODY_MAX]
+    chance = random.Random(5)
+    words = [chance.randbytes(chance.randint(2, 9)).hex() for _ in range(3000)]
+    text = " ".join(chance.choices(words, k=60_000)).encode()[:BODY_MAX]
     quickly, thoroughly = [piece_of(text)], [piece_of(text)]
     Packer().pack_pieces("file", quickly, LEVEL)
     Packer().pack_pieces("file", thoroughly, DENSER_LEVEL)

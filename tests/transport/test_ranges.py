@@ -13,9 +13,11 @@ from gimmal.protocol.codes import Code
 from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.limits import BLOCK_SIZE
 from gimmal.protocol.messages import Answer, Failed, Read, StreamEnd
+from gimmal.transport.bulk_links import ASIDES_MAX
 from gimmal.transport.exchange import Incoming
+from gimmal.transport.link import Link
 from gimmal.transport.ranges import PIECE_FIRST, PIECE_MIN, SMALL_READ, piece_size, read_range
-from tests.transport.helpers import run
+from tests.transport.helpers import run, until
 from tests.transport.sessions import CONTENT, Notes, Pair, cut, serve_read
 
 PIECES = BLOCK_SIZE // PIECE_FIRST
@@ -125,6 +127,44 @@ def test_a_few_bytes_stay_off_the_links_for_bulk(length: int) -> None:
                 served.pair.a.pool.give(piece.owner)
         bulk = {link.number for link in served.links}
         assert [link in bulk for _offset, _length, link in served.asked] == [length > SMALL_READ]
+        await served.pair.close()
+
+    run(main())
+
+
+def test_without_a_link_for_bulk_a_few_bytes_count_as_bulk_too() -> None:
+    async def main() -> None:
+        served = Served(links=0)
+        wanted: list[int] = []
+        served.pair.a.dial = cannot_dial
+        served.pair.a.bulk.wanted = lambda _now, size: wanted.append(size)  # type: ignore[method-assign]
+        for piece in (await read_range(served.pair.a, Read("a", 0, 1000))).pieces:
+            if piece.owner is not None:
+                served.pair.a.pool.give(piece.owner)
+        assert wanted == [1000]
+        await served.pair.close()
+
+    run(main())
+
+
+async def cannot_dial(_bulk: bool) -> Link:
+    raise AssertionError
+
+
+def test_only_so_many_are_asked_for_beside_questions_at_a_time() -> None:
+    """A copy that asks for few bytes at a time must not fill the link that questions need."""
+
+    async def main() -> None:
+        served = Hanging()
+        asking = [asyncio.create_task(read_range(served.pair.a, Read("a", 1, 10))) for _ in range(20)]
+        await until(lambda: len(served.asked) == len(asking))
+        bulk = {link.number for link in served.links}
+        assert sum(link not in bulk for _offset, _length, link in served.asked) == ASIDES_MAX
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+        with served.pair.a.bulk.aside() as again:
+            assert again
         await served.pair.close()
 
     run(main())

@@ -31,8 +31,8 @@ FIRST_BLOCKS = 2
 TAKES_AT_ONCE = 16
 """Blocks under way that are put together of an old version alone: they take no memory here."""
 
-LOOK_SECONDS = 0.005
-"""How often to see whether there are more links while no block is done; on a long line each of them waits for it."""
+LOOK_SECONDS = 0.01
+"""How often to see whether there are more links before the first blocks are done; on a long line they wait for it."""
 
 
 @dataclass
@@ -233,10 +233,10 @@ class FileCopier:
         """Wait until another block may be begun; what bounds the memory of all files of one copy."""
         while self._under_way >= self._most():
             self._block_done.clear()
-            # Later the next block that is done shows it soon enough.
-            look = LOOK_SECONDS if self._most_before < BLOCKS_AT_ONCE else None
+            # With more links, or later, the next block that is done shows it soon enough.
+            early = self._most() <= self._most_before < BLOCKS_AT_ONCE
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(look):
+                async with asyncio.timeout(LOOK_SECONDS if early else None):
                     await self._block_done.wait()
 
     def _most(self) -> int:

@@ -48,7 +48,7 @@ ITEM_HEADER_BYTES = 96
 
 BUNDLES_AT_ONCE = 12
 """Bundles between the request for them and the answer that they stand: enough for 100 ms of 500 Mbit/s, and where
-they shrink to a third, for 50 ms of 200."""
+they shrink to a third, for 50 ms of 200. An agent on this computer passes on eight at a time."""
 
 BUNDLES_AT_ONCE_LIMITED = 4
 """The same under a limit, where each waits with more bytes set aside for it than it will have."""
@@ -342,7 +342,8 @@ class TreeCopier:
             await self._send_file(group, _job(path, f"{target_path}/{entry.name}", attributes, replace, there))
 
     def _small_room(self, there: Attributes | None) -> int:
-        return self._room if there is None else min(REPLACED_SMALL_FILE, self._room)
+        alone = there is None or there.kind is not Kind.FILE or self._options.whole_files
+        return self._room if alone else min(REPLACED_SMALL_FILE, self._room)
 
     # Sending ---------------------------------------------------------------------------------------------------------
 

@@ -59,8 +59,8 @@ READ_BYTES_AT_ONCE = 16 << 20
 READ_BYTES_OF_ALL = 64 << 20
 """As many of all sessions together, beside one block of each."""
 
-SMALL_READS_AT_ONCE = 8
-"""Ranges of at most SMALL_READ bytes that are in memory beside those: they do not wait until a copy has moved on."""
+SMALL_READS_AT_ONCE = 2
+"""Ranges of at most SMALL_READ bytes, asked for beside questions, that are in memory besides: they wait for no copy."""
 
 CALLS_AT_ONCE = 8
 """Other requests of one session that are in threads at a time."""
@@ -111,8 +111,8 @@ class Serving:
     async def handle(self, incoming: Incoming) -> Answer | None:
         """See transport.answering.Handler."""
         request = incoming.request
-        if isinstance(request, Read) and request.length <= SMALL_READ:
-            async with self._small_reads, self._reads_of_all.lent(request.length):
+        if isinstance(request, Read) and request.length <= SMALL_READ and not incoming.link.bulk:
+            async with self._small_reads:
                 return await self._read(incoming, request)
         if isinstance(request, Read):
             async with self._reading(min(request.length, BLOCK_SIZE)):

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from gimmal.base.errors import GimmalError
 from gimmal.base.tasks import Tasks
@@ -22,6 +22,9 @@ BULK_AFTER_BYTES = 2 * BLOCK_SIZE
 
 BULK_AGAIN_SECONDS = 30.0
 """How long to wait after a link for bulk could not be had."""
+
+ASIDES_MAX = 2
+"""Few bytes that may be asked for beside questions at a time; copies ask for few bytes too, then for very many."""
 
 LOOK_SECONDS = 0.1
 QUIET_SECONDS = 2.0
@@ -66,6 +69,7 @@ class BulkLinks:
         self._round_trip: float | None = None
         self._pinged = False
         self._ponged = asyncio.Event()
+        self._asides = 0
 
     @property
     def count(self) -> int:
@@ -83,6 +87,16 @@ class BulkLinks:
         kept = [link for link in usable if not link.retiring] or usable
         preferred = [link for link in kept if link.bulk is bulk] or kept
         return min(preferred, key=_load, default=None)
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[bool]:
+        """Whether few bytes are to be asked for beside questions, and not behind bulk; the place is held meanwhile."""
+        may = self.count > 0 and self._asides < ASIDES_MAX
+        self._asides += may
+        try:
+            yield may
+        finally:
+            self._asides -= may
 
     def wanted(self, now: float, size: int) -> None:
         """Bulk is asked for: see that there are links for it.

@@ -22,7 +22,7 @@ from gimmal.transport.session import Session
 ResultT = TypeVar("ResultT")
 
 SMALL_READ = 128 * 1024
-"""Bytes up to which a range is no bulk: a film that is sought in, a program that looks into a file wait for no copy."""
+"""Bytes up to which a range may travel beside questions: a film that is sought in should wait for no copy."""
 
 PIECE_FIRST, PIECE_MIN = 1 << 20, 256 * 1024
 """Bytes of a piece while no rate is known, and at least."""
@@ -134,7 +134,10 @@ async def _read(session: Session, request: Read) -> RangeSink:
         packed = request.packing is not Packing.NEVER
         return RangeSink(done, session.pool, request.offset, request.length, sparse=request.sparse, packed=packed)
 
-    return await session.exchange(request, make_sink, bulk=request.length > SMALL_READ)
+    if request.length > SMALL_READ:
+        return await session.exchange(request, make_sink, bulk=True)
+    with session.bulk.aside() as aside:
+        return await session.exchange(request, make_sink, bulk=not aside)
 
 
 async def _taken(session: Session, sink: RangeSink, *, unpacked: bool) -> RangeRead:
