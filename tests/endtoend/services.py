@@ -26,12 +26,14 @@ class Service(Process):
         self.wait_line(f"half: {half}/GIMMAL: {state}", seconds, after=after)
 
 
-def start_service(world: World, computer: Computer, *folders: Path, own_mounts: bool = False, **more: Any) -> Service:
+def start_service(
+    world: World, computer: Computer, *folders: Path, own_mounts: bool = False, notify: bool = False, **more: Any
+) -> Service:
     """Start the service and wait until it looks; it looks into ``folders`` besides mounted disks."""
     words = [word for folder in folders for word in ("--half", folder)]
     driver = OWN_MOUNTS + RUN if own_mounts else RUN
     service: Service = world.start(
-        computer, "service", "run", "--no-notify", *words, kind=Service, driver=driver, **more
+        computer, "service", "run", *([] if notify else ["--no-notify"]), *words, kind=Service, driver=driver, **more
     )
     service.wait_line("ready: ")
     return service

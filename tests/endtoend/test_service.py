@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.agent.service.desktop import Desktop, session_bus
 from tests.endtoend.processes import Process
 from tests.endtoend.services import halves, start_service
 from tests.endtoend.world import PASSWORD, World, until
@@ -255,6 +257,37 @@ def test_it_goes_on_when_nobody_reads_what_it_says(paired: World) -> None:
         finally:
             service.terminate()
         assert service.wait(PATIENCE) == 0
+
+
+def test_the_desktop_hears_of_use_once(paired: World) -> None:
+    world = paired
+    with session_bus(world.base) as address:
+        desktop = Desktop(address)
+        desktop.begin()
+        service = start_service(
+            world, world.a, world.a.half, notify=True, environment={"DBUS_SESSION_BUS_ADDRESS": address}
+        )
+        service.wait_state(world.a.half, "serving")
+        assert world.run(world.b, "ls").lines == ["shared/"]
+        desktop.join(PATIENCE)
+    assert desktop.taken[3] == "Home: the other half is in use"
+    assert "by a command of the other side" in desktop.taken[4]
+
+
+def test_the_manager_hears_that_it_is_ready_and_agents_do_not_know_it(paired: World) -> None:
+    world = paired
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(world.base / "notify"))
+        manager.settimeout(PATIENCE)
+        service = start_service(world, world.a, world.a.half, environment={"NOTIFY_SOCKET": str(world.base / "notify")})
+        heard = set()
+        while {b"READY=1", b"STATUS=halves: 1, served: 1"} - heard:
+            heard.add(manager.recv(1000))
+        child = halves(world, world.a)[0]["process"]
+        assert b"NOTIFY_SOCKET" not in Path(f"/proc/{child}/environ").read_bytes()
+        service.stop()
+        while b"STOPPING=1" not in heard:
+            heard.add(manager.recv(1000))
 
 
 def test_install_prints_what_each_system_would_be_given(world: World) -> None:

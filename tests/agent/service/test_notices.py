@@ -3,65 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gimmal.agent.service.notices import PAIRS_MAX, QUIET_SECONDS, Quiet, notify
+from tests.agent.service.desktop import Desktop, session_bus
 from tests.patience import PATIENCE
-
-
-@contextmanager
-def session_bus(folder: Path) -> Iterator[str]:
-    """A bus of the test's own; skips the test where dbus-daemon is not here."""
-    program = shutil.which("dbus-daemon")
-    if program is None:
-        pytest.skip("needs dbus-daemon")
-    address = f"unix:path={folder}/bus"
-    words = [program, "--session", "--nofork", "--nopidfile", f"--address={address}", "--print-address=1"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as daemon:
-        try:
-            assert daemon.stdout is not None
-            assert daemon.stdout.readline().decode().startswith("unix:path=")
-            yield address
-        finally:
-            daemon.terminate()
-
-
-class Desktop(threading.Thread):
-    """A notification service: takes the first notice and answers it."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.ready = threading.Event()
-        self.taken: tuple[Any, ...] = ()
-
-    def run(self) -> None:
-        from jeepney import MessageType, message_bus, new_method_return
-        from jeepney.io.blocking import open_dbus_connection
-
-        with open_dbus_connection(bus="SESSION") as connection:
-            connection.send_and_get_reply(message_bus.RequestName("org.freedesktop.Notifications"))
-            self.ready.set()
-            while not self.taken:
-                message = connection.receive(timeout=PATIENCE)
-                if message.header.message_type is MessageType.method_call:
-                    self.taken = message.body
-                    connection.send(new_method_return(message, "u", (7,)))
 
 
 def test_a_notice_is_shown_with_its_markup_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with session_bus(tmp_path) as address:
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
-        desktop = Desktop()
-        desktop.start()
-        assert desktop.ready.wait(PATIENCE)
+        desktop = Desktop(address)
+        desktop.begin()
         assert notify("Home: the other half is in use", "12:00: <a href='x'>&\x1b[31m\u202e" + "y" * 1000)
         desktop.join(PATIENCE)
     program, replaces, _icon, summary, body, actions, hints, expires = desktop.taken
