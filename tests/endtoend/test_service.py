@@ -15,8 +15,8 @@ import pytest
 
 from tests.agent.service.desktop import Desktop, session_bus
 from tests.endtoend.processes import Process
-from tests.endtoend.services import halves, start_service
-from tests.endtoend.world import PASSWORD, World, until
+from tests.endtoend.services import OWN_MOUNTS, halves, start_service
+from tests.endtoend.world import PASSWORD, RUN, World, until
 from tests.figures import figure
 from tests.patience import PATIENCE, within
 
@@ -236,7 +236,9 @@ def times_of(process: Process) -> float:
 
 def test_json_events(paired: World) -> None:
     world = paired
-    service = world.start(world.a, "service", "run", "--json", "--no-notify", "--half", world.a.half)
+    service = world.start(
+        world.a, "service", "run", "--json", "--no-notify", "--half", world.a.half, driver=OWN_MOUNTS + RUN
+    )
     until(lambda: "serving" in service.out, "served")
     events = service.stop().events
     assert events[0] == {"event": "half", "text": f"{world.a.half}/GIMMAL: starting"}
@@ -247,7 +249,7 @@ def test_json_events(paired: World) -> None:
 def test_it_goes_on_when_nobody_reads_what_it_says(paired: World) -> None:
     world = paired
     reading, writing = os.pipe()
-    words = [sys.executable, "-m", "gimmal.frontends.cli.main", "service", "run", "--half", str(world.a.half)]
+    words = [sys.executable, "-c", OWN_MOUNTS + RUN, "service", "run", "--no-notify", "--half", str(world.a.half)]
     with subprocess.Popen(words, env=world.a.environment, stdout=writing, cwd=world.a.disk) as service:
         try:
             os.close(writing)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.endtoend.processes import Process
-from tests.endtoend.services import Service, halves, start_service
+from tests.endtoend.services import NO_MOUNTS, Service, halves, start_service
 from tests.endtoend.world import RUN, World, until
 from tests.patience import PATIENCE, within
 
@@ -64,9 +64,9 @@ def stick(world: World) -> Iterator[Stick]:
     assert made.returncode == 0, made.stderr
     shutil.rmtree(world.a.half / "GIMMAL")
     try:
-        service = start_service(world, world.a, own_mounts=True)
+        service = start_service(world, world.a, needs_mounts=True)
     except AssertionError:
-        if world.processes[-1].popen.poll() == 77:
+        if world.processes[-1].popen.poll() == NO_MOUNTS:
             pytest.skip("mount namespaces cannot be made here")
         raise
     made_stick = Stick(service, image, world.a.half)

@@ -112,3 +112,24 @@ def test_it_can_be_stopped_and_killed() -> None:
 
     assert run(main("stop")).code == -15
     assert run(main("kill")).code == -9
+
+
+def test_a_signal_that_comes_with_its_end_takes_its_exit_code_from_nobody() -> None:
+    script = """
+import signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print('{"event": "ready", "text": ""}', flush=True)
+sys.exit(7)
+"""
+
+    async def main() -> Ended:
+        child = await Child.start([sys.executable, "-c", script], "/h/GIMMAL", None, dict(os.environ))
+        ready = asyncio.Event()
+        following = asyncio.get_running_loop().create_task(child.follow(lambda _event, _text: ready.set()))
+        await ready.wait()
+        while not following.done():
+            child.stop()
+            await asyncio.sleep(0)
+        return following.result()
+
+    assert [run(main()).code for _ in range(5)] == [7] * 5

@@ -41,6 +41,13 @@ def service_status() -> dict[str, object]:
         return asking.reply().status
 
 
+def served_halves() -> set[str]:
+    """Places of the halves that are served now; raises as ``service_status``."""
+    halves = service_status().get("halves")
+    assert isinstance(halves, list)
+    return {half["half"] for half in halves if half["state"] == "serving"}
+
+
 def put_away(half: HalfNamed) -> None:
     """Have the supervisor leave a half alone until it was pulled out or is unlocked.
 

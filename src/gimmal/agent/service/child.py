@@ -45,6 +45,9 @@ class Child:
     def __init__(self, process: asyncio.subprocess.Process, lifeline: int) -> None:
         self._process = process
         self._lifeline = lifeline
+        self._descriptor = -1
+        with contextlib.suppress(OSError, AttributeError):  # it has ended already, or the system knows no such thing
+            self._descriptor = os.pidfd_open(process.pid)
         self._message = ""
         self._hint = ""
         self._tail = b""
@@ -91,7 +94,8 @@ class Child:
                 process_group=0,  # Ctrl-C is for the supervisor, which ends its agents itself
                 limit=LINE_MAX,
             )
-        except OSError:
+        except BaseException:
+            # Also where nobody waits for it any more: a process that was begun ends with this.
             os.close(lifeline)
             raise
         finally:
@@ -116,6 +120,9 @@ class Child:
         finally:
             readers.cancel()
             self.let_go()
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
         return Ended(code, self._message, self._hint, displayable(self._tail, TAIL_BYTES))
 
     async def _listen(self, on_event: Callable[[str, str], None]) -> None:
@@ -171,5 +178,9 @@ class Child:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
+        # Not through the process object, which would take its exit code away from whoever waits for it.
         with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(number)
+            if self._descriptor >= 0:
+                signal.pidfd_send_signal(self._descriptor, number)
+            elif self._process.returncode is None:
+                os.kill(self._process.pid, number)

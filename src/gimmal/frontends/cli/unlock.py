@@ -18,7 +18,7 @@ def command(half: str | None, as_json: bool, password_file: str | None, password
     Returns when the half is served. The password goes straight to the process that opens the half, and nobody keeps it:
     where that process fails, it is asked for again.
     """
-    from gimmal.agent.service.asking import service_status, unlock
+    from gimmal.agent.service.asking import served_halves, unlock
     from gimmal.agent.service.messages import HalfNamed
     from gimmal.base.display import displayable
     from gimmal.half.plugged import choose_half
@@ -26,10 +26,11 @@ def command(half: str | None, as_json: bool, password_file: str | None, password
 
     want_json(as_json)
     header = read_header(choose_half(half))
-    service_status()  # nobody types a password for nothing
-    ask = half_password(password_file, password_fd)
-    password = ask() if ask is not None and header.has_password else None
-    unlock(HalfNamed(header.pair_id, header.side), password)
+    # Nobody types a password for nothing.
+    if str(header.location) not in served_halves():
+        ask = half_password(password_file, password_fd)
+        password = ask() if ask is not None and header.has_password else None
+        unlock(HalfNamed(header.pair_id, header.side), password)
     if as_json:
         print_json({"half": str(header.location), "serving": True})
     else:
