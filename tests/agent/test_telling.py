@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from gimmal.agent.telling import WayNews
+from gimmal.agent.telling import USE_QUIET_SECONDS, UseNews, WayNews
 from gimmal.base.errors import GimmalError, RelayError
 from gimmal.protocol.relay.url import RelayUrl
 from gimmal.transport.relay_keeper import RelayStatus
@@ -91,3 +91,20 @@ def test_up_says_that_the_address_it_dials_does_not_answer() -> None:
         home = world.up(world.a, listen=f"127.0.0.1:{port}")
         assert home.wait_line("connected: ") == agent.wait_line("connected: ") == "the other side, direct"
         assert agent.count_lines("waiting: ") == 1
+
+
+def test_a_command_of_the_other_side_is_news_after_a_quiet_time() -> None:
+    lines: list[str] = []
+    now = 0.0
+    news = UseNews(lines.append, lambda: now)
+    news.on_command("gimmal 0.1.0\x1b[31m" + "x" * 500, "direct")
+    assert lines[0].startswith("used: by a command of the other side, gimmal 0.1.0\\x1b[31mx")
+    assert lines[0].endswith(", direct")
+    assert len(lines[0]) < 150
+    for moment in (1.0, USE_QUIET_SECONDS, 2 * USE_QUIET_SECONDS - 1):
+        now = moment
+        news.on_command("gimmal", "direct")
+    assert len(lines) == 1
+    now = 3 * USE_QUIET_SECONDS
+    news.on_command("gimmal", "relayed")
+    assert lines[1:] == ["used: by a command of the other side, gimmal, relayed"]

@@ -27,7 +27,7 @@ from gimmal.agent.plugged import (
 )
 from gimmal.agent.queue.queue import TransferQueue
 from gimmal.agent.queue.way import Host
-from gimmal.agent.telling import WayNews
+from gimmal.agent.telling import UseNews, WayNews
 from gimmal.base.errors import GimmalError, Interrupted, PeerAbsent, ProtocolViolation, VersionMismatch
 from gimmal.base.fair_budget import FairBudget
 from gimmal.base.primitives import random_bytes
@@ -133,6 +133,7 @@ class Agent:
         self._say = on_event
         self._ways = WayNews(on_event)
         self._loop = asyncio.get_running_loop()
+        self._uses = UseNews(on_event, self._loop.time)
         self._identity = identity_of(half, agent=True)
         self._root_keys = self._identity.keys()
         self._pool = BufferPool()
@@ -156,6 +157,8 @@ class Agent:
         self._keepers: list[RelayKeeper] = []
         self._control: ControlServer | None = None
         self._commands = LocalCommands(self)
+        self.on_unplug: Callable[[], None] = lambda: None
+        """Called where a command says that this half is to be pulled out."""
         self._dialler: Dialler | None = None
         self.journal_key = journal_key_of(half)
         self.journal_directory: Path = state_directory(half.lineage_id)
@@ -313,6 +316,7 @@ class Agent:
             session.close(CloseReason.LIMIT)
         elif not accepted.greeting.agent:
             self._register(session)
+            self._uses.on_command(accepted.greeting.program, accepted.link.path.value)
         elif self._peer is not None and self._peer.opener and self.half.side == "a":
             session.close(CloseReason.DUPLICATE)
         else:

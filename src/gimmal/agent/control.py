@@ -47,7 +47,9 @@ _LABEL = b"gimmal control v1"
 
 
 class Question(Struct, frozen=True):
-    """What a command asks: ``session``, ``status``, or about the queue: ``queue``, ``transfers`` (queue.messages)."""
+    """What a command asks: ``session``, ``status``, ``unplug``, or about the queue: ``queue``, ``transfers``
+    (queue.messages).
+    """
 
     version: int
     verb: Annotated[str, Meta(max_length=16)]

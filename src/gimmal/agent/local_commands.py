@@ -78,6 +78,10 @@ class LocalCommands:
 
                 await answer_about_queue(connection, question.verb, self._agent.queue)
                 connection.close()
+            elif question.verb == "unplug":
+                await send_message(connection, Reply())
+                connection.close()
+                self._agent.on_unplug()
             else:
                 raise UsageError("the agent on this computer does not know this command", "restart `gimmal up`")
         except GimmalError as exc:

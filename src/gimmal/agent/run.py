@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import Callable
+from enum import Enum
+from functools import partial
 from pathlib import Path
 
 from gimmal.agent.agent import Agent, AgentOptions
@@ -18,8 +21,18 @@ from gimmal.half.presence import Presence
 from gimmal.protocol.messages import CloseReason
 
 
-async def serve(location: Path, half: OpenedHalf, options: AgentOptions, say: Callable[[str], None]) -> None:
-    """Serve a half; returns when it is pulled out or SIGTERM or SIGINT comes.
+class _End(Enum):
+    """Why an agent ends, and its last line."""
+
+    GONE = "unplugged: the half is gone, every connection is closed"
+    ASKED = "stopped: the half may be pulled out, every connection is closed"
+    TOLD = "stopped: every connection is closed"
+
+
+async def serve(
+    location: Path, half: OpenedHalf, options: AgentOptions, say: Callable[[str], None], lifeline: int | None = None
+) -> None:
+    """Serve a half; returns when it is pulled out, a command asks for that, or SIGTERM or SIGINT comes.
 
     Args:
         location: folder of the half.
@@ -27,6 +40,7 @@ async def serve(location: Path, half: OpenedHalf, options: AgentOptions, say: Ca
         options: how.
         say: told each line for the person; the line that begins with ``ready:`` is the contract. Once that is out,
             nobody need be left to read.
+        lifeline: descriptor of a pipe; that its other end is closed counts as being told to stop.
 
     Raises:
         HalfInUse: another agent on this computer serves it.
@@ -36,24 +50,23 @@ async def serve(location: Path, half: OpenedHalf, options: AgentOptions, say: Ca
     with HalfLock(half.pair_id, half.side):
         agent = Agent(half, options, _unfailing(say))
         watchers = Workers()
-        stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+        asked: asyncio.Future[_End] = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(number, stop.set)
-        reason = CloseReason.STOPPED
+                loop.add_signal_handler(number, _settle, asked, _End.TOLD)
+        if lifeline is not None:
+            _end_with(lifeline, asked)
+        agent.on_unplug = partial(_settle, asked, _End.ASKED)
+        end = _End.TOLD
         try:
             address = await agent.start()
             say(f"ready: {displayable(half.pair_name)} {half.side.value} {address}")
-            if await _until_gone(presence, watchers, stop):
-                reason = CloseReason.UNPLUGGED
+            end = await _until_end(presence, watchers, asked)
         finally:
-            await agent.stop(reason)
+            await agent.stop(CloseReason.STOPPED if end is _End.TOLD else CloseReason.UNPLUGGED)
             watchers.close()
-        if reason is CloseReason.UNPLUGGED:
-            say("unplugged: the half is gone, every connection is closed")
-        else:
-            say("stopped: every connection is closed")
+        say(end.value)
 
 
 def _unfailing(say: Callable[[str], None]) -> Callable[[str], None]:
@@ -66,12 +79,29 @@ def _unfailing(say: Callable[[str], None]) -> Callable[[str], None]:
     return tell
 
 
-async def _until_gone(presence: Presence, workers: Workers, stop: asyncio.Event) -> bool:
-    """Wait for the end; True if the half was pulled out, False if the program was told to stop."""
-    while not stop.is_set():
+def _settle(asked: asyncio.Future[_End], end: _End) -> None:
+    if not asked.done():
+        asked.set_result(end)
+
+
+def _end_with(lifeline: int, asked: asyncio.Future[_End]) -> None:
+    loop = asyncio.get_running_loop()
+
+    def readable() -> None:
+        # Nothing is ever written to it.
+        with contextlib.suppress(BlockingIOError):
+            if not os.read(lifeline, 64):
+                loop.remove_reader(lifeline)
+                _settle(asked, _End.TOLD)
+
+    os.set_blocking(lifeline, False)
+    loop.add_reader(lifeline, readable)
+
+
+async def _until_end(presence: Presence, workers: Workers, asked: asyncio.Future[_End]) -> _End:
+    """Wait for the end, and say which it is."""
+    while not asked.done():
         if not await still_present(presence, workers):
-            return True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PRESENCE_SECONDS):
-                await stop.wait()
-    return False
+            return _End.GONE
+        await asyncio.wait([asked], timeout=PRESENCE_SECONDS)
+    return asked.result()

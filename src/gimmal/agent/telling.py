@@ -1,4 +1,4 @@
-"""What ``gimmal up`` tells the person of ways that fail: each trouble once, and its end."""
+"""What ``gimmal up`` tells the person: of ways that fail each trouble once, and its end; that somebody came."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from collections.abc import Callable
 from gimmal.base.display import displayable
 from gimmal.base.errors import GimmalError, RelayError
 from gimmal.transport.relay_keeper import RelayStatus
+
+USE_QUIET_SECONDS = 600.0
+"""Without a command of the other side; the next one is news again."""
+
+PROGRAM_MAX = 60
+"""Characters that are shown of what a program calls itself."""
 
 
 class WayNews:
@@ -45,6 +51,32 @@ class WayNews:
         before = self._troubles.get(address)
         # After a relay that was only away, one that will never take this half is other news.
         return before is None or (isinstance(failure, RelayError) and failure.hopeless and before != failure.message)
+
+
+class UseNews:
+    """Tells that a command of the other side came, and not of each command: again only after a quiet time.
+
+    Args:
+        say: told each line.
+        clock: seconds that never go back.
+    """
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float]) -> None:
+        self._say = say
+        self._clock = clock
+        self._last: float | None = None
+
+    def on_command(self, program: str, path: str) -> None:
+        """A command of the other side opened a session.
+
+        Args:
+            program: as it calls itself.
+            path: how it travels.
+        """
+        now = self._clock()
+        if self._last is None or now - self._last >= USE_QUIET_SECONDS:
+            self._say(f"used: by a command of the other side, {displayable(program, PROGRAM_MAX)}, {path}")
+        self._last = now
 
 
 def _sentence(failure: GimmalError) -> str:

@@ -19,7 +19,7 @@ HALF_FOLDER = b"gimmal"
 HALF_FILES = (b"half.json", b"half.new", b"state-0", b"state-1")
 """Any of these makes such a folder a half, also one that is just being joined."""
 
-_FORM = "write --share PATH, PATH:ro, PATH:drop or NAME=PATH:ro"
+_FORM = "write PATH, PATH:ro, PATH:drop or NAME=PATH:ro"
 
 
 class Rights(Enum):
@@ -66,9 +66,23 @@ def parse_share(argument: str) -> Share:
     if not place:
         raise UsageError(f"the share {displayable(argument)} names no folder", _FORM)
     path = _folder(place)
-    if name is None:
-        name = path.name
-    _check_name(name, argument)
+    return _named_share(path.name if name is None else name, path, rights, argument)
+
+
+def share_of(name: str, place: str, rights: Rights) -> Share:
+    """A share of a folder that is known already, by an absolute path without links.
+
+    Raises:
+        UsageError: as ``parse_share``; or another folder lies there now.
+    """
+    path = _folder(place)
+    if os.fspath(path) != place:
+        raise UsageError(f"cannot share {displayable(place)}: a link lies there now", _FORM)
+    return _named_share(name, path, rights, place)
+
+
+def _named_share(name: str, path: Path, rights: Rights, shown: str) -> Share:
+    _check_name(name, shown)
     return Share(name, path, rights)
 
 
@@ -88,7 +102,7 @@ class ShareTable:
                     f"two shares are called {displayable(share.name)}"
                     if other.name == share.name
                     else f"the shares {displayable(other.name)} and {displayable(share.name)} look alike",
-                    "give one of them another name: --share NAME=PATH",
+                    "give one of them another name: NAME=PATH",
                 )
         self._shares = sorted(shares, key=lambda share: share.name.encode())
 
@@ -108,14 +122,18 @@ def _folder(place: str) -> Path:
         raise UsageError(f"cannot share {displayable(place)}: {reason}", _FORM) from error
     if not stat.S_ISDIR(state.st_mode):
         raise UsageError(f"cannot share {displayable(place)}: it is no folder", "share the folder it lies in")
-    if os.fsencode(path.name).lower() == HALF_FOLDER and any(
-        os.path.lexists(path / os.fsdecode(name)) for name in HALF_FILES
-    ):
+    if any(map(_is_half, (path, *path.parents))):
         raise UsageError(
             f"cannot share {displayable(place)}: it is a half, and a half holds keys",
             "share another folder; the half stays hidden in any",
         )
     return path
+
+
+def _is_half(path: Path) -> bool:
+    return os.fsencode(path.name).lower() == HALF_FOLDER and any(
+        os.path.lexists(path / os.fsdecode(name)) for name in HALF_FILES
+    )
 
 
 def _check_name(name: str, argument: str) -> None:
@@ -126,5 +144,5 @@ def _check_name(name: str, argument: str) -> None:
     if not ok:
         raise UsageError(
             f"the share {displayable(argument)} would have a name that cannot travel",
-            "give it a name: --share NAME=PATH",
+            "give it a name: NAME=PATH",
         )

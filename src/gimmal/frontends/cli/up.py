@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import click
 
 from gimmal.base.errors import UsageError
 from gimmal.frontends.cli.output import print_json, want_json
 from gimmal.frontends.cli.passwords import half_password, password_options
+
+if TYPE_CHECKING:
+    from gimmal.half.opened import OpenedHalf
+    from gimmal.share.shares import ShareTable
 
 
 @click.command("up")
@@ -23,6 +30,7 @@ from gimmal.frontends.cli.passwords import half_password, password_options
 @click.option("--at", metavar="HOST:PORT", help="Dial the other side's agent there.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one object a line.")
 @click.option("--verbose", is_flag=True, help="Say what happens in detail on stderr.")
+@click.option("--until-closed", "lifeline", type=click.IntRange(0), metavar="N", hidden=True)
 @password_options
 def command(
     half: str | None,
@@ -32,13 +40,15 @@ def command(
     at: str | None,
     as_json: bool,
     verbose: bool,
+    lifeline: int | None,
     password_file: str | None,
     password_fd: int | None,
 ) -> None:
     """Serve a half: answer the other side, share folders, stay until the half is pulled out.
 
-    Nothing is shared that is not named. Prints each share, then `ready: PAIR SIDE ADDRESS` when it can answer. Ends
-    within a second of the half's disappearing and closes every connection.
+    Nothing is shared that is not named: by --share, else once by `gimmal shares add`. Prints each share, then
+    `ready: PAIR SIDE ADDRESS` when it can answer. Ends within a second of the half's disappearing and closes every
+    connection.
     """
     import logging
     import sys
@@ -68,13 +78,32 @@ def command(
         else:
             print(line, flush=True)
 
+    if not share_arguments:
+        shares = _kept_shares(opened, say)
     for share in shares:
         say(f"share: {displayable(share.name)} {share.rights.value} {displayable(str(share.path))}")
     if not len(shares):
         say("share: none, the other side sees nothing")
     if not opened.relays and not no_relay:
         say("relay: none, the other side reaches this one with --at only")
-    run_async(serve(location, opened, AgentOptions(shares, address, not no_relay, dial_at), say))
+    run_async(serve(location, opened, AgentOptions(shares, address, not no_relay, dial_at), say, lifeline))
+
+
+def _kept_shares(half: OpenedHalf, say: Callable[[str], None]) -> ShareTable:
+    """Those that this computer keeps for the pair; one whose folder is gone is left out, and said."""
+    from gimmal.agent.kept_shares import KeptShares
+    from gimmal.share.shares import ShareTable
+
+    shares = []
+    kept = KeptShares(half).read()
+    if kept:
+        say("shares: those that this computer keeps for this pair")
+    for one in kept:
+        try:
+            shares.append(one.opened())
+        except UsageError as exc:
+            say(f"share: left out: {exc.message}")
+    return ShareTable(shares)
 
 
 def _listen_address(text: str) -> tuple[str, int]:

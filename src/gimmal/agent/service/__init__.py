@@ -1,0 +1,1 @@
+"""The supervisor: holds no key, notices halves that are plugged in, and runs one agent for each."""

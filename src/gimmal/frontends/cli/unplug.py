@@ -1,0 +1,47 @@
+"""``gimmal unplug``: end the use of a half, so that it may be pulled out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gimmal.frontends.cli.output import print_json, want_json
+from gimmal.frontends.cli.reaching import Way, run_with_reach
+
+if TYPE_CHECKING:
+    from gimmal.agent.reach import Reach
+
+
+@click.command("unplug")
+@click.option("--half", metavar="DIR", help="The half to unplug; not needed when one is plugged in.")
+@click.option("--eject", is_flag=True, help="Also write out and unmount the disk that the half is on.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(half: str | None, eject: bool, as_json: bool) -> None:
+    """End the agent of a half and all its connections, and say when the half may be pulled out.
+
+    To pull it out without this is as safe for the keys. The service leaves the half alone until it was pulled out, or
+    until `gimmal unlock`.
+    """
+    from pathlib import Path
+
+    from gimmal.agent.unplugging import eject as eject_disk
+    from gimmal.base.display import displayable
+
+    want_json(as_json)
+    location, running = run_with_reach(Way(half, None, None, None), _end_use)
+    # Not before nothing of this command looks at the disk any more.
+    mounted = eject_disk(Path(location)) if eject else None
+    if as_json:
+        print_json({"half": location, "ended": running, "ejected": mounted is not None})
+    else:
+        print("unplugged: every connection is closed" if running else "unplugged: no agent served it")
+        if mounted is not None:
+            print(f"ejected: {displayable(str(mounted))}")
+
+
+async def _end_use(reach: Reach) -> tuple[str, bool]:
+    from gimmal.agent.unplugging import end_use
+
+    running = await end_use(reach)
+    return str(reach.location), running

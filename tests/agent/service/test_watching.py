@@ -1,0 +1,72 @@
+"""Halves are noticed in named folders; each file is read again only where it has changed."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from gimmal.agent.service.watching import Halves, MountEvents
+from gimmal.base.side import Side
+from gimmal.half.reading import read_header
+from tests.half.helpers import GOOD_PASSWORD, folders, join
+
+
+def test_a_half_comes_changes_and_goes(tmp_path: Path) -> None:
+    one, two = folders(tmp_path, "one", "two")
+    halves = Halves([one, tmp_path / "missing"])
+    assert halves.look() == []
+    join(one, two, "Home")
+    (seen,) = halves.look()
+    header = read_header(one)
+    assert (seen.location, seen.pair_id, seen.side) == (str(one / "GIMMAL"), header.pair_id, "a")
+    assert (seen.pair_name, seen.has_password, seen.fault) == ("Home", False, "")
+    assert halves.look() == [seen]
+    join(one, two, passwords={Side.A: GOOD_PASSWORD})
+    (again,) = halves.look()
+    assert again.identity != seen.identity
+    assert again.pair_id != seen.pair_id
+    assert again.has_password
+    (one / "GIMMAL").rename(one / "elsewhere")
+    assert halves.look() == []
+
+
+def test_what_is_no_whole_half_has_a_fault_that_may_pass(tmp_path: Path) -> None:
+    one, two = folders(tmp_path, "one", "two")
+    join(one, two, "Home")
+    file = one / "GIMMAL" / "half.json"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100])
+    halves = Halves([one])
+    (seen,) = halves.look()
+    assert seen.fault
+    assert seen.pair_id == b""
+    file.write_bytes(whole)
+    (seen,) = halves.look()
+    assert not seen.fault
+    mark = one / "GIMMAL" / "joining"
+    mark.touch()
+    (seen,) = halves.look()
+    assert "joining" in seen.fault
+    mark.unlink()
+    (seen,) = halves.look()
+    assert not seen.fault
+
+
+def test_a_file_in_place_of_a_half_is_none(tmp_path: Path) -> None:
+    (tmp_path / "GIMMAL").write_text("")
+    assert Halves([tmp_path]).look() == []
+    (tmp_path / "GIMMAL").unlink()
+    (tmp_path / "GIMMAL" / "half.json").mkdir(parents=True)
+    (seen,) = Halves([tmp_path]).look()
+    assert seen.fault
+
+
+def test_mount_events_can_be_watched_and_let_go_of() -> None:
+    async def main() -> None:
+        events = MountEvents(lambda: None)
+        await asyncio.sleep(0)
+        events.close()
+        events.close()
+
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        runner.run(main())

@@ -1,0 +1,58 @@
+"""``gimmal unplug``: the process with the keys is gone before it says that the half may be pulled out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.endtoend.services import halves, start_service
+from tests.endtoend.world import World
+
+
+def test_it_ends_an_agent_and_tells_the_other_side(world: World) -> None:
+    world.start_relay()
+    world.pair()
+    agent_a = world.up(world.a, world.a.folder("x"))
+    agent_b = world.up(world.b, world.b.folder("y"))
+    agent_b.wait_connected()
+    agent_a.wait_connected()
+    assert world.run(world.b, "unplug").lines == ["unplugged: every connection is closed"]
+    stat = Path(f"/proc/{agent_b.pid}/stat")
+    assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z", "it has ended before"
+    result = agent_b.wait()
+    assert result.code == 0
+    assert result.lines[-1] == "stopped: the half may be pulled out, every connection is closed"
+    agent_a.wait_line("disconnected: the other half was unplugged")
+    assert not list(world.b.runtime.glob("*.sock"))
+    assert world.run(world.b, "unplug").lines == ["unplugged: no agent served it"]
+    (value,) = world.json(world.b, "unplug")
+    assert value == {"half": f"{world.b.half}/GIMMAL", "ended": False, "ejected": False}
+
+
+def test_the_service_leaves_it_alone_until_it_is_unlocked_or_plugged_in_again(world: World) -> None:
+    world.start_relay()
+    world.pair()
+    service = start_service(world, world.a, world.a.half)
+    service.wait_state(world.a.half, "serving")
+    world.run(world.a, "unplug")
+    service.wait_state(world.a.half, "unplugged by command")
+    (half,) = halves(world, world.a)
+    assert (half["state"], half["process"]) == ("put_away", None)
+    world.run(world.a, "unlock")
+    assert halves(world, world.a)[0]["state"] == "serving"
+    world.run(world.a, "unplug")
+    service.wait_state(world.a.half, "unplugged by command", after=1)
+    away = world.a.base / "pocket"
+    world.a.half.rename(away)
+    service.wait_state(world.a.half, "gone")
+    away.rename(world.a.half)
+    service.wait_state(world.a.half, "serving", after=2)
+
+
+def test_a_half_in_a_folder_is_not_ejected(world: World) -> None:
+    world.pair(relay=False)
+    result = world.run(world.a, "unplug", "--eject", code=2)
+    assert "no disk that could be ejected" in result.error
+
+
+def test_no_half_no_unplugging(world: World) -> None:
+    assert world.run(world.a, "unplug", code=5).error
