@@ -30,6 +30,7 @@ _COMMANDS = {
     "df": ("show the room on the disks of the other side", "df"),
     "speed": ("measure disks, ciphers and lines, and name the narrow part", "speed"),
     "status": ("show this half, its agent, and the way to the other side", "status"),
+    "log": ("show what the other side did here: who, when, what", "log"),
     "relay": ("run a relay", "relay"),
 }
 
