@@ -98,6 +98,11 @@ def run(arguments: list[str] | None = None) -> None:
 
         complete_files()
     words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] != ["relay"]:
+        # A relay has no half, and its operator may want to see what a crash leaves.
+        from gimmal.frontends.cli.pulled import arm
+
+        arm()
     # Until the command has read its options; the relay's --json is for its log.
     want_json("--json" in words and words[0] != "relay")
     try:
