@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from gimmal.half.presence import Presence
 
 TICK_SECONDS = 0.05
-LOOK_TICKS = 5
+LOOK_TICKS = 4
 """Ticks between two looks at the half."""
 
-ORDERLY_TICKS = 14
+SEEN_SECONDS = 0.3
+"""While the program itself looks this often, its own looks will do: each costs the stick a read."""
+
+ORDERLY_TICKS = 11
 """Ticks that the program has to end in good order. Counted, not measured: where the machine is busy, ticks are late."""
 
 _armed = False
@@ -66,7 +69,7 @@ def _watch(presence: Presence, socket: Path | None) -> None:
     from gimmal.base.errors import ExitCode
 
     pause = Event()
-    while presence.present():
+    while presence.seen_within(SEEN_SECONDS) or presence.present():
         pause.wait(LOOK_TICKS * TICK_SECONDS)
     for _ in range(ORDERLY_TICKS):
         pause.wait(TICK_SECONDS)
