@@ -127,7 +127,8 @@ class UseLogStore:
     def _open(self) -> SealedJournal:
         if self._journal is not None:
             return self._journal
-        self._files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self._files.folder.parent, self._files.folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # parents alone would get the mode of any folder
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._lock = os.open(self._files.folder / "lock", flags, 0o600)
         try:
