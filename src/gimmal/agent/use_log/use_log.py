@@ -26,7 +26,7 @@ RETRY_SECONDS = 30.0
 """After the disk refused, how long until it is tried again."""
 
 UNWRITTEN_BYTES_MAX = 4 << 20
-"""Bytes of records that wait for a disk that refuses; beyond, the oldest are lost, and the log says how many."""
+"""Bytes of records that wait for a disk that refuses; beyond, the oldest are lost, and an error is logged."""
 
 
 class UseLog:
