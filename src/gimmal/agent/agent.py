@@ -28,6 +28,7 @@ from gimmal.agent.plugged import (
 from gimmal.agent.queue.queue import TransferQueue
 from gimmal.agent.queue.way import Host
 from gimmal.agent.telling import UseNews, WayNews
+from gimmal.agent.use_log.use_log import UseLog
 from gimmal.base.errors import GimmalError, Interrupted, PeerAbsent, ProtocolViolation, VersionMismatch
 from gimmal.base.fair_budget import FairBudget
 from gimmal.base.primitives import random_bytes
@@ -171,6 +172,7 @@ class Agent:
             peer=self._peer_when_there,
         )
         self.queue = TransferQueue(host, on_event)
+        self.use_log = UseLog(self.journal_directory, self.journal_key, self._workers, on_event)
 
     # Start and stop --------------------------------------------------------------------------------------------------
 
@@ -193,6 +195,7 @@ class Agent:
             address = f"[{shown}]:{self._listener.port}" if ":" in shown else f"{shown}:{self._listener.port}"
         self._tasks.start(self._sweep_trash(self._service), "sweep the trash")
         await self.queue.start()
+        self.use_log.start()
         self._control = ControlServer(socket_path(self.half.pair_id, self.half.side), self._answer_command)
         self._tasks.start(self._trim(), "trim buffers")
         if self.options.relays:
@@ -237,7 +240,7 @@ class Agent:
         self._commands.close(reason)
         self._tasks.cancel()
         closing = [session.finished() for session in sessions] + [keeper.close() for keeper in self._keepers]
-        closing.append(self.queue.close())
+        closing += [self.queue.close(), self.use_log.close(reason)]
         if self._listener is not None:
             closing.append(self._listener.close())
         if self._control is not None:
@@ -339,8 +342,9 @@ class Agent:
     def _serving(self) -> Serving:
         assert self._service is not None
         other = "b" if self.half.side == "a" else "a"
-        share = self._service.open_session(f"side {other}")
-        return Serving(share, self._pool, self._workers, self._reads)
+        use = self.use_log.session(other)
+        share = self._service.open_session(f"side {other}", use)
+        return Serving(share, self._pool, self._workers, self._reads, use.began)
 
     def _register(self, session: Session) -> None:
         key_id = session.keys.key_id

@@ -47,8 +47,8 @@ _LABEL = b"gimmal control v1"
 
 
 class Question(Struct, frozen=True):
-    """What a command asks: ``session``, ``status``, ``unplug``, or about the queue: ``queue``, ``transfers``
-    (queue.messages).
+    """What a command asks: ``session``, ``status``, ``unplug``, ``log`` (to be written now), or about the queue:
+    ``queue``, ``transfers`` (queue.messages).
     """
 
     version: int
@@ -88,8 +88,8 @@ class Reply(Struct, frozen=True):
 
     Attributes:
         refusal: set where it cannot be done.
-        journal_key: for ``session``: seals the journals of this computer's transfers.
-        lineage: for ``session``: names the folder of those journals.
+        journal_key: for ``session`` and ``log``: seals what is kept on this computer.
+        lineage: for the same: names the folder of it.
         path: for ``session``: how the session with the other side travels.
         features: for ``session``: what the other side offers (protocol.features).
         status: for ``status``: what is shown.

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from gimmal.agent.control import CONTROL_VERSION, Question, Refusal, Reply, send_message
 from gimmal.agent.forwarding import Forwarding
 from gimmal.agent.plugged import PROGRAM
-from gimmal.base.errors import GimmalError, UsageError
+from gimmal.base.errors import GimmalError, LocalError, UsageError
 from gimmal.base.fair_budget import FairBudget
 from gimmal.base.primitives import random_bytes
 from gimmal.base.tasks import Tasks
@@ -72,6 +75,11 @@ class LocalCommands:
             elif question.verb == "status":
                 await send_message(connection, Reply(status=self._status()))
                 connection.close()
+            elif question.verb == "log":
+                with contextlib.suppress(LocalError):  # what was written can be read all the same
+                    await self._agent.use_log.flush()
+                await send_message(connection, self._keys())
+                connection.close()
             elif question.verb in ("queue", "transfers"):
                 # Commands import this module too, and most have no use for a queue.
                 from gimmal.agent.queue.control import answer_about_queue
@@ -96,10 +104,8 @@ class LocalCommands:
         agent = self._agent
         peer = await agent.peer_session(max(0.1, min(question.deadline, DEADLINE_MAX)))
         path = peer.links[0].path.value if peer.links else ""
-        lineage = agent.half.lineage_id
         features = peer.peer.features & OFFERED
-        reply = Reply(journal_key=agent.journal_key, lineage=lineage, path=path, features=features)
-        await send_message(connection, reply)
+        await send_message(connection, replace(self._keys(), path=path, features=features))
         session = local_session(connection, peer.pool, Forwarding(peer, self._tasks), opener=False)
         self._sessions.add(session)
         session.ended.add_done_callback(lambda _ended: self._sessions.discard(session))
@@ -113,6 +119,10 @@ class LocalCommands:
         session.ended.add_done_callback(lambda _ended: peer.ended.remove_done_callback(end_with_peer))
         # A command whose process has gone does not come back: its session need not be kept.
         session.links[0].ended.add_done_callback(lambda _ended: session.close(CloseReason.DONE))
+
+    def _keys(self) -> Reply:
+        """For what a command reads of what is kept on this computer."""
+        return Reply(journal_key=self._agent.journal_key, lineage=self._agent.half.lineage_id)
 
     def _status(self) -> dict[str, object]:
         status = self._agent.status()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 from gimmal import __version__
+from gimmal.base.display import displayable
 from gimmal.base.errors import LocalError
 from gimmal.base.primitives import hkdf_sha256, random_bytes, sha256
 from gimmal.half.opened import OpenedHalf
+from gimmal.protocol.limits import COMPUTER_NAME_MAX
 from gimmal.protocol.relay.proof import RelayIdentity
 from gimmal.protocol.relay.url import RelayUrl
 from gimmal.transport.opening import Identity
@@ -30,6 +33,7 @@ def identity_of(half: OpenedHalf, *, agent: bool) -> Identity:
         program=PROGRAM,
         computer=computer_id(half.pair_id),
         agent=agent,
+        name=computer_name(),
     )
 
 
@@ -65,6 +69,11 @@ def state_directory(lineage_id: bytes) -> Path:
             "make room or set XDG_STATE_HOME to a folder that can be written",
         ) from exc
     return folder
+
+
+def computer_name() -> str:
+    """What the other side is told this computer is called: what may be shown of its host name, without the domain."""
+    return displayable(socket.gethostname().partition(".")[0], COMPUTER_NAME_MAX)
 
 
 def computer_id(pair_id: bytes) -> bytes:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from gimmal.agent.control import (
     CONTROL_VERSION,
@@ -55,6 +55,8 @@ from gimmal.transport.dial import Dialler, Ways
 from gimmal.transport.link import PathKind
 from gimmal.transport.relay_client import RelayClient
 from gimmal.transport.session import Session
+
+ResultT = TypeVar("ResultT")
 
 PRESENCE_SECONDS = 0.25
 PRESENCE_HANGS_SECONDS = 5.0
@@ -144,18 +146,11 @@ class Reach:
             return self._reached
         if self._gone.is_set():
             raise _gone()
-        try:
-            async with asyncio.timeout(None) as self._opening:
-                reached = await self._through_agent(deadline) or await self._by_itself(deadline)
-        except TimeoutError:
-            # Its keys are in memory still: nothing else would keep this process from opening sessions.
-            if self._gone.is_set():
-                raise _gone() from None
-            raise
-        finally:
-            self._opening = None
-        self._reached = reached
+        self._reached = reached = await self.while_there(self._find(deadline))
         return reached
+
+    async def _find(self, deadline: float) -> Reached:
+        return await self._through_agent(deadline) or await self._by_itself(deadline)
 
     async def rest(self, seconds: float) -> None:
         """Wait between two tries, but no longer than the half is there.
@@ -168,6 +163,23 @@ class Reach:
                 await self._gone.wait()
         if self._gone.is_set():
             raise _gone()
+
+    async def while_there(self, work: Awaitable[ResultT]) -> ResultT:
+        """The result of ``work``, unless the half is pulled out first; a thread that is at it is left behind.
+
+        Raises:
+            HalfGone: it was pulled out.
+        """
+        try:
+            async with asyncio.timeout(None) as self._opening:
+                return await work
+        except TimeoutError:
+            # Its keys are in memory still: nothing else would keep this process from opening sessions.
+            if self._gone.is_set():
+                raise _gone() from None
+            raise
+        finally:
+            self._opening = None
 
     async def drop(self, reason: CloseReason) -> None:
         """Close the session at hand and wait until its last record is out."""

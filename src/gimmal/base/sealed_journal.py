@@ -66,6 +66,19 @@ class SealedJournal:
         return f"SealedJournal({self._count} records)"
 
     @classmethod
+    def open_to_read(cls, path: Path, key: bytes, identity: bytes) -> Self:
+        """Open a journal that is there, also one that another program appends to; nothing may be appended.
+
+        Args:
+            path, key, identity: as in `open`.
+
+        Raises:
+            OSError: the disk refuses, nothing is there, or a link or something other than a file has that name.
+        """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return cls(path, _open_regular(path, flags), key, identity)
+
+    @classmethod
     def open(cls, path: Path, key: bytes, identity: bytes) -> Self:
         """Open a journal, or begin one.
 
@@ -80,14 +93,7 @@ class SealedJournal:
         """
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError("a journal must be a regular file")
-        except OSError:
-            os.close(descriptor)
-            raise
-        return cls(path, descriptor, key, identity)
+        return cls(path, _open_regular(path, flags), key, identity)
 
     def records(self) -> Iterator[bytes]:
         """Every whole record from the first, in order; reads on while it is consumed."""
@@ -103,6 +109,11 @@ class SealedJournal:
             yield data
         if not self._measured:
             self._end, self._count, self._first_nonce, self._measured = place, sequence, first_nonce, True
+
+    @property
+    def size(self) -> int:
+        """Bytes of its whole records, once they were read or one was appended."""
+        return self._end
 
     def torn(self) -> bool:
         """Whether something follows the last whole record; it goes when the next is appended.
@@ -146,6 +157,10 @@ class SealedJournal:
         self._end += record_size
         self._count += 1
         self._first_nonce = first_nonce
+
+    def sync(self) -> None:
+        """Return only when all that was appended would survive a power cut; OSError."""
+        os.fdatasync(self._descriptor)
 
     def close(self) -> None:
         """Let go of the file, which stays."""
@@ -208,3 +223,14 @@ class SealedJournal:
         # Hides the sizes of the records; that they are true is for the tag to say.
         mask = hmac_sha256(self._key, self._prefix, b"|length|", sequence.to_bytes(8, "big"))
         return bytes(left ^ right for left, right in zip(length, mask, strict=False))
+
+
+def _open_regular(path: Path, flags: int) -> int:
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError("a journal must be a regular file")
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -7,12 +7,17 @@ import errno
 import mmap
 import os
 import stat
+import time
+from math import inf
 from pathlib import Path
 
 from gimmal.base.errors import HalfGone
 from gimmal.half.places import HALF_FILE, MARK_FILE
 
 _BLOCK = 4096
+
+_seen: dict[str, float] = {}
+"""When a look found each half there last; none where the last look found it gone."""
 
 
 class Presence:
@@ -42,6 +47,18 @@ class Presence:
 
     def present(self) -> bool:
         """Whether path, device and content are those remembered. Never raises."""
+        there = self._look()
+        if there:
+            _seen[self._file] = time.monotonic()
+        else:
+            _seen.pop(self._file, None)
+        return there
+
+    def seen_within(self, seconds: float) -> bool:
+        """Whether somebody in this process looked so lately, and it was there; looks at nothing."""
+        return time.monotonic() - _seen.get(self._file, -inf) <= seconds
+
+    def _look(self) -> bool:
         try:
             return (
                 self._identity(os.fspath(self._location)) == self._folder_identity

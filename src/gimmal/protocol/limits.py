@@ -73,6 +73,9 @@ DIGEST_FILES_BYTES_MAX = 64 << 20
 MEASURE_MAX = 256 << 20
 """Bytes of one Measure."""
 
+COMPUTER_NAME_MAX = 64
+"""Characters of the name of a computer."""
+
 LINK_TARGET_MAX = 4095
 """Bytes of a symbolic link's text on the disk."""
 

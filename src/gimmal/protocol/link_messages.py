@@ -7,6 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from gimmal.protocol.limits import COMPUTER_NAME_MAX
 from gimmal.protocol.parts import Digest, Text
 
 
@@ -22,6 +23,8 @@ class Hello(Struct, array_like=True, frozen=True):
     """Computer id, random at each boot."""
     agent: bool
     """Sent by a running agent, not by one command."""
+    name: Annotated[str, Meta(max_length=COMPUTER_NAME_MAX)] = ""
+    """The computer's, for people."""
 
 
 class Join(Struct, array_like=True, frozen=True):

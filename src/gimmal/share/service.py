@@ -80,6 +80,7 @@ from gimmal.share.refused import RefusedError, code_of
 from gimmal.share.shares import Rights, ShareTable
 from gimmal.share.state import SessionState
 from gimmal.share.trash_filling import TrashFilling
+from gimmal.share.using import UseWatcher, Using
 
 _ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
     Stat: looking.answer_stat,
@@ -141,12 +142,18 @@ class ShareService:
         self._cursors = FairBudget(CURSORS_OF_ALL, CURSORS_OF_EACH)
         self._new_file_mode = 0o666 & ~_umask()
 
-    def open_session(self, who: str = "this side") -> ShareSession:
-        """The answering side of a new session of the peer; ``who`` it is stands in the notes of a trash."""
+    def open_session(self, who: str = "this side", watcher: UseWatcher | None = None) -> ShareSession:
+        """The answering side of a new session of the peer.
+
+        Args:
+            who: it is, for the notes of a trash.
+            watcher: is told what the session does; None where nobody need know.
+        """
         parts = PartTable(self._parts)
         cursors = Cursors(self._cursors.share())
         trash = TrashFilling(who)
-        return ShareSession(SessionState(self._places, cursors, parts, self._new_file_mode, trash, self._clock))
+        state = SessionState(self._places, cursors, parts, self._new_file_mode, trash, self._clock)
+        return ShareSession(state, Using(watcher) if watcher is not None else None)
 
     def sweep_trash(self) -> bool:
         """Remove some of what has been in the trash of a writable share for too long; True: call again."""
@@ -165,8 +172,9 @@ class ShareService:
 class ShareSession:
     """What one session of the peer may ask; made by `ShareService.open_session`."""
 
-    def __init__(self, state: SessionState) -> None:
+    def __init__(self, state: SessionState, using: Using | None = None) -> None:
         self._state = state
+        self._using = using
 
     def answer(self, request: Request) -> Answer:
         """Do what a request asks and say how it went; raises nothing but bugs.
@@ -177,20 +185,30 @@ class ShareSession:
         act = _ANSWERS.get(type(request))
         if act is None:
             return Failed(Code.UNSUPPORTED)
+        answer: Answer
         try:
-            return act(self._state, request)
+            answer = act(self._state, request)
         except RefusedError as refused:
-            return Failed(refused.code)
+            answer = Failed(refused.code)
         except OSError as error:
-            return Failed(code_of(error))
+            answer = Failed(code_of(error))
+        if self._using is not None:
+            self._using.answered(request, answer)
+        return answer
 
     def open_range(self, request: Read) -> OpenRange | Failed:
         """The range a Read asks for; the caller closes it."""
-        return reading.open_range(self._state, request)
+        opened = reading.open_range(self._state, request)
+        if self._using is not None:
+            self._using.read(request, opened if isinstance(opened, Failed) else opened.length)
+        return opened
 
     def read_bundle(self, request: ReadBundle) -> tuple[bytes, list[bytes]]:
         """Header and contents of the BUNDLE record that answers."""
-        return bundle_reading.read_bundle(self._state, request)
+        header, contents = bundle_reading.read_bundle(self._state, request)
+        if self._using is not None:
+            self._using.read_bundle(request, header, contents)
+        return header, contents
 
     def begin_write(self, request: Write) -> PartWriter | ReusingWriter | Failed:
         """A writer for the block whose bytes follow; the caller finishes or abandons it."""
@@ -204,7 +222,10 @@ class ShareSession:
         self, request: WriteBundle, files: Sequence[BundleFile], contents: Sequence[memoryview]
     ) -> BundleWritten | Failed:
         """Place the files of the BUNDLE record that followed."""
-        return bundle_writing.write_bundle(self._state, request, files, contents)
+        answer = bundle_writing.write_bundle(self._state, request, files, contents)
+        if self._using is not None:
+            self._using.wrote_bundle(request, files, answer)
+        return answer
 
     def set_attached(self, attached: bool) -> None:
         """Say whether the session has links now; without any, another may take over its uploads."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import CancelledError as Cancelled
 
 from msgspec.structs import replace
@@ -90,13 +90,20 @@ class Serving:
         pool: record buffers.
         workers: threads.
         reads: bytes that are read for all sessions at a time; None where this is the only one.
+        began: is told the session when it is known.
     """
 
     def __init__(
-        self, share: ShareSession, pool: BufferPool, workers: Workers, reads: FairBudget | None = None
+        self,
+        share: ShareSession,
+        pool: BufferPool,
+        workers: Workers,
+        reads: FairBudget | None = None,
+        began: Callable[[Session], None] | None = None,
     ) -> None:
         self._reads_of_all = (reads or FairBudget(READ_BYTES_OF_ALL, BLOCK_SIZE)).share()
         self._share = share
+        self._began = began
         self._pool = pool
         self._workers = workers
         self._reads = ByteBudget(READ_BYTES_AT_ONCE)
@@ -157,7 +164,9 @@ class Serving:
         self._share.set_attached(attached)
 
     def watch(self, session: Session) -> None:
-        """Learn by this session whether its peer answers, when another wants the part files it holds open."""
+        """This is the session: it says whether its peer answers, when another wants the part files it holds open."""
+        if self._began is not None:
+            self._began(session)
         loop = asyncio.get_running_loop()
 
         def answers() -> bool:

@@ -70,6 +70,7 @@ class Identity:
         program: name and version of this program.
         computer: id of this computer, 16 bytes, random at each boot.
         agent: whether this process is a running agent.
+        name: of this computer, for people; empty where it is not told.
         version: protocol version spoken.
     """
 
@@ -81,6 +82,7 @@ class Identity:
     program: str
     computer: bytes
     agent: bool
+    name: str = ""
     version: int = PROTOCOL_VERSION
 
     def keys(self) -> RootKeys:
@@ -93,7 +95,7 @@ class Identity:
 
     def hello(self, random: bytes) -> bytes:
         """Body of this side's HELLO record."""
-        return encode(Hello(self.version, self.program, OFFERED, random, self.computer, self.agent))
+        return encode(Hello(self.version, self.program, OFFERED, random, self.computer, self.agent, self.name))
 
 
 class _Greeting:

@@ -298,10 +298,12 @@ def bodies() -> list[Vector]:
         "random": digest_of("random"),
         "computer": SOURCE,
         "agent": True,
+        "name": "anna-laptop",
     }
     return [
         message("Hello", "Hello", None, hello, "opens a session"),
-        message("Hello", "Hello", None, {**hello, "random": b"", "agent": False}, "joins one"),
+        message("Hello", "Hello", None, {**hello, "name": "\u00e9" * 64}, "the longest name of a computer"),
+        message("Hello", "Hello", None, {**hello, "random": b"", "agent": False, "name": ""}, "joins one"),
         message("Hello", "Hello", None, {**hello, "version": 255, "features": (1 << 63) - 1}, "the largest numbers"),
         message("Join", "Join", None, {"number": 0, "bulk": False}),
         message("Join", "Join", None, {"number": (1 << 32) - 1, "bulk": True}),
@@ -315,6 +317,7 @@ def evolved() -> list[Vector]:
     """What a later program may send and a reader of version 1 must take."""
     stat = {"path": "a"}
     hello = ["gimmal 9", 5, b"", SOURCE, False]
+    names = ("version", "program", "features", "random", "computer", "agent", "name")
     return [
         {**message("request", "Stat", 1, stat, "a new field at the end"), "bytes": pack([1, "a", {"x": 1}]).hex()},
         {**message("request", "Stat", 1, stat, "a long integer as tag"), "bytes": "92ce00000001a161"},
@@ -327,10 +330,20 @@ def evolved() -> list[Vector]:
                 "Hello",
                 "Hello",
                 None,
-                dict(zip(("version", "program", "features", "random", "computer", "agent"), [1, *hello], strict=True)),
+                dict(zip(names, [1, *hello, "pc"], strict=True)),
                 "new fields at the end",
             ),
-            "bytes": pack([1, *hello, "new", [1, 2]]).hex(),
+            "bytes": pack([1, *hello, "pc", "new", [1, 2]]).hex(),
+        },
+        {
+            **message(
+                "Hello",
+                "Hello",
+                None,
+                dict(zip(names, [1, *hello, ""], strict=True)),
+                "of an earlier program, without the name of the computer",
+            ),
+            "bytes": pack([1, *hello]).hex(),
         },
         {
             **message(
@@ -575,6 +588,8 @@ def bad() -> list[Vector]:
         ("Hello", "random of 33 bytes", pack([*hello[:3], bytes(33), *hello[4:]])),
         ("Hello", "computer of 15 bytes", pack([*hello[:4], bytes(15), True])),
         ("Hello", "a program of 257 characters", pack([1, "p" * 257, *hello[2:]])),
+        ("Hello", "a name of 65 characters", pack([*hello, "n" * 65])),
+        ("Hello", "a name that is bytes", pack([*hello, b"n"])),
         ("Hello", "agent that is a number", pack([*hello[:5], 1])),
         ("Hello", "a field is missing", pack(hello[:5])),
         ("Hello", "no bytes", b""),

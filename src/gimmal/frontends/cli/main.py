@@ -34,6 +34,7 @@ _COMMANDS = {
     "df": ("show the room on the disks of the other side", "df"),
     "speed": ("measure disks, ciphers and lines, and name the narrow part", "speed"),
     "status": ("show this half, its agent, and the way to the other side", "status"),
+    "log": ("show what the other side did here: who, when, what", "log"),
     "relay": ("run a relay", "relay"),
 }
 
@@ -101,6 +102,11 @@ def run(arguments: list[str] | None = None) -> None:
 
         complete_files()
     words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] != ["relay"]:
+        # A relay has no half, and its operator may want to see what a crash leaves.
+        from gimmal.frontends.cli.pulled import arm
+
+        arm()
     # Until the command has read its options; the relay's --json is for its log.
     want_json("--json" in words and words[0] != "relay")
     try:

@@ -129,11 +129,13 @@ def run_reaching(way: Way, work: Callable[[RemoteFiles], Awaitable[ResultT]]) ->
 def run_with_reach(way: Way, work: Callable[[Reach], Awaitable[ResultT]]) -> ResultT:
     """As ``run_reaching``, for work that opens sessions itself."""
     from gimmal.agent.reach import Reach
+    from gimmal.frontends.cli.pulled import end_when_pulled
 
     options = way.options()
 
     async def main() -> ResultT:
         async with Reach(options) as reach:
+            end_when_pulled(reach.location)
             return await work(reach)
 
     return run_async(main())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gimmal.agent.reach import Reach, ReachOptions
 from gimmal.base.errors import GimmalError, HalfGone, UnreachableError, UsageError, WrongPassword
+from gimmal.frontends.cli.pulled import end_when_pulled
 from gimmal.frontends.cli.reaching import Way, run_async
 from gimmal.protocol.features import MEASURE
 from gimmal.remote.files import Files, shown
@@ -124,6 +125,7 @@ class _Run:
         loop = asyncio.get_running_loop()
         began = loop.time()
         async with Reach(self._options) as reach:
+            end_when_pulled(reach.location)
             reached = await reach.open(PATH_SECONDS)
             await self._measure_computers(reach, reached)
             left = self._seconds - (loop.time() - began)

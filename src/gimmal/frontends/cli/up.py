@@ -54,8 +54,10 @@ def command(
     import sys
 
     from gimmal.agent.agent import AgentOptions
+    from gimmal.agent.control import socket_path
     from gimmal.agent.run import serve
     from gimmal.base.display import displayable
+    from gimmal.frontends.cli.pulled import end_when_pulled
     from gimmal.frontends.cli.reaching import parse_address, run_async
     from gimmal.half.plugged import choose_half
     from gimmal.half.reading import open_half
@@ -70,6 +72,7 @@ def command(
     dial_at = parse_address(at) if at is not None else None
     location = choose_half(half)
     opened = open_half(location, half_password(password_file, password_fd))
+    end_when_pulled(location, socket_path(opened.pair_id, opened.side))
 
     def say(line: str) -> None:
         if as_json:
