@@ -97,14 +97,14 @@ def test_a_command_of_the_other_side_is_news_after_a_quiet_time() -> None:
     lines: list[str] = []
     now = 0.0
     news = UseNews(lines.append, lambda: now)
-    news.on_command("gimmal 0.1.0\x1b[31m" + "x" * 500, "direct")
-    assert lines[0].startswith("used: by a command of the other side, gimmal 0.1.0\\x1b[31mx")
+    news.on_command("gimmal 0.1.0\x1b[31m" + "x" * 500, "hotel\r", "direct")
+    assert lines[0].startswith("used: by a command of the other side on hotel\\x0d, gimmal 0.1.0\\x1b[31mx")
     assert lines[0].endswith(", direct")
     assert len(lines[0]) < 150
     for moment in (1.0, USE_QUIET_SECONDS, 2 * USE_QUIET_SECONDS - 1):
         now = moment
-        news.on_command("gimmal", "direct")
+        news.on_command("gimmal", "hotel", "direct")
     assert len(lines) == 1
     now = 3 * USE_QUIET_SECONDS
-    news.on_command("gimmal", "relayed")
+    news.on_command("gimmal", "", "relayed")
     assert lines[1:] == ["used: by a command of the other side, gimmal, relayed"]

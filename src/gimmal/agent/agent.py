@@ -319,7 +319,8 @@ class Agent:
             session.close(CloseReason.LIMIT)
         elif not accepted.greeting.agent:
             self._register(session)
-            self._uses.on_command(accepted.greeting.program, accepted.link.path.value)
+            greeting = accepted.greeting
+            self._uses.on_command(greeting.program, greeting.name, accepted.link.path.value)
         elif self._peer is not None and self._peer.opener and self.half.side == "a":
             session.close(CloseReason.DUPLICATE)
         else:

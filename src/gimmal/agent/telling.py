@@ -11,7 +11,7 @@ from gimmal.transport.relay_keeper import RelayStatus
 USE_QUIET_SECONDS = 600.0
 """Without a command of the other side; the next one is news again."""
 
-PROGRAM_MAX = 60
+PROGRAM_MAX = COMPUTER_MAX = 60
 """Characters that are shown of what a program calls itself."""
 
 
@@ -66,16 +66,18 @@ class UseNews:
         self._clock = clock
         self._last: float | None = None
 
-    def on_command(self, program: str, path: str) -> None:
+    def on_command(self, program: str, computer: str, path: str) -> None:
         """A command of the other side opened a session.
 
         Args:
             program: as it calls itself.
+            computer: the name that the other computer gives itself, or nothing.
             path: how it travels.
         """
         now = self._clock()
         if self._last is None or now - self._last >= USE_QUIET_SECONDS:
-            self._say(f"used: by a command of the other side, {displayable(program, PROGRAM_MAX)}, {path}")
+            where = f" on {displayable(computer, COMPUTER_MAX)}" if computer else ""
+            self._say(f"used: by a command of the other side{where}, {displayable(program, PROGRAM_MAX)}, {path}")
         self._last = now
 
 
