@@ -20,6 +20,7 @@ from gimmal.frontends.cli.passwords import half_password, password_options
 )
 @click.option("--listen", metavar="HOST:PORT", help="Listen there; a free port of all addresses otherwise.")
 @click.option("--no-relay", is_flag=True, help="Do not use the pair's relays.")
+@click.option("--no-mapping", is_flag=True, help="Do not ask the router to let the other side in.")
 @click.option("--at", metavar="HOST:PORT", help="Dial the other side's agent there.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one object a line.")
 @click.option("--verbose", is_flag=True, help="Say what happens in detail on stderr.")
@@ -29,6 +30,7 @@ def command(
     share_arguments: tuple[str, ...],
     listen: str | None,
     no_relay: bool,
+    no_mapping: bool,
     at: str | None,
     as_json: bool,
     verbose: bool,
@@ -74,7 +76,8 @@ def command(
         say("share: none, the other side sees nothing")
     if not opened.relays and not no_relay:
         say("relay: none, the other side reaches this one with --at only")
-    run_async(serve(location, opened, AgentOptions(shares, address, not no_relay, dial_at), say))
+    options = AgentOptions(shares, address, not no_relay, dial_at, mapping=not no_mapping)
+    run_async(serve(location, opened, options, say))
 
 
 def _listen_address(text: str) -> tuple[str, int]:
