@@ -114,6 +114,7 @@ def test_a_router_that_began_anew_or_is_gone_has_no_mapping(make: Make) -> None:
         assert await way.stands(PATIENCE)
         router.speaks = set()
         assert not await way.stands(0.05)
+        router.speaks = {"pcp", "nat-pmp"}
 
     scenario(test, make)
 

@@ -197,11 +197,12 @@ def test_a_nudge_asks_at_once() -> None:
 def test_a_mapping_that_is_lost_is_told_and_asked_for_again_and_again() -> None:
     async def run() -> None:
         async with stand_in(speaks={"nat-pmp"}) as router:
-            timings = replace(LASTING, find=0.05, map=0.05, look=0.02, again_first=0.02, again_most=0.05)
+            timings = Timings(find=0.05, map=0.05, look=0.02, again_first=0.02, again_most=0.05, release=0.05)
             kept = Kept(both(router), timings)
             await kept.until(lambda: kept.keeper.mapping)
             router.speaks = set()
             await kept.until(lambda: kept.keeper.mapping is None)
+            router.table.clear()
             router.speaks = {"pcp"}
             await kept.until(lambda: kept.keeper.mapping)
             assert kept.heard[-1] == f"{OUTSIDE}:{PORT} pcp"

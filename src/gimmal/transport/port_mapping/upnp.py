@@ -76,7 +76,7 @@ class UpnpWay:
         """See ``Way``."""
         if self._command is COMMAND and not await _is_installed():
             raise NotInstalled("the router does not answer to PCP or NAT-PMP, and UPnP needs the extra gimmal[upnp]")
-        question = {
+        question: dict[str, object] = {
             "do": "find",
             "router": str(self._router) if self._router else "",
             "own": str(self._own) if self._own else "",
