@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -144,7 +145,9 @@ def test_the_other_side_comes_in_through_the_router(lab: Lab, by: str) -> None:
     if by != "upnp":
         lab.only(by)
     agent = lab.up()
+    ready = time.monotonic()
     shown = agent.wait_line("port mapping: ")
+    assert within(time.monotonic() - ready, 4.0, f"port mapped by {by}, seconds after ready")
     address, _by, said = shown.partition(" by ")
     assert said == by
     assert address.startswith(f"{INSIDE}:")

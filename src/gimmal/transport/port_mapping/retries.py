@@ -49,7 +49,7 @@ class Retries:
 
     def is_due(self, now: float) -> bool:
         """Whether the question is put now; the caller does so, and calls ``put``."""
-        return now >= self._due and not self.is_over(now) and self._sent < (self._rule.tries or self._sent + 1)
+        return now >= self._due and not self.is_over(now)
 
     def put(self, now: float) -> None:
         """The question was put."""
