@@ -87,7 +87,8 @@ def _print(value: dict[str, Any]) -> None:
             print(f"share: {displayable(share['name'])} {share['rights']} {displayable(share['path'])}")
         for relay in agent["relays"]:
             print(f"relay: {displayable(relay['address'])} {_relay_state(relay)}")
-        _print_port_mapping(agent["port_mapping"])
+        if "port_mapping" in agent:  # an agent started before an update does not say
+            _print_port_mapping(agent["port_mapping"])
     other = value["other_side"]
     if other["reached"]:
         print(f"other side: answers, {other['path']}, {other['round_trip_ms']} ms")
