@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup system format check test demo campaign bench faults release clean
+.PHONY: help setup lab format check test demo campaign bench faults release clean
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,10 @@ check: setup ## format, lint, types and import contracts, changing nothing
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-test: check ## every check and every test, long ones on a small fixed sample
+lab: ## system packages of the network laboratory (tests/lab), where root
+	@sh scripts/lab.sh
+
+test: check lab ## every check and every test, long ones on a small fixed sample
 	$(BIN)/python -m pytest -n 2 -p randomly
 
 demo: setup ## the main job on real files: join, plug in, list, copy both ways, unplug

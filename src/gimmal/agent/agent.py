@@ -17,6 +17,7 @@ from pathlib import Path
 from gimmal.agent.addresses import own_addresses
 from gimmal.agent.control import ControlServer, Question, socket_path
 from gimmal.agent.local_commands import LocalCommands
+from gimmal.agent.mapped_port import MappedPort, MappingStatus, why_none
 from gimmal.agent.plugged import (
     PROGRAM,
     identity_of,
@@ -25,6 +26,7 @@ from gimmal.agent.plugged import (
     relay_urls_of,
     state_directory,
 )
+from gimmal.agent.published import PublishedAddresses
 from gimmal.agent.queue.queue import TransferQueue
 from gimmal.agent.queue.way import Host
 from gimmal.agent.telling import UseNews, WayNews
@@ -37,8 +39,8 @@ from gimmal.base.workers import Workers
 from gimmal.half.opened import OpenedHalf
 from gimmal.noise.channel import RecentHellos
 from gimmal.noise.keys import RootKeys
-from gimmal.protocol.candidates import Candidates, candidate_key, seal_candidates
-from gimmal.protocol.limits import BLOCK_SIZE, PROTOCOL_VERSION
+from gimmal.protocol.candidates import candidate_key
+from gimmal.protocol.limits import BLOCK_SIZE
 from gimmal.protocol.messages import CloseReason
 from gimmal.share.service import ShareService
 from gimmal.share.serving import READ_BYTES_OF_ALL, Serving
@@ -86,12 +88,14 @@ class AgentOptions:
         listen: host and port to listen on, an empty host for all addresses, None to listen nowhere.
         relays: whether to use the half's relays.
         at: where the other side's agent is dialled, or None.
+        mapping: whether a router may be asked to let the other side in.
     """
 
     shares: ShareTable
     listen: tuple[str, int] | None = ("", 0)
     relays: bool = True
     at: tuple[str, int] | None = None
+    mapping: bool = True
 
 
 @dataclass
@@ -116,6 +120,7 @@ class AgentStatus:
     connected: bool
     path: str
     peer_program: str
+    port_mapping: MappingStatus
     relays: list[RelayStatus] = field(default_factory=list)
 
 
@@ -156,6 +161,8 @@ class Agent:
         self._service: ShareService | None = None
         self._listener: Listener | None = None
         self._keepers: list[RelayKeeper] = []
+        self._published = PublishedAddresses(half, [])
+        self._mapped_port = MappedPort(half, self._workers, self._on_mapped, on_event)
         self._control: ControlServer | None = None
         self._commands = LocalCommands(self)
         self.on_unplug: Callable[[], None] = lambda: None
@@ -186,11 +193,11 @@ class Agent:
             ShareService, self.options.shares, self.journal_directory / "shares", self.journal_key
         )
         address = "-"
-        candidates: list[tuple[str, int]] = []
         if self.options.listen is not None:
             host, port = self.options.listen
             self._listener = Listener(bind(host, port), self._greet_direct)
             candidates = await self._workers.call(own_addresses, host, self._listener.port)
+            self._published = PublishedAddresses(self.half, candidates)
             shown = candidates[0][0] if candidates else host or "127.0.0.1"
             address = f"[{shown}]:{self._listener.port}" if ":" in shown else f"{shown}:{self._listener.port}"
         self._tasks.start(self._sweep_trash(self._service), "sweep the trash")
@@ -199,7 +206,8 @@ class Agent:
         self._control = ControlServer(socket_path(self.half.pair_id, self.half.side), self._answer_command)
         self._tasks.start(self._trim(), "trim buffers")
         if self.options.relays:
-            self._start_relays(candidates)
+            self._start_relays()
+        self._start_mapping()
         sources = [_KeptRelay(keeper) for keeper in self._keepers]
         key = candidate_key(self.half.discovery_secret)
         self._dialler = Dialler(self._identity, Ways(self.options.at, sources, key), self._pool, self._budgets)
@@ -213,10 +221,8 @@ class Agent:
             await asyncio.sleep(TRIM_SECONDS)
             self._pool.trim()
 
-    def _start_relays(self, addresses: list[tuple[str, int]]) -> None:
-        key = candidate_key(self.half.discovery_secret)
-        candidates = Candidates(PROTOCOL_VERSION, PROGRAM, addresses)
-        sealed = seal_candidates(key, self.half.pair_id, self.half.side.value, candidates, random_bytes(12))
+    def _start_relays(self) -> None:
+        sealed = self._published.sealed()
         instance = random_bytes(16)
         for url in relay_urls_of(self.half):
             keeper = RelayKeeper(
@@ -231,6 +237,16 @@ class Agent:
             self._keepers.append(keeper)
             keeper.start()
 
+    def _start_mapping(self) -> None:
+        options = self.options
+        why_not = why_none(options.mapping, options.listen, [keeper.url for keeper in self._keepers])
+        port = self._listener.port if self._listener is not None else 0
+        self._mapped_port.start(why_not, options.listen[0] if options.listen else "", port)
+
+    def _on_mapped(self, addresses: list[tuple[str, int]]) -> None:
+        if not self._stopping:
+            self._published.set_mapped(addresses, self._keepers)
+
     async def stop(self, reason: CloseReason) -> None:
         """Close every session and link, leave the relays, remove the control socket; bounded."""
         self._stopping = True
@@ -240,7 +256,7 @@ class Agent:
         self._commands.close(reason)
         self._tasks.cancel()
         closing = [session.finished() for session in sessions] + [keeper.close() for keeper in self._keepers]
-        closing += [self.queue.close(), self.use_log.close(reason)]
+        closing += [self.queue.close(), self.use_log.close(reason), self._mapped_port.close()]
         if self._listener is not None:
             closing.append(self._listener.close())
         if self._control is not None:
@@ -501,5 +517,6 @@ class Agent:
             connected=peer is not None and bool(peer.links),
             path=peer.links[0].path.value if peer is not None and peer.links else "",
             peer_program=peer.peer.program if peer is not None else "",
+            port_mapping=self._mapped_port.status,
             relays=[keeper.status for keeper in self._keepers],
         )

@@ -145,6 +145,12 @@ class LocalCommands:
                 }
                 for relay in status.relays
             ],
+            "port_mapping": {
+                "addresses": [
+                    {"address": mapping.shown, "by": mapping.by.value} for mapping in status.port_mapping.mappings
+                ],
+                "reason": status.port_mapping.reason,
+            },
         }
 
     async def _refuse(self, connection: socket.socket, refusal: Refusal) -> None:

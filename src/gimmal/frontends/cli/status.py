@@ -87,11 +87,22 @@ def _print(value: dict[str, Any]) -> None:
             print(f"share: {displayable(share['name'])} {share['rights']} {displayable(share['path'])}")
         for relay in agent["relays"]:
             print(f"relay: {displayable(relay['address'])} {_relay_state(relay)}")
+        if "port_mapping" in agent:  # an agent started before an update does not say
+            _print_port_mapping(agent["port_mapping"])
     other = value["other_side"]
     if other["reached"]:
         print(f"other side: answers, {other['path']}, {other['round_trip_ms']} ms")
     else:
         print("other side: not reached")
+
+
+def _print_port_mapping(mapping: dict[str, Any]) -> None:
+    from gimmal.base.display import displayable
+
+    for one in mapping["addresses"]:
+        print(f"port mapping: {displayable(one['address'])} by {one['by']}")
+    if not mapping["addresses"]:
+        print(f"port mapping: none, {displayable(mapping['reason'])}")
 
 
 def _relay_state(relay: dict[str, Any]) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option("--listen", metavar="HOST:PORT", help="Listen there; a free port of all addresses otherwise.")
 @click.option("--no-relay", is_flag=True, help="Do not use the pair's relays.")
+@click.option("--no-mapping", is_flag=True, help="Do not ask the router to let the other side in.")
 @click.option("--at", metavar="HOST:PORT", help="Dial the other side's agent there.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one object a line.")
 @click.option("--verbose", is_flag=True, help="Say what happens in detail on stderr.")
@@ -37,6 +38,7 @@ def command(
     share_arguments: tuple[str, ...],
     listen: str | None,
     no_relay: bool,
+    no_mapping: bool,
     at: str | None,
     as_json: bool,
     verbose: bool,
@@ -89,7 +91,8 @@ def command(
         say("share: none, the other side sees nothing")
     if not opened.relays and not no_relay:
         say("relay: none, the other side reaches this one with --at only")
-    run_async(serve(location, opened, AgentOptions(shares, address, not no_relay, dial_at), say, lifeline))
+    options = AgentOptions(shares, address, not no_relay, dial_at, mapping=not no_mapping)
+    run_async(serve(location, opened, options, say, lifeline))
 
 
 def _kept_shares(half: OpenedHalf, say: Callable[[str], None]) -> ShareTable:
