@@ -47,6 +47,7 @@ def test_questions(case: dict[str, Any]) -> None:
     question = read_question(bytes.fromhex(case["bytes"]))
     assert question is not None
     assert question.id == case["id"]
+    assert not question.names or question.unicast is case["unicast"]
     assert question.names == tuple(service_name(label) for label in case["labels"])
 
 
@@ -66,7 +67,8 @@ def test_what_is_no_answer(case: dict[str, Any]) -> None:
 
 
 def test_what_is_sent_is_what_the_vectors_say() -> None:
-    assert encode_question(NAME).hex() == PACKETS["questions"][0]["bytes"]
+    for unicast, case in zip((True, False), PACKETS["questions"], strict=False):
+        assert encode_question(NAME, unicast=unicast).hex() == case["bytes"]
     for case in PACKETS["answers"][:2]:
         (place,) = places_of(case)
         assert encode_answer(0, NAME, place).hex() == case["bytes"]
@@ -77,10 +79,10 @@ def test_what_is_written_is_read(label: str, proof: str, address: bytes, port: i
     name, place = service_name(label), Place(host_name(proof), address, port)
     assert read_answer(encode_answer(number, name, place), name) == (place,)
     assert read_question(encode_answer(number, name, place)) is None
-    question = read_question(encode_question(name))
+    question = read_question(encode_question(name, unicast=False))
     assert question is not None
     assert question.names == (name,)
-    assert read_answer(encode_question(name), name) == ()
+    assert read_answer(encode_question(name, unicast=False), name) == ()
 
 
 @given(st.binary(max_size=PACKET_MAX + 10))
@@ -113,7 +115,7 @@ class TestAnotherProgram:
     """python-zeroconf reads what we send, and we read what it sends."""
 
     def test_reads_a_question(self) -> None:
-        read = zeroconf.DNSIncoming(encode_question(NAME))
+        read = zeroconf.DNSIncoming(encode_question(NAME, unicast=False))
         assert read.valid
         (question,) = read.questions
         assert (question.name, question.type, question.class_) == (f"{PACKETS['service']}._gimmal._tcp.local.", 33, 1)

@@ -14,6 +14,7 @@ from gimmal.base.errors import GimmalError, PeerAbsent, PeerSilent, RelayError, 
 from gimmal.noise.channel import RecentHellos
 from gimmal.protocol.candidates import Candidates, candidate_key, seal_candidates
 from gimmal.protocol.limits import PROTOCOL_VERSION
+from gimmal.transport import dial
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.dial import Dialler, RelaySource, Ways
 from gimmal.transport.link import Link, PathKind
@@ -51,12 +52,14 @@ class Relay:
 
     addresses: list[tuple[str, int]]
     asked = 0
+    looked = 0
 
     async def link(self, deadline: float) -> socket.socket:
         self.asked += 1
         raise RelayError("the relay gives none")
 
     async def candidates(self) -> bytes:
+        self.looked += 1
         candidates = Candidates(PROTOCOL_VERSION, "test", self.addresses)
         return seal_candidates(KEY, A.pair_id, "b", candidates, bytes(12))
 
@@ -148,6 +151,24 @@ def test_a_stranger_at_that_address_is_not_the_other_side() -> None:
             assert await path_of(Near(*places)) is PathKind.LAN
             with pytest.raises(PeerSilent):
                 await path_of(Near(places[0]))
+
+    asyncio.run(main())
+
+
+def test_a_relay_is_not_troubled_for_what_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is given up before its proof counts as an offence there."""
+    monkeypatch.setattr(dial, "NEAR_DIAL_SECONDS", PATIENCE)
+
+    async def main() -> None:
+        async with answering() as port:
+            relay = Relay([("127.0.0.1", port)])
+            assert await path_of(Near(("127.0.0.1", port)), relay) is PathKind.LAN
+            assert relay.asked == relay.looked == 0
+            # Where the one who was found does not answer, the relay is asked at once.
+            with socket.create_server(("127.0.0.1", 0)) as gone:
+                refused = gone.getsockname()[1]
+            assert await path_of(Near(("127.0.0.1", refused)), relay) is PathKind.DIRECT
+            assert relay.looked == 1
 
     asyncio.run(main())
 

@@ -62,7 +62,7 @@ async def interfaces() -> tuple[Interface, ...]:
 @contextlib.asynccontextmanager
 async def answering(key: bytes, *, clock: float = NOON, listens: str = "") -> AsyncIterator[None]:
     """An agent of side a that can be found."""
-    answerer = LanAnswerer(key, "a", listens, PORT, interfaces, lambda: clock)
+    answerer = LanAnswerer(key, "a", listens, PORT, interfaces, Workers(), lambda: clock)
     task = asyncio.get_running_loop().create_task(answerer.run())
     await until(lambda: bool(answerer._stations))
     try:
@@ -159,9 +159,9 @@ def test_nobody_else_is_answered(key: bytes) -> None:
         with Bystander() as somebody:
             async with answering(key):
                 for other in others:
-                    somebody.say(encode_question(other))
+                    somebody.say(encode_question(other, unicast=False))
                 somebody.say(b"\0" * 700)
-                somebody.say(encode_question(name))
+                somebody.say(encode_question(name, unicast=False))
                 # Packets keep their order here: an answer to one of the others would come before.
                 answer = await somebody.told()
         assert read_answer(answer, name) != ()
@@ -174,7 +174,7 @@ def test_an_answer_is_proved_and_says_no_more_than_it_must(key: bytes) -> None:
         name = service_name(label(key, "a", DAY))
         with Bystander() as somebody:
             async with answering(key):
-                somebody.say(b"\0\7" + encode_question(name)[2:])
+                somebody.say(b"\0\7" + encode_question(name, unicast=False)[2:])
                 answer = await somebody.told()
         mapped = bytes(10) + b"\xff\xff\x7f\0\0\1"
         place = Place(host_name(proof(key, "a", DAY, mapped, PORT)), mapped, PORT)
@@ -189,7 +189,7 @@ def test_an_answer_also_goes_to_all_but_not_each(key: bytes) -> None:
         with Bystander() as somebody:
             async with answering(key):
                 for number in range(3):
-                    somebody.say(bytes([0, number]) + encode_question(name)[2:])
+                    somebody.say(bytes([0, number]) + encode_question(name, unicast=False)[2:])
                 ids = [(await somebody.told())[1] for _ in range(3)]
                 assert ids == [0, 1, 2]
                 somebody.say(b"the end")
@@ -204,14 +204,54 @@ def test_an_answer_also_goes_to_all_but_not_each(key: bytes) -> None:
     run(main)
 
 
+def test_an_answer_goes_to_the_asker_alone_where_that_is_enough(key: bytes) -> None:
+    async def main() -> None:
+        name = service_name(label(key, "a", DAY))
+        with Bystander() as somebody:
+            async with answering(key):
+                somebody.say(encode_question(name, unicast=True))
+                assert read_answer(await somebody.told(), name) != ()
+                somebody.say(b"the end")
+                while (packet := await somebody.heard()) != b"the end":
+                    assert read_answer(packet, name) == ()
+
+    run(main)
+
+
+def test_who_hears_only_what_is_said_to_all_finds_the_other_side(key: bytes) -> None:
+    """As behind a firewall: what is sent to the asker alone never arrives."""
+
+    async def main() -> None:
+        name = service_name(label(key, "a", DAY))
+        mapped = bytes(10) + b"\xff\xff\x7f\0\0\1"
+        place = Place(host_name(proof(key, "a", DAY, mapped, PORT)), mapped, PORT)
+        asked: list[bool] = []
+        with listening_socket(LO, 4) as other_side, asking_socket(LO, 4) as mouth:
+
+            def answer() -> None:
+                question = read_question(other_side.recv(2000))
+                if question is not None and name in question.names:
+                    asked.append(question.unicast)
+                    if not question.unicast:
+                        mouth.sendto(encode_answer(0, name, place), group_address(LO, 4))
+
+            loop = asyncio.get_running_loop()
+            loop.add_reader(other_side.fileno(), answer)
+            assert await first_found(search_of(key)) == HERE
+            loop.remove_reader(other_side.fileno())
+        assert asked[:2] == [True, False]
+
+    run(main)
+
+
 def test_an_agent_that_listens_elsewhere_says_nothing(key: bytes) -> None:
     async def main() -> None:
         name = service_name(label(key, "a", DAY))
         with Bystander() as somebody:
             async with answering(key, listens="192.0.2.1"), answering(lan_key(b"other".ljust(32))):
-                somebody.say(encode_question(name))
+                somebody.say(encode_question(name, unicast=False))
                 other = service_name(label(lan_key(b"other".ljust(32)), "a", DAY))
-                somebody.say(encode_question(other))
+                somebody.say(encode_question(other, unicast=False))
                 answer = await somebody.told()
         assert read_answer(answer, name) == ()
         assert read_answer(answer, other) != ()

@@ -230,7 +230,8 @@ class Agent:
         key = lan_key(self.half.discovery_secret)
         host = self.options.listen[0]
         if self.options.lan:
-            await LanAnswerer(key, self.half.side.value, host, port, self._local.interfaces).run()
+            side, interfaces = self.half.side.value, self._local.interfaces
+            await LanAnswerer(key, side, host, port, interfaces, self._workers).run()
         else:
             await self._local.interfaces()  # for naming the paths of those who dial us
 

@@ -18,7 +18,7 @@ ADDRESSES_MAX = 16
 LIFE_SECONDS = 10
 
 _TYPE_A, _TYPE_AAAA, _TYPE_SRV, _TYPE_ANY = 1, 28, 33, 255
-_CLASS_IN, _CLASS_ANY, _CLASS_MASK = 1, 255, 0x7FFF
+_CLASS_IN, _CLASS_ANY, _CLASS_MASK, _UNICAST = 1, 255, 0x7FFF, 0x8000
 _RESPONSE, _OPCODE_MASK, _ANSWER_FLAGS = 0x8000, 0x7800, 0x8400
 _POINTER, _LABEL_MAX = 0xC0, 63
 _MAPPED = bytes(10) + b"\xff\xff"
@@ -35,10 +35,16 @@ Name = tuple[bytes, ...]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A packet that asks; ``names`` are those asked for as a service of the Internet."""
+    """A packet that asks.
+
+    Attributes:
+        names: those asked for as a service of the Internet.
+        unicast: whether an answer to the asker alone is enough.
+    """
 
     id: int
     names: tuple[Name, ...]
+    unicast: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +72,10 @@ def host_name(proof: str) -> Name:
     return (proof.encode("ascii"), b"local")
 
 
-def encode_question(name: Name) -> bytes:
-    """The packet that asks for a service."""
-    return _header.pack(0, 0, 1, 0, 0, 0) + _encoded(name) + _question.pack(_TYPE_SRV, _CLASS_IN)
+def encode_question(name: Name, *, unicast: bool) -> bytes:
+    """The packet that asks for a service; ``unicast`` where an answer to the asker alone is enough."""
+    network = _CLASS_IN | _UNICAST if unicast else _CLASS_IN
+    return _header.pack(0, 0, 1, 0, 0, 0) + _encoded(name) + _question.pack(_TYPE_SRV, network)
 
 
 def encode_answer(question_id: int, name: Name, place: Place) -> bytes:
@@ -95,6 +102,7 @@ def read_question(packet: bytes) -> Question | None:
         return None
     at = _header.size
     names: list[Name] = []
+    unicast = True
     try:
         for _ in range(count):
             name, at = _read_name(packet, at)
@@ -102,9 +110,10 @@ def read_question(packet: bytes) -> Question | None:
             at += _question.size
             if kind in (_TYPE_SRV, _TYPE_ANY) and network & _CLASS_MASK in (_CLASS_IN, _CLASS_ANY):
                 names.append(name)
+                unicast = unicast and bool(network & _UNICAST)
     except _NotForUs:
         return None
-    return Question(number, tuple(names))
+    return Question(number, tuple(names), unicast)
 
 
 def read_answer(packet: bytes, name: Name) -> tuple[Place, ...]:

@@ -47,6 +47,12 @@ RELAY_SECONDS = 8.0
 DIRECT_HEAD_START = 0.5
 """Seconds that direct addresses are given before a further link is asked of a relay."""
 
+NEAR_HEAD_START = 0.025
+"""Seconds that the local network is given to answer before a relay is asked for anything."""
+
+NEAR_DIAL_SECONDS = 0.5
+"""And to open a link, once it has answered."""
+
 
 class RelaySource(Protocol):
     """A relay that can be asked for links."""
@@ -180,6 +186,8 @@ class _Race:
         self._tasks = Tasks()
         self._left = 0
         self._over = False
+        self._near_found = asyncio.Event()
+        self._near_over = asyncio.Event()
         self._failures: list[GimmalError] = []
         self._results: asyncio.Queue[PreparedLink | GimmalError | None] = asyncio.Queue()
 
@@ -238,6 +246,8 @@ class _Race:
             prepared = await prepare(connection, self._identity, self._keys, path=path, pool=self._pool)
         except GimmalError as exc:
             logger.debug("%s attempt failed: %s", path.value, exc)
+            if path is PathKind.LAN:
+                self._near_over.set()
             if not sure and isinstance(exc, PeerSilent | PeerError) and not isinstance(exc, VersionMismatch):
                 # Another computer may have that address by now, or in this network.
                 exc = _NotOurPeer(exc)
@@ -256,6 +266,7 @@ class _Race:
             raise PeerAbsent(f"cannot connect to {host} port {port}: {reason}", "see that gimmal runs there") from exc
 
     async def _relayed(self, relay: RelaySource) -> socket.socket:
+        await self._let_near_go_first()
         await asyncio.sleep(self._relay_wait)
         return await relay.link(RELAY_SECONDS)
 
@@ -266,11 +277,26 @@ class _Race:
             nonlocal found
             found += 1
             self._dial(host, port, PathKind.LAN)
+            self._near_found.set()
 
         await local.search(dial)
+        if not found:
+            self._near_over.set()
+            self._near_found.set()
         alone = not self._ways.relays or self._ways.only is PathKind.LAN
         # With relays it is they who say where the other side may be.
         self._results.put_nowait(_not_near() if alone and not found else None)
+
+    async def _let_near_go_first(self) -> None:
+        """Wait for moments before a relay is troubled: there, a connection given up half-way counts as an offence."""
+        if self._ways.local is None or self._ways.only is PathKind.RELAYED:
+            return
+        for event, seconds in ((self._near_found, NEAR_HEAD_START), (self._near_over, NEAR_DIAL_SECONDS)):
+            try:
+                async with asyncio.timeout(seconds):
+                    await event.wait()
+            except TimeoutError:
+                return
 
     async def _path_to(self, host: str) -> PathKind:
         local = self._ways.local
@@ -283,6 +309,7 @@ class _Race:
 
     async def _look(self, relay: RelaySource) -> None:
         result: GimmalError | None = None
+        await self._let_near_go_first()
         try:
             sealed = await relay.candidates()
             if sealed:

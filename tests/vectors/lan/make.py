@@ -113,18 +113,20 @@ def packets() -> dict[str, Any]:
     def said(title: str, data: bytes, *places: dict[str, Any]) -> dict[str, Any]:
         return {"name": title, "bytes": data.hex(), "places": list(places)}
 
-    def heard(title: str, data: bytes, *found: str, number: int = 0) -> dict[str, Any]:
-        return {"name": title, "bytes": data.hex(), "id": number, "labels": list(found)}
+    def heard(title: str, data: bytes, *found: str, number: int = 0, unicast: bool = False) -> dict[str, Any]:
+        return {"name": title, "bytes": data.hex(), "id": number, "unicast": unicast, "labels": list(found)}
 
     other = question(name("_ipp", "_tcp", "local"), 12)
     questions = [
-        heard("as an asker sends it", packet(0, [question(owner)]), asked),
+        heard("as an asker sends it first", packet(0, [question(owner, SRV, FLUSH)]), asked, unicast=True),
+        heard("as an asker sends it again", packet(0, [question(owner)]), asked),
         heard("in upper case", packet(0, [question(service(asked.upper()))]), asked),
         heard(
             "any type, answer by unicast wanted, with an id",
             packet(0, [question(owner, 255, FLUSH)], number=7),
             asked,
             number=7,
+            unicast=True,
         ),
         heard("among others", packet(0, [other, question(owner), other]), asked),
         heard("the name a second time, compressed", packet(0, [question(owner), question(pointer)]), asked, asked),

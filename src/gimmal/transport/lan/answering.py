@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from gimmal.base.workers import Workers
 from gimmal.protocol.lan_names import day_of, days_to_answer, label, proof
 from gimmal.protocol.lan_packets import (
     PACKET_MAX,
@@ -44,6 +45,7 @@ class LanAnswerer:
         listens: what its listener is bound to; empty for all addresses.
         port: of the listener.
         interfaces: gives this computer's interfaces.
+        workers: for opening sockets: the system may be busy with its interfaces.
         clock: seconds since 1970.
     """
 
@@ -54,6 +56,7 @@ class LanAnswerer:
         listens: str,
         port: int,
         interfaces: Callable[[], Awaitable[tuple[Interface, ...]]],
+        workers: Workers,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._key = key
@@ -61,6 +64,7 @@ class LanAnswerer:
         self._listens = listens
         self._port = port
         self._interfaces = interfaces
+        self._workers = workers
         self._clock = clock
         self._stations: dict[tuple[Interface, int], _Station] = {}
         self._names: dict[Name, int] = {}
@@ -70,21 +74,21 @@ class LanAnswerer:
         """Answer until cancelled; interfaces that come and go are followed."""
         try:
             while True:
-                self._follow(await self._interfaces())
+                await self._follow(await self._interfaces())
                 await asyncio.sleep(REFRESH_SECONDS)
         finally:
             for station in self._stations.values():
                 station.close()
             self._stations.clear()
 
-    def _follow(self, interfaces: tuple[Interface, ...]) -> None:
+    async def _follow(self, interfaces: tuple[Interface, ...]) -> None:
         wanted = [(interface, version) for interface in interfaces for version in VERSIONS]
         for gone in [key for key, station in self._stations.items() if key not in wanted or station.broken]:
             self._stations.pop(gone).close()
         for interface, version in wanted:
             if (interface, version) in self._stations:
                 continue
-            sock = open_where_possible(listening_socket, interface, version)
+            sock = await self._workers.call(open_where_possible, listening_socket, interface, version)
             if sock is not None:
                 self._stations[interface, version] = _Station(sock, interface, version, self._answer)
 
@@ -172,7 +176,7 @@ class _Station:
             return
         with contextlib.suppress(OSError):
             self._socket.sendto(answer, source)
-        if self._to_group.take(now):
+        if not question.unicast and self._to_group.take(now):
             # For an asker whose firewall lets only the group's packets in.
             with contextlib.suppress(OSError):
                 self._socket.sendto(answer, self._group)

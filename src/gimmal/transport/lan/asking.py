@@ -115,11 +115,14 @@ class LanSearch:
             return
         search = _Search(self._key, self._side, day_of(self._clock()), partial(self._tell, found, remembered))
         try:
-            if not search.open(await self.interfaces()):
+            interfaces = await self.interfaces()
+            if not search.open(interfaces):
                 logger.debug("no interface to ask for the other side on")
                 return
-            for pause in PAUSES:
-                search.ask()
+            for number, pause in enumerate(PAUSES):
+                if number == 1:
+                    await search.listen(self._workers, interfaces)
+                search.ask(unicast=number == 0)
                 await asyncio.sleep(pause)
         finally:
             search.close()
@@ -154,14 +157,19 @@ class _Search:
                     continue
                 self._asking.append((asking, interface, version))
                 self._listen(asking, interface)
-                listening = open_where_possible(listening_socket, interface, version)
-                if listening is not None:
-                    self._listen(listening, interface)
         return bool(self._asking)
 
-    def ask(self) -> None:
-        """Send the question."""
-        packet = encode_question(self._name)
+    async def listen(self, workers: Workers, interfaces: tuple[Interface, ...]) -> None:
+        """Hear also what is answered to all: joining the group may take the system a while, and is seldom needed."""
+        for interface in interfaces:
+            for version in VERSIONS:
+                listening = await workers.call(open_where_possible, listening_socket, interface, version)
+                if listening is not None:
+                    self._listen(listening, interface)
+
+    def ask(self, *, unicast: bool) -> None:
+        """Send the question; ``unicast`` while answers to all are not heard."""
+        packet = encode_question(self._name, unicast=unicast)
         for sock, interface, version in self._asking:
             with contextlib.suppress(OSError):  # a network that went down meanwhile
                 sock.sendto(packet, group_address(interface, version))
