@@ -121,6 +121,8 @@ class Rig:
             path = self._private / side / name[-4:].strip("_").lower()
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
             environment[name] = str(path)
+        # What is measured is the path that a row names.
+        environment["GIMMAL_NO_LAN"] = "1"
         return environment
 
     def half(self, side: str) -> str:

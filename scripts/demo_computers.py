@@ -49,6 +49,7 @@ class Computer:
         for variable, kept in _FOLDERS.items():
             (private / kept).mkdir(parents=True, mode=0o700)
             self.environment[variable] = str(private / kept)
+        self.environment["GIMMAL_NO_LAN"] = "1"  # the demo stays inside this computer
 
     def start(self, *arguments: str) -> Running:
         """Start a program that stays, for instance ``up``."""

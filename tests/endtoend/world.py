@@ -45,6 +45,10 @@ class Computer:
 
     base: Path
     side: str
+    lan: bool = False
+    """Whether it may ask and answer in the local network."""
+    inside: tuple[str, ...] = ()
+    """In front of every command: what makes it run somewhere else, for instance in a network namespace."""
     half: Path = field(init=False)
     disk: Path = field(init=False)
 
@@ -70,6 +74,7 @@ class Computer:
             "XDG_RUNTIME_DIR": str(self.base / "run"),
             "XDG_STATE_HOME": str(self.state),
             "GIMMAL_HALF": str(self.half),
+            **({} if self.lan else {"GIMMAL_NO_LAN": "1"}),
             "TMPDIR": str(self.base / "home"),
             "TERM": "dumb",
             "LC_ALL": "C.UTF-8",
@@ -108,12 +113,13 @@ class World:
         kind: type[Process] = Process,
     ) -> Any:
         """Begin a command; ``driver`` is Python that ends in running the command line."""
-        words = [sys.executable, "-c", driver, *(os.fspath(argument) for argument in arguments)]
+        typed = [os.fspath(argument) for argument in arguments]
+        words = [*computer.inside, sys.executable, "-c", driver, *typed]
         self._starts += 1
         process = kind(
             words,
             computer.environment | (environment or {}),
-            f"{computer.side}{self._starts}: gimmal {' '.join(words[3:])[:100]}",
+            f"{computer.side}{self._starts}: gimmal {' '.join(typed)[:100]}",
             directory=directory or computer.disk,
             stdin=stdin,
             pass_fds=pass_fds,

@@ -22,6 +22,7 @@ from gimmal.agent.plugged import (
     PROGRAM,
     identity_of,
     journal_key_of,
+    local_network_of,
     relay_identity_of,
     relay_urls_of,
     state_directory,
@@ -40,6 +41,7 @@ from gimmal.half.opened import OpenedHalf
 from gimmal.noise.channel import RecentHellos
 from gimmal.noise.keys import RootKeys
 from gimmal.protocol.candidates import candidate_key
+from gimmal.protocol.lan_names import lan_key
 from gimmal.protocol.limits import BLOCK_SIZE
 from gimmal.protocol.messages import CloseReason
 from gimmal.share.service import ShareService
@@ -49,6 +51,7 @@ from gimmal.transport.budgets import Budgets
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.dial import Dialler, Ways
 from gimmal.transport.frames import again
+from gimmal.transport.lan.answering import LanAnswerer
 from gimmal.transport.link import PathKind
 from gimmal.transport.listener import Listener, bind
 from gimmal.transport.opening import AcceptedLink, accept
@@ -75,6 +78,9 @@ SWEEP_PAUSE_SECONDS = 0.1
 REDIAL_FIRST, REDIAL_MOST = 0.5, 30.0
 OPEN_SECONDS = 10.0
 
+NEAR_SECONDS = 4.0
+"""For a session in the local network where nothing says that the other side is there."""
+
 TRIM_SECONDS = 5.0
 """After this time a record buffer that was not used goes back to the system."""
 
@@ -89,6 +95,7 @@ class AgentOptions:
         relays: whether to use the half's relays.
         at: where the other side's agent is dialled, or None.
         mapping: whether a router may be asked to let the other side in.
+        lan: whether to answer and ask in the local network.
     """
 
     shares: ShareTable
@@ -96,6 +103,7 @@ class AgentOptions:
     relays: bool = True
     at: tuple[str, int] | None = None
     mapping: bool = True
+    lan: bool = False
 
 
 @dataclass
@@ -146,12 +154,15 @@ class Agent:
         self._budgets = Budgets()
         self._reads = FairBudget(READ_BYTES_OF_ALL, BLOCK_SIZE)
         self._workers = Workers()
+        self._local = local_network_of(half, self._workers, asks=options.lan and options.at is None)
         self._tasks = Tasks()
         self._recent = RecentHellos(RECENT_HELLOS)
         self._sessions: dict[bytes, Session] = {}
         self._peer: Session | None = None
         """The session with the other side's agent."""
         self._opening: asyncio.Task[Session | GimmalError] | None = None
+        self._looking: asyncio.Task[Session | GimmalError] | None = None
+        """The same, in the local network alone."""
         self._adopted = asyncio.Event()
         """Set while there is a session with the other agent."""
         self._news = asyncio.Event()
@@ -168,6 +179,8 @@ class Agent:
         self.on_unplug: Callable[[], None] = lambda: None
         """Called where a command says that this half is to be pulled out."""
         self._dialler: Dialler | None = None
+        self._near_dialler: Dialler | None = None
+        """Asks in the local network alone."""
         self.journal_key = journal_key_of(half)
         self.journal_directory: Path = state_directory(half.lineage_id)
         host = Host(
@@ -210,10 +223,31 @@ class Agent:
         self._start_mapping()
         sources = [_KeptRelay(keeper) for keeper in self._keepers]
         key = candidate_key(self.half.discovery_secret)
-        self._dialler = Dialler(self._identity, Ways(self.options.at, sources, key), self._pool, self._budgets)
-        if self.options.at is not None or self._keepers:
+        ways = Ways(self.options.at, sources, key, local=self._local)
+        self._dialler = Dialler(self._identity, ways, self._pool, self._budgets)
+        near = Ways(None, [], key, PathKind.LAN, self._local)
+        self._near_dialler = Dialler(self._identity, near, self._pool, self._budgets)
+        if self._listener is not None:
+            self._tasks.start(self._answer_near(self._listener.port), "answer in the local network")
+        if self._may_dial:
             self._tasks.start(self._keep_peer(), "keep the other side")
         return address
+
+    @property
+    def _may_dial(self) -> bool:
+        """Whether this side knows where to look for the other one."""
+        return self.options.at is not None or bool(self._keepers) or self._local.asks
+
+    async def _answer_near(self, port: int) -> None:
+        """Be found by the other side where it is in a network of this computer."""
+        assert self.options.listen is not None
+        key = lan_key(self.half.discovery_secret)
+        host = self.options.listen[0]
+        if self.options.lan:
+            side, interfaces = self.half.side.value, self._local.interfaces
+            await LanAnswerer(key, side, host, port, interfaces, self._workers).run()
+        else:
+            await self._local.interfaces()  # for naming the paths of those who dial us
 
     async def _trim(self) -> None:
         """What a large copy needed is not kept for days."""
@@ -284,7 +318,10 @@ class Agent:
         return session.keys if session is not None else None
 
     async def _greet_direct(self, connection: socket.socket) -> None:
-        await self._greet(connection, PathKind.DIRECT)
+        near = False
+        with contextlib.suppress(OSError):  # it may be gone again
+            near = self._local.seems_near(connection.getpeername()[0])
+        await self._greet(connection, PathKind.LAN if near else PathKind.DIRECT)
 
     def _take_relayed(self, connection: socket.socket, _instance: bytes) -> None:
         if self._stopping or self._greeting_relayed >= RELAYED_WAITING_MAX:
@@ -341,7 +378,7 @@ class Agent:
             session.close(CloseReason.DUPLICATE)
         else:
             self._register(session)
-            if self._dialler is not None and (self._keepers or self.options.at is not None):
+            if self._dialler is not None and self._may_dial:
                 self._dialler.let_dial(session)
             self._adopt(session)
 
@@ -446,24 +483,58 @@ class Agent:
     async def _open_peer(self, deadline: float) -> Session | GimmalError:
         """One opening for all who wait for it; nobody may be left to hear of a failure, so it is returned."""
         try:
-            if self._dialler is None or (self.options.at is None and not self._keepers):
+            if self._dialler is None or not self._may_dial:
                 raise PeerAbsent(
                     "the other side has not connected yet", "plug in the other half, or use --at HOST:PORT"
                 )
             await self._leave_first_dial()
-            if self._peer is not None and not self._peer.over:
-                return self._peer
-            session = await self._dialler.open_session(self._serving(), deadline)
-            if self._peer is not None and not self._peer.over and self.half.side == "b":
-                session.close(CloseReason.DUPLICATE)
-                return self._peer
-            self._register(session)
-            self._adopt(session)
-            return session
+            return await self._open_with(self._dialler, deadline)
         except GimmalError as exc:
             return exc
         finally:
             self._opening = None
+
+    async def _look_near(self) -> Session | GimmalError:
+        """As ``_open_peer``, in the local network alone: relays that do not have the other side are left in peace."""
+        assert self._near_dialler is not None
+        assert self._dialler is not None
+        try:
+            session = await self._open_with(self._near_dialler, NEAR_SECONDS)
+        except GimmalError as exc:
+            return exc
+        else:
+            self._dialler.let_dial(session)
+            return session
+        finally:
+            self._looking = None
+
+    async def _open_with(self, dialler: Dialler, deadline: float) -> Session:
+        """A session with the other agent, or the one that came another way meanwhile."""
+        if (peer := self._living_peer()) is not None:
+            return peer
+        try:
+            session = await dialler.open_session(self._serving(), deadline, wanted=lambda: self._living_peer() is None)
+        except GimmalError:
+            if (peer := self._living_peer()) is not None:
+                return peer
+            raise
+        self._register(session)
+        self._adopt(session)
+        return session
+
+    def _living_peer(self) -> Session | None:
+        return self._peer if self._peer is not None and not self._peer.over else None
+
+    async def _find_near(self) -> None:
+        """Look for the other side in the local network until that is over, or a relay has news of it."""
+        looking = self._opening or self._looking
+        if looking is None:
+            looking = self._looking = self._tasks.start(self._look_near(), "look in the local network")
+        news = self._tasks.start(self._news.wait(), "news of the other side")
+        await asyncio.wait([looking, news], return_when=asyncio.FIRST_COMPLETED)
+        news.cancel()
+        if looking.done() and isinstance(failure := looking.result(), GimmalError):
+            raise failure
 
     async def _leave_first_dial(self) -> None:
         """Side b waits a moment for side a, which dials as soon as a relay tells it of us."""
@@ -481,9 +552,11 @@ class Agent:
                 await asyncio.wait([self._peer.ended])
                 wait = REDIAL_FIRST
             self._news.clear()
-            if self.options.at is not None or any(keeper.status.peer_present for keeper in self._keepers):
+            there = any(keeper.status.peer_present for keeper in self._keepers)
+            sure = self.options.at is not None or there
+            if sure or self._local.asks:
                 try:
-                    await self.peer_session(OPEN_SECONDS)
+                    await (self.peer_session(OPEN_SECONDS) if sure else self._find_near())
                     continue
                 except VersionMismatch as exc:
                     if not told:

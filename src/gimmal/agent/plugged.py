@@ -10,10 +10,13 @@ from gimmal import __version__
 from gimmal.base.display import displayable
 from gimmal.base.errors import LocalError
 from gimmal.base.primitives import hkdf_sha256, random_bytes, sha256
+from gimmal.base.workers import Workers
 from gimmal.half.opened import OpenedHalf
+from gimmal.protocol.lan_names import lan_key
 from gimmal.protocol.limits import COMPUTER_NAME_MAX
 from gimmal.protocol.relay.proof import RelayIdentity
 from gimmal.protocol.relay.url import RelayUrl
+from gimmal.transport.lan.asking import LanSearch
 from gimmal.transport.opening import Identity
 
 PROGRAM = f"gimmal {__version__}"
@@ -45,6 +48,11 @@ def relay_identity_of(half: OpenedHalf) -> RelayIdentity:
 def relay_urls_of(half: OpenedHalf) -> list[RelayUrl]:
     """The relays the half names."""
     return [RelayUrl.parse(url) for url in half.relays]
+
+
+def local_network_of(half: OpenedHalf, workers: Workers, *, asks: bool) -> LanSearch:
+    """For looking for the other side near by; where it may not ask, it knows only what is near."""
+    return LanSearch(lan_key(half.discovery_secret), half.side.other.value, workers, asks=asks)
 
 
 def journal_key_of(half: OpenedHalf) -> bytes:

@@ -26,6 +26,7 @@ from gimmal.agent.plugged import (
     PROGRAM,
     identity_of,
     journal_key_of,
+    local_network_of,
     relay_identity_of,
     relay_urls_of,
     state_directory,
@@ -74,12 +75,14 @@ class ReachOptions:
         half: folder named by the person, or None for the one plugged in.
         at: host and port to dial and nothing else, or None.
         only: path to insist on, or None.
+        lan: whether the other side may be looked for in the local network.
         password: asks for the half's password when it has one.
     """
 
     half: Path | None
     at: tuple[str, int] | None = None
     only: PathKind | None = None
+    lan: bool = False
     password: Callable[[], str] | None = field(default=None, repr=False)
 
 
@@ -262,14 +265,16 @@ class Reach:
             raise _gone() from exc  # it was there when this command began
         self.journal_key = journal_key_of(half)
         self.journal_directory = state_directory(half.lineage_id)
-        if self._options.at is None and not half.relays:
+        if self._options.at is None and not half.relays and not self._options.lan:
             raise UsageError("this pair has no relay", "name the other side with --at HOST:PORT")
         instance = random_bytes(16)
         proof = relay_identity_of(half)
         for url in relay_urls_of(half) if self._options.at is None else ():
             self.relay_addresses.append((url.host, url.port))
             self._relays.append(AskingRelay(partial(RelayClient, url, proof, Role.ASKS, instance, PROGRAM)))
-        ways = Ways(self._options.at, self._relays, candidate_key(half.discovery_secret), self._options.only)
+        local = local_network_of(half, self.workers, asks=self._options.lan)
+        key = candidate_key(half.discovery_secret)
+        ways = Ways(self._options.at, self._relays, key, self._options.only, local)
         return Dialler(identity_of(half, agent=False), ways, self.pool)
 
     async def _watch(self) -> None:

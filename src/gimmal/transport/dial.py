@@ -1,8 +1,8 @@
 """Opening sessions and further links over whatever path answers first (design section 8).
 
-All ways are tried side by side: the address named with ``--at``, or each relay and each address the other side left,
-sealed, with a relay. The first whose handshake is through carries the session; the others are dropped before they
-cost the other side anything that lasts.
+All ways are tried side by side: the address named with ``--at``, or the local network, each relay, and each address
+the other side left, sealed, with a relay. The first whose handshake is through carries the session; the others are
+dropped before they cost the other side anything that lasts.
 """
 
 from __future__ import annotations
@@ -47,6 +47,12 @@ RELAY_SECONDS = 8.0
 DIRECT_HEAD_START = 0.5
 """Seconds that direct addresses are given before a further link is asked of a relay."""
 
+NEAR_HEAD_START = 0.025
+"""Seconds that the local network is given to answer before a relay is asked for anything."""
+
+NEAR_DIAL_SECONDS = 0.5
+"""And to open a link, once it has answered."""
+
 
 class RelaySource(Protocol):
     """A relay that can be asked for links."""
@@ -58,6 +64,16 @@ class RelaySource(Protocol):
         """The peer's sealed candidates, empty if none; raises RelayError."""
 
 
+class LocalNetwork(Protocol):
+    """The networks this computer is in."""
+
+    async def is_near(self, host: str) -> bool:
+        """Whether an address is that of another computer in one of them."""
+
+    async def search(self, found: Callable[[str, int], None]) -> None:
+        """Tell addresses and ports of the other side that are found there, for as long as that takes."""
+
+
 @dataclass(frozen=True)
 class Ways:
     """All that may lead to the other side.
@@ -67,12 +83,14 @@ class Ways:
         relays: relays to ask.
         candidate_key: opens the peer's candidates.
         only: a path to insist on, or None.
+        local: where to look near by, or None to look nowhere there.
     """
 
     at: tuple[str, int] | None
     relays: Sequence[RelaySource]
     candidate_key: bytes = field(repr=False)
     only: PathKind | None = None
+    local: LocalNetwork | None = None
 
 
 class Dialler:
@@ -91,18 +109,24 @@ class Dialler:
         self._ways = ways
         self._pool = pool
 
-    async def open_session(self, handler: Handler | None, deadline: float) -> Session:
+    async def open_session(
+        self, handler: Handler | None, deadline: float, wanted: Callable[[], bool] = lambda: True
+    ) -> Session:
         """A new session over the first way that answers.
 
         Args:
             handler: answers the other side's requests in it.
             deadline: seconds for all ways.
+            wanted: asked before the other side begins a session; if it is not, PeerAbsent is raised instead.
 
         Raises:
             VersionMismatch, PeerAbsent, RelayError, PeerError: the most telling failure of all ways.
         """
         keys = self._identity.keys()
         prepared = await self._race(keys, deadline, relay_wait=0.0)
+        if not wanted():
+            prepared.abandon()
+            raise PeerAbsent("the other side was reached another way meanwhile", "try again")
         session_keys = prepared.open_session()
 
         async def dial(bulk: bool) -> Link:
@@ -161,6 +185,9 @@ class _Race:
         self._relay_wait = relay_wait
         self._tasks = Tasks()
         self._left = 0
+        self._over = False
+        self._near_found = asyncio.Event()
+        self._near_over = asyncio.Event()
         self._failures: list[GimmalError] = []
         self._results: asyncio.Queue[PreparedLink | GimmalError | None] = asyncio.Queue()
 
@@ -169,11 +196,13 @@ class _Race:
         ways = self._ways
         if ways.at is not None:
             self._begin(self._attempt(partial(self._connect, *ways.at), PathKind.DIRECT), "dial")
-        elif not ways.relays:
+        elif not ways.relays and (ways.local is None or ways.only is PathKind.RELAYED):
             raise UsageError("this pair has no relay", "name the other side with --at HOST:PORT")
         else:
+            if ways.local is not None and ways.only is not PathKind.RELAYED:
+                self._begin(self._search(ways.local), "look in the local network")
             for relay in ways.relays:
-                if ways.only is not PathKind.DIRECT:
+                if ways.only in (None, PathKind.RELAYED):
                     self._begin(self._attempt(partial(self._relayed, relay), PathKind.RELAYED), "dial by relay")
                 if ways.only is not PathKind.RELAYED:
                     self._begin(self._look(relay), "look for addresses")
@@ -197,6 +226,7 @@ class _Race:
 
     async def close(self) -> None:
         """End all other attempts."""
+        self._over = True
         await self._tasks.close(1.0)
         while not self._results.empty():
             late = self._results.get_nowait()
@@ -216,6 +246,8 @@ class _Race:
             prepared = await prepare(connection, self._identity, self._keys, path=path, pool=self._pool)
         except GimmalError as exc:
             logger.debug("%s attempt failed: %s", path.value, exc)
+            if path is PathKind.LAN:
+                self._near_over.set()
             if not sure and isinstance(exc, PeerSilent | PeerError) and not isinstance(exc, VersionMismatch):
                 # Another computer may have that address by now, or in this network.
                 exc = _NotOurPeer(exc)
@@ -234,22 +266,63 @@ class _Race:
             raise PeerAbsent(f"cannot connect to {host} port {port}: {reason}", "see that gimmal runs there") from exc
 
     async def _relayed(self, relay: RelaySource) -> socket.socket:
+        await self._let_near_go_first()
         await asyncio.sleep(self._relay_wait)
         return await relay.link(RELAY_SECONDS)
 
+    async def _search(self, local: LocalNetwork) -> None:
+        found = 0
+
+        def dial(host: str, port: int) -> None:
+            nonlocal found
+            found += 1
+            self._dial(host, port, PathKind.LAN)
+            self._near_found.set()
+
+        await local.search(dial)
+        if not found:
+            self._near_over.set()
+            self._near_found.set()
+        alone = not self._ways.relays or self._ways.only is PathKind.LAN
+        # With relays it is they who say where the other side may be.
+        self._results.put_nowait(_not_near() if alone and not found else None)
+
+    async def _let_near_go_first(self) -> None:
+        """Wait for moments before a relay is troubled: there, a connection given up half-way counts as an offence."""
+        if self._ways.local is None or self._ways.only is PathKind.RELAYED:
+            return
+        for event, seconds in ((self._near_found, NEAR_HEAD_START), (self._near_over, NEAR_DIAL_SECONDS)):
+            try:
+                async with asyncio.timeout(seconds):
+                    await event.wait()
+            except TimeoutError:
+                return
+
+    async def _path_to(self, host: str) -> PathKind:
+        local = self._ways.local
+        return PathKind.LAN if local is not None and await local.is_near(host) else PathKind.DIRECT
+
+    def _dial(self, host: str, port: int, path: PathKind) -> None:
+        if self._over:
+            return  # found while the race was being closed
+        self._begin(self._attempt(partial(self._connect, host, port), path, sure=False), "dial")
+
     async def _look(self, relay: RelaySource) -> None:
         result: GimmalError | None = None
+        await self._let_near_go_first()
         try:
             sealed = await relay.candidates()
             if sealed:
                 candidates = self._open(sealed)
                 for host, port in candidates.addresses:
-                    connect = partial(self._connect, host, port)
-                    self._begin(self._attempt(connect, PathKind.DIRECT, sure=False), "dial")
+                    path = await self._path_to(host)
+                    if self._ways.only is not PathKind.LAN or path is PathKind.LAN:
+                        self._dial(host, port, path)
         except GimmalError as exc:
             logger.debug("no addresses: %s", exc)
             # What the relay says about itself is told by the relayed attempt; here only a mismatch counts.
-            result = exc if isinstance(exc, VersionMismatch) or self._ways.only is PathKind.DIRECT else None
+            insisted = self._ways.only is PathKind.DIRECT
+            result = exc if isinstance(exc, VersionMismatch) or insisted else None
         self._results.put_nowait(result)
 
     def _open(self, sealed: bytes) -> Candidates:
@@ -266,6 +339,10 @@ class _NotOurPeer(PeerAbsent):
     def __init__(self, told: GimmalError) -> None:
         super().__init__("another computer answers at the other side's address", "see that gimmal runs there")
         self.told = told
+
+
+def _not_near() -> PeerAbsent:
+    return PeerAbsent("the other side was not found in this network", "plug it in here, or name it with --at HOST:PORT")
 
 
 _TELLING = (VersionMismatch, PeerSilent, PeerError, PeerAbsent, RelayError)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import os
 import socket
@@ -41,12 +42,13 @@ def reason_of(error: OSError) -> str:
 async def _resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
     try:
         # An address needs no resolver and so no thread.
-        version = ipaddress.ip_address(host).version
+        literal = ipaddress.ip_address(host)
     except ValueError:
         pass
     else:
-        family = socket.AF_INET if version == 4 else socket.AF_INET6
-        return [(family, (host, port) if version == 4 else (host, port, 0, 0))]
+        if isinstance(literal, ipaddress.IPv4Address):
+            return [(socket.AF_INET, (host, port))]
+        return [(socket.AF_INET6, (host.partition("%")[0], port, 0, _index_of(literal.scope_id)))]
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as exc:  # an empty label, or one too long
@@ -57,6 +59,18 @@ async def _resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, tup
     queues = list(by_family.values())
     # The families take turns, so that one broken family costs one stagger only.
     return [queue[turn] for turn in range(max(map(len, queues))) for queue in queues if turn < len(queue)]
+
+
+def _index_of(scope: str | None) -> int:
+    """The number of the interface that a link-local address belongs to, 0 without one."""
+    if not scope:
+        return 0
+    if scope.isascii() and scope.isdigit() and len(scope) < 10:
+        return int(scope)
+    try:
+        return socket.if_nametoindex(scope)
+    except ValueError as exc:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV)) from exc
 
 
 async def _connect(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.socket:

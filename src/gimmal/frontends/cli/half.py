@@ -69,7 +69,7 @@ def _print(header: HalfHeader, relays: tuple[str, ...] | None) -> None:
     if relays is None:
         click.echo("relays: sealed with the password")
     elif not relays:
-        click.echo("relay: none (commands reach the other side with --at HOST:PORT only)")
+        click.echo("relay: none (the other side is found in the same network, elsewhere with --at HOST:PORT)")
     else:
         for url in relays:
             click.echo(f"relay: {displayable(url, 600)}")

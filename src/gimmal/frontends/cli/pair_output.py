@@ -64,7 +64,7 @@ def _lines(joined: Joined) -> list[str]:
         lines.append(f"half {side.value}: {displayable(str(joined.locations[side]))} ({protection})")
     lines.extend(f"relay: {displayable(url, 600)}" for url in joined.relays)
     if not joined.relays:
-        lines.append("relay: none (commands reach the other side with --at HOST:PORT only)")
+        lines.append("relay: none (the other side is found in the same network, elsewhere with --at HOST:PORT)")
     lines.append(f"disable code: {joined.disable_code}")
     return lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 ResultT = TypeVar("ResultT")
+
+NO_LAN = "GIMMAL_NO_LAN"
+"""Environment variable that forbids saying anything on the local network."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Way:
             half=Path(self.half) if self.half is not None else None,
             at=parse_address(self.at) if self.at is not None else None,
             only=PathKind(self.path) if self.path is not None else None,
+            lan=lan_allowed(),
             password=self.password,
         )
 
@@ -61,8 +66,8 @@ def reach_options(command: CommandT) -> CommandT:
         **named: Any,
     ) -> Any:
         want_json(as_json)
-        if at is not None and path_kind == "relayed":
-            raise UsageError("--at dials directly, --path relayed forbids it", "leave one of the two out")
+        if at is not None and path_kind in ("relayed", "lan"):
+            raise UsageError(f"--at dials directly, --path {path_kind} forbids it", "leave one of the two out")
         way = Way(half, at, path_kind, half_password(password_file, password_fd))
         return command(*arguments, way=way, as_json=as_json, **named)
 
@@ -72,7 +77,7 @@ def reach_options(command: CommandT) -> CommandT:
         click.option(
             "--path",
             "path_kind",
-            type=click.Choice(["direct", "relayed"]),
+            type=click.Choice(["lan", "direct", "relayed"]),
             help="Insist on this way to the other side.",
         ),
         click.option("--at", metavar="HOST:PORT", help="Dial the other side there, without any relay."),
@@ -81,6 +86,11 @@ def reach_options(command: CommandT) -> CommandT:
         decorated = option(decorated)
     result: CommandT = decorated
     return result
+
+
+def lan_allowed() -> bool:
+    """Whether the other side may be looked for in the local network: not where the environment forbids it."""
+    return not os.environ.get(NO_LAN)
 
 
 def parse_address(text: str) -> tuple[str, int]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--listen", metavar="HOST:PORT", help="Listen there; a free port of all addresses otherwise.")
 @click.option("--no-relay", is_flag=True, help="Do not use the pair's relays.")
 @click.option("--no-mapping", is_flag=True, help="Do not ask the router to let the other side in.")
+@click.option("--no-lan", is_flag=True, help="Neither ask nor answer in the local network.")
 @click.option("--at", metavar="HOST:PORT", help="Dial the other side's agent there.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one object a line.")
 @click.option("--verbose", is_flag=True, help="Say what happens in detail on stderr.")
@@ -39,6 +40,7 @@ def command(
     listen: str | None,
     no_relay: bool,
     no_mapping: bool,
+    no_lan: bool,
     at: str | None,
     as_json: bool,
     verbose: bool,
@@ -60,7 +62,7 @@ def command(
     from gimmal.agent.run import serve
     from gimmal.base.display import displayable
     from gimmal.frontends.cli.pulled import end_when_pulled
-    from gimmal.frontends.cli.reaching import parse_address, run_async
+    from gimmal.frontends.cli.reaching import lan_allowed, parse_address, run_async
     from gimmal.half.plugged import choose_half
     from gimmal.half.reading import open_half
     from gimmal.share.shares import ShareTable, parse_share
@@ -89,9 +91,11 @@ def command(
         say(f"share: {displayable(share.name)} {share.rights.value} {displayable(str(share.path))}")
     if not len(shares):
         say("share: none, the other side sees nothing")
+    lan = not no_lan and lan_allowed()
     if not opened.relays and not no_relay:
-        say("relay: none, the other side reaches this one with --at only")
-    options = AgentOptions(shares, address, not no_relay, dial_at, mapping=not no_mapping)
+        elsewhere = "in the same network, elsewhere with --at" if lan else "with --at only"
+        say(f"relay: none, the other side reaches this one {elsewhere}")
+    options = AgentOptions(shares, address, not no_relay, dial_at, mapping=not no_mapping, lan=lan)
     run_async(serve(location, opened, options, say, lifeline))
 
 
