@@ -17,6 +17,7 @@ from pathlib import Path
 from gimmal.agent.addresses import own_addresses
 from gimmal.agent.control import ControlServer, Question, socket_path
 from gimmal.agent.local_commands import LocalCommands
+from gimmal.agent.path_care import PathCare, PathStatus
 from gimmal.agent.plugged import (
     PROGRAM,
     identity_of,
@@ -106,6 +107,9 @@ class _KeptRelay:
         await self.keeper.wait_connected(OPEN_SECONDS)
         return self.keeper.peer_candidates
 
+    def check(self) -> None:
+        self.keeper.check()
+
 
 @dataclass
 class AgentStatus:
@@ -113,7 +117,7 @@ class AgentStatus:
 
     sessions: int
     connected: bool
-    path: str
+    paths: PathStatus
     peer_program: str
     relays: list[RelayStatus] = field(default_factory=list)
 
@@ -139,6 +143,7 @@ class Agent:
         self._budgets = Budgets()
         self._reads = FairBudget(READ_BYTES_OF_ALL, BLOCK_SIZE)
         self._workers = Workers()
+        self._paths = PathCare(self._workers, self._ways.on_moved, self._on_network)
         self._tasks = Tasks()
         self._recent = RecentHellos(RECENT_HELLOS)
         self._sessions: dict[bytes, Session] = {}
@@ -197,6 +202,7 @@ class Agent:
         sources = [_KeptRelay(keeper) for keeper in self._keepers]
         key = candidate_key(self.half.discovery_secret)
         self._dialler = Dialler(self._identity, Ways(self.options.at, sources, key), self._pool, self._budgets)
+        self._paths.start(self._dialler)
         if self.options.at is not None or self._keepers:
             self._tasks.start(self._keep_peer(), "keep the other side")
         return address
@@ -207,10 +213,32 @@ class Agent:
             await asyncio.sleep(TRIM_SECONDS)
             self._pool.trim()
 
-    def _start_relays(self, addresses: list[tuple[str, int]]) -> None:
+    def _seal(self, addresses: list[tuple[str, int]]) -> bytes:
         key = candidate_key(self.half.discovery_secret)
         candidates = Candidates(PROTOCOL_VERSION, PROGRAM, addresses)
-        sealed = seal_candidates(key, self.half.pair_id, self.half.side.value, candidates, random_bytes(12))
+        return seal_candidates(key, self.half.pair_id, self.half.side.value, candidates, random_bytes(12))
+
+    def _on_network(self) -> None:
+        """The network of this computer changed, or it woke: nothing that was known of any way need hold."""
+        if self._stopping:
+            return
+        for keeper in self._keepers:
+            keeper.changed()
+        for session in list(self._sessions.values()):
+            session.doubt()
+        self._paths.changed()
+        self._news.set()
+        if self._listener is not None and self._keepers:
+            self._tasks.start(self._leave_addresses(self._listener.port), "leave addresses")
+
+    async def _leave_addresses(self, port: int) -> None:
+        assert self.options.listen is not None
+        sealed = self._seal(await self._workers.call(own_addresses, self.options.listen[0], port))
+        for keeper in self._keepers:
+            keeper.set_candidates(sealed)
+
+    def _start_relays(self, addresses: list[tuple[str, int]]) -> None:
+        sealed = self._seal(addresses)
         instance = random_bytes(16)
         for url in relay_urls_of(self.half):
             keeper = RelayKeeper(
@@ -232,6 +260,7 @@ class Agent:
         for session in sessions:
             session.close(reason)
         self._commands.close(reason)
+        self._paths.close()
         self._tasks.cancel()
         closing = [session.finished() for session in sessions] + [keeper.close() for keeper in self._keepers]
         closing.append(self.queue.close())
@@ -359,6 +388,7 @@ class Agent:
             path = session.links[0].path.value if session.links else "?"
             self._say(f"connected: the other side, {path}")
             self._ways.on_connected()
+        self._paths.take(session)
         session.ended.add_done_callback(lambda _ended: self._on_peer_ended(session))
 
     def _on_peer_ended(self, session: Session) -> None:
@@ -476,6 +506,7 @@ class Agent:
     def _on_relay(self, status: RelayStatus) -> None:
         if not self._stopping:
             self._ways.on_relay(status)
+        self._paths.heard([keeper.peer_candidates for keeper in self._keepers])
         if status.peer_present:
             self._news.set()
 
@@ -490,7 +521,7 @@ class Agent:
         return AgentStatus(
             sessions=len(self._sessions),
             connected=peer is not None and bool(peer.links),
-            path=peer.links[0].path.value if peer is not None and peer.links else "",
+            paths=self._paths.status(peer),
             peer_program=peer.peer.program if peer is not None else "",
             relays=[keeper.status for keeper in self._keepers],
         )
