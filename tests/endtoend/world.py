@@ -47,6 +47,8 @@ class Computer:
     side: str
     half: Path = field(init=False)
     disk: Path = field(init=False)
+    prefix: list[str] = field(default_factory=list)
+    """Words before each command: what puts it into a network of its own."""
 
     def __post_init__(self) -> None:
         for name in ("home", "run", "state", "stick", "disk"):
@@ -111,7 +113,7 @@ class World:
         words = [sys.executable, "-c", driver, *(os.fspath(argument) for argument in arguments)]
         self._starts += 1
         process = kind(
-            words,
+            [*computer.prefix, *words],
             computer.environment | (environment or {}),
             f"{computer.side}{self._starts}: gimmal {' '.join(words[3:])[:100]}",
             directory=directory or computer.disk,

@@ -42,6 +42,7 @@ class Way:
     streaming: bool = False
     relayed: bool = False
     known: bool = True
+    path: object = None
     chats: float | None = None
     heard: float = 0.0
     asked: float | None = None
@@ -79,6 +80,7 @@ class Way:
             proved=self.proved,
             streaming=self.streaming,
             relayed=self.relayed,
+            path=self.path,
         )
 
     def ping(self, now: float) -> None:
@@ -198,7 +200,7 @@ def test_silence_before_the_question_does_not_count() -> None:
 
 
 def test_time_that_this_process_slept_does_not_count() -> None:
-    sights = [Sight(0.0, 0.0, asked=1.0, in_flight=True, silent=600.0), Sight(600.0, None)]
+    sights = [Sight(0.0, 0.0, asked=1.0, in_flight=True, silent=600.0, pinged=600.0), Sight(600.0, None)]
     liveness = Liveness()
     assert liveness.look(600.0, 1.25, sights)[0] is Verdict.FINE
     assert liveness.look(600.5, 600.5 - LATE_SECONDS / 2, sights)[0] is Verdict.FINE
@@ -207,6 +209,32 @@ def test_time_that_this_process_slept_does_not_count() -> None:
 
 
 def test_limits_grow_with_the_round_trip() -> None:
-    far = Sight(0.0, 0.0, asked=1.0, round_trip=1.0, in_flight=True, silent=SUSPECT_SECONDS + ROUND_TRIPS - 0.1)
-    assert Liveness().look(SUSPECT_SECONDS + ROUND_TRIPS - 0.1, 4.4, [far]) == [Verdict.FINE]
+    late = SUSPECT_SECONDS + ROUND_TRIPS - 0.1
+    far = Sight(0.0, 0.0, asked=1.0, round_trip=1.0, in_flight=True, silent=late, pinged=1.0)
+    assert Liveness().look(late, 4.4, [far]) == [Verdict.FINE]
     assert Liveness().look(5.0, 5.0, [replace(far, silent=5.0)]) == [Verdict.SUSPECT]
+
+
+def test_all_links_of_a_path_without_an_end_go_together() -> None:
+    """Those on which nothing waits, too: what is asked next would be asked on them."""
+    bulk, idle, question = new(HOLE, path=1), new(HOLE, path=1, waiting=False), new(HOLE, path=1, waiting=False)
+    reserve = new(IDLE, path=2)
+    simulate(5, bulk, idle, question, reserve)
+    assert reserve.lost_at is None and reserve.suspect_at is None
+    for way in (bulk, idle, question):
+        assert way.lost_at is not None and way.lost_at <= LOST_SECONDS + 2 * TICK
+
+
+def test_without_another_path_all_links_of_one_are_suspect_soon_and_none_is_lost() -> None:
+    ways = [new(HOLE, path=1), new(HOLE, path=1, waiting=False)]
+    simulate(30, *ways)
+    for way in ways:
+        assert way.suspect_at is not None and way.suspect_at <= SUSPECT_SECONDS + 3 * TICK
+        assert way.lost_at is None and way.verdict is Verdict.SUSPECT
+
+
+def test_a_link_that_answers_stays_though_others_of_its_path_do_not() -> None:
+    lost, answers = new(HOLE, path=1), new(ALIVE, path=1)
+    simulate(5, lost, answers)
+    assert lost.lost_at is not None
+    assert answers.lost_at is None and answers.suspect_at is None

@@ -93,12 +93,13 @@ class PathCare:
             return PathStatus()
         keeper = self._keepers.get(session)
         sent, received = session.rates
+        round_trips = [one.round_trip for one in session.links if one.path is link.path and one.round_trip is not None]
         links: dict[str, int] = {}
         for one in session.links:
             links[one.path.value] = links.get(one.path.value, 0) + 1
         return PathStatus(
             link.path.value,
-            link.round_trip,
+            min(round_trips, default=None),
             keeper.since if keeper is not None else time.time(),
             sent,
             received,

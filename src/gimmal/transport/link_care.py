@@ -75,7 +75,7 @@ class LinkCare:
                 self._ask(link, self._watch(link), now)
             elif verdict is Verdict.LOST:
                 link.fail(Interrupted("the other side fell silent", "run the command again"))
-        self.waits = any(sight.waiting is not None for sight in sights)
+        self.waits = any(sight.waiting is not None or sight.asked is not None for sight in sights)
         if [link.suspect for link in links] != before:
             self._doubted()
 
@@ -106,8 +106,8 @@ class LinkCare:
             watch.waiting = None
         elif watch.waiting is None:
             watch.waiting = now
-        if watch.waiting is None or now - max(heard, watch.waiting) < ASK_SECONDS:
-            return Sight(heard, watch.waiting, watch.asked, pinged=link.pinged_at, proved=link.proved_at)
+        if watch.asked is None and (watch.waiting is None or now - max(heard, watch.waiting) < ASK_SECONDS):
+            return Sight(heard, watch.waiting, pinged=link.pinged_at, proved=link.proved_at, path=link.path)
         line = link.line()
         return Sight(
             heard=heard,
@@ -120,6 +120,7 @@ class LinkCare:
             proved=link.proved_at,
             streaming=link.streams > 0,
             relayed=link.path is PathKind.RELAYED,
+            path=link.path,
         )
 
     def _ask(self, link: Link, watch: _Watch, now: float) -> None:

@@ -24,6 +24,9 @@ STREAM_SECONDS = 15.0
 ROUND_TRIPS = 3
 """Round trips by which each of these is longer."""
 
+MISSED_SECONDS = 0.2
+"""An answer that has not come for so long, and three round trips, makes all other links be asked."""
+
 LATE_SECONDS = 0.5
 """A look that comes so late says that this process slept or was busy: silence counts from there."""
 
@@ -55,6 +58,7 @@ class Sight:
         proved: when the last PING was sent whose PONG came.
         streaming: whether a stream of ours waits on it to be worked off.
         relayed: the other end of the connection is a relay, not the other side.
+        path: what it shares with others of the same path.
     """
 
     heard: float
@@ -67,6 +71,7 @@ class Sight:
     proved: float = NEVER
     streaming: bool = False
     relayed: bool = False
+    path: object = None
 
 
 class Liveness:
@@ -93,16 +98,29 @@ class Liveness:
         if now - due > LATE_SECONDS:
             self._since = now
         verdicts = [self._judge(now, sight) for sight in sights]
-        doubted = [index for index, verdict in enumerate(verdicts) if verdict in (Verdict.SUSPECT, Verdict.LOST)]
-        for index in doubted:
-            if verdicts[index] is Verdict.LOST and not _is_borne_out(index, sights):
+        for index, verdict in enumerate(verdicts):
+            if verdict is Verdict.LOST and not _is_borne_out(index, sights):
                 verdicts[index] = Verdict.SUSPECT
-        asked = [since for index in doubted if (since := sights[index].asked) is not None]
+        self._judge_neighbours(now, sights, verdicts)
+        asked = [max(sight.asked, self._since) for sight in sights if sight.asked is not None]
+        missed = [since for since in asked if now - since >= MISSED_SECONDS]
         for index, sight in enumerate(sights):
             # Its answer bears out, or refutes, that the silence is that of one way alone.
-            if asked and verdicts[index] is Verdict.FINE and sight.pinged < max(asked):
+            if missed and verdicts[index] is Verdict.FINE and sight.pinged < max(missed):
                 verdicts[index] = Verdict.ASK
         return verdicts
+
+    def _judge_neighbours(self, now: float, sights: Sequence[Sight], verdicts: list[Verdict]) -> None:
+        """What shares its path with a link that leads nowhere, and does not answer either, goes with it."""
+        for wanted in (Verdict.LOST, Verdict.SUSPECT):
+            paths = {sight.path for sight, verdict in zip(sights, verdicts, strict=True) if verdict is wanted}
+            for index, sight in enumerate(sights):
+                asked = max(sight.asked, self._since) if sight.asked is not None else now
+                is_silent = sight.path in paths and now - asked >= MISSED_SECONDS + _longer(sight)
+                if not is_silent or verdicts[index] is Verdict.LOST or _has_a_reason(sight):
+                    continue
+                if wanted is Verdict.SUSPECT or _is_borne_out(index, sights):
+                    verdicts[index] = wanted
 
     def _judge(self, now: float, sight: Sight) -> Verdict:
         if sight.waiting is None:
@@ -134,6 +152,11 @@ def _is_borne_out(lost: int, sights: Sequence[Sight]) -> bool:
     asked = sights[lost].asked
     # What is asked later waits behind it in each queue that the two share.
     return asked is not None and any(sight.proved >= asked for index, sight in enumerate(sights) if index != lost)
+
+
+def _has_a_reason(sight: Sight) -> bool:
+    """Whether a link may be silent though it leads there: its reader is busy, or may have stopped reading."""
+    return not sight.in_flight and (sight.streaming or (sight.in_flight is False and not sight.relayed))
 
 
 def _longer(sight: Sight) -> float:

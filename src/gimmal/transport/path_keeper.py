@@ -165,6 +165,8 @@ class PathKeeper:
         best = self._session.bulk.pick(bulk=False)
         if best is None:
             return
+        if best.round_trip is None and not best.pings:
+            self._session.ping(best)
         if best.path is not self.path:
             if self.path is not None:
                 self._session.bulk.moved()
