@@ -14,7 +14,7 @@ from gimmal.base.errors import GimmalError, RelayError
 from gimmal.base.primitives import random_bytes
 from gimmal.base.tasks import Tasks
 from gimmal.noise.channel import RecentHellos
-from gimmal.protocol.messages import Done, MakeDirectories
+from gimmal.protocol.messages import Done, MakeDirectories, Stat
 from gimmal.protocol.relay.proof import RelayIdentity
 from gimmal.protocol.relay.url import RelayUrl
 from gimmal.relay.limits import RelayLimits
@@ -119,6 +119,7 @@ def test_all_sessions_are_back_soon_after_their_relay_and_not_all_at_once(tmp_pa
             for side in near:
                 ways = Ways(None, [side], bytes(32))
                 sessions.append(await Dialler(side.identity, ways, pool).open_session(None, PATIENCE))
+                assert await sessions[-1].call(Stat("")) == Done()
         # The relay is gone; each session is asked for something meanwhile.
         asking = [asyncio.create_task(session.call(MakeDirectories(["a"]), deadline=None)) for session in sessions]
         await asyncio.sleep(away)
@@ -131,7 +132,8 @@ def test_all_sessions_are_back_soon_after_their_relay_and_not_all_at_once(tmp_pa
                 await session._tasks.close()
             times = sorted(side.connected[-1] for side in (*near, *far))
             await asyncio.gather(*(side.close() for side in (*near, *far)))
-        assert [len(side.notes.done) for side in far] == [1] * count
+        done = [[type(request) for request in side.notes.done] for side in far]
+        assert done == [[Stat, MakeDirectories]] * count
         at_once = max(sum(first <= time < first + 0.1 for time in times) for first in times)
         return took, at_once
 

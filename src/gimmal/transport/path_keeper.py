@@ -18,7 +18,7 @@ from gimmal.base.errors import GimmalError
 from gimmal.base.tasks import Tasks
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.path_policy import LinkView, PathPolicy
-from gimmal.transport.session import Session, SessionLost
+from gimmal.transport.session import FORGOTTEN_TRIES, Session, SessionLost
 
 logger = logging.getLogger("gimmal.transport")
 
@@ -72,6 +72,8 @@ class PathKeeper:
         self._tasks = Tasks()
         self._stirred = asyncio.Event()
         self._probing = self._rescuing = False
+        self._forgotten = 0
+        """How often in a row the other side met the session with silence."""
         self._untold: tuple[PathKind, float] | None = None
         """The path before a move that is not told yet, and when the session moved."""
         self._told: PathKind | None = None
@@ -156,9 +158,13 @@ class PathKeeper:
                 link.leave()
                 raise
             self._session.ping(link)
+            self._forgotten = 0
         except SessionLost as exc:
-            self._session.fail(exc)
+            self._forgotten += 1
+            if self._forgotten >= FORGOTTEN_TRIES:
+                self._session.fail(exc)
         except GimmalError as exc:
+            self._forgotten = 0
             logger.debug("no other path: %s", exc)
 
     def _note_path(self, now: float) -> None:

@@ -38,6 +38,9 @@ REDIAL_FIRST_SECONDS = 0.2
 REDIAL_MOST_SECONDS = 3.0
 """Between two tries to get a link again, of which half is drawn: what many lost at once does not come back at once."""
 
+FORGOTTEN_TRIES, FORGOTTEN_SECONDS = 2, 1.0
+"""So often in a row, about so long apart, the other side has to meet a session with silence until that counts as lost."""
+
 SinkT = TypeVar("SinkT", bound=Sink)
 
 
@@ -371,16 +374,23 @@ class Session:
         link.post(RecordKind.PING, offset=link.pings)
 
     async def _redial(self) -> None:
-        wait = 0.0
+        wait, forgotten = 0.0, 0
         try:
             while not self.links and not self.over:
                 await asyncio.sleep(wait * (0.5 + random.random() / 2))
                 wait = min(max(2 * wait, REDIAL_FIRST_SECONDS), REDIAL_MOST_SECONDS)
                 try:
                     await self.add_link(bulk=False)
-                except (SessionLost, PeerError) as exc:
+                except PeerError as exc:
                     self._end(exc, None)
                 except GimmalError as exc:
+                    # A relay that ends closes its legs without a byte too: only the second silence is believed.
+                    forgotten = forgotten + 1 if isinstance(exc, SessionLost) else 0
+                    if forgotten >= FORGOTTEN_TRIES:
+                        self._end(exc, None)
+                        return
+                    if forgotten:
+                        wait = max(wait, FORGOTTEN_SECONDS)
                     forget_frames(exc)
                     self.redial_failure = exc
                     logger.debug("redial failed: %s", exc)
