@@ -49,6 +49,7 @@ class Side:
     pool: BufferPool
     notes: Notes = field(default_factory=Notes)
     connected: list[float] = field(default_factory=list)
+    session: Session | None = None
 
     def __post_init__(self) -> None:
         self._keys = Keys(self.identity)
@@ -63,6 +64,8 @@ class Side:
         if status.connected and not self._was_connected:
             self.connected.append(asyncio.get_running_loop().time())
         self._was_connected = status.connected
+        if status.peer_present and self.session is not None:
+            self.session.hurry()
 
     def _take(self, connection: socket.socket, _instance: bytes) -> None:
         self._tasks.start(self._greet(connection), "greet")
@@ -118,7 +121,8 @@ def test_all_sessions_are_back_soon_after_their_relay_and_not_all_at_once(tmp_pa
             await until(lambda: all(side.keeper.status.peer_present for side in near))
             for side in near:
                 ways = Ways(None, [side], bytes(32))
-                sessions.append(await Dialler(side.identity, ways, pool).open_session(None, PATIENCE))
+                side.session = await Dialler(side.identity, ways, pool).open_session(None, PATIENCE)
+                sessions.append(side.session)
                 assert await sessions[-1].call(Stat("")) == Done()
         # The relay is gone; each session is asked for something meanwhile.
         asking = [asyncio.create_task(session.call(MakeDirectories(["a"]), deadline=None)) for session in sessions]

@@ -509,6 +509,8 @@ class Agent:
         self._paths.heard([keeper.peer_candidates for keeper in self._keepers])
         if status.peer_present:
             self._news.set()
+            for session in list(self._sessions.values()):
+                session.hurry()
 
     # Commands on this computer ---------------------------------------------------------------------------------------
 

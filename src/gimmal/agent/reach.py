@@ -310,6 +310,8 @@ class Reach:
         """A relay says that the other side came, went, or has other addresses."""
         if self._keeper is not None:
             self._keeper.changed()
+        if self._reached is not None:
+            self._reached.session.hurry()
 
     async def _watch(self) -> None:
         """End the session when the half is pulled out, and open no other."""

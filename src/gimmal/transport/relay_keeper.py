@@ -24,7 +24,7 @@ _CONNECT_SECONDS = 10.0
 _FIRST_WAIT = 0.25
 _LAST_WAIT = 30.0
 
-_SOON_SECONDS, _SOON_WAIT = 300.0, 2.5
+_SOON_SECONDS, _SOON_WAIT = 300.0, 2.0
 """A relay that has been away for no longer is tried so often: as long as that, the other side keeps sessions for it."""
 
 _HOPELESS_WAIT = 60.0
@@ -60,7 +60,7 @@ class RelayStatus:
 
 
 class RelayKeeper:
-    """Connects, and connects again with jittered back-off (0.25 s to 2.5 s, after 5 minutes to 30 s), until ``close``.
+    """Connects, and connects again with jittered back-off (0.25 s to 2 s, after 5 minutes to 30 s), until ``close``.
 
     Args:
         url: of the relay.

@@ -39,7 +39,7 @@ REDIAL_MOST_SECONDS = 3.0
 """Between two tries to get a link again, of which half is drawn: what many lost at once does not come back at once."""
 
 FORGOTTEN_TRIES, FORGOTTEN_SECONDS = 2, 1.0
-"""So often in a row, about so long apart, the other side has to meet a session with silence until that counts as lost."""
+"""So often in a row, about so long apart, the other side has to meet a session with silence until it counts as lost."""
 
 SinkT = TypeVar("SinkT", bound=Sink)
 
@@ -128,6 +128,7 @@ class Session:
         self._links_dialled = 0
         self._without_links_since = self._loop.time()
         self._redialling: asyncio.Task[None] | None = None
+        self._hurried = asyncio.Event()
         self._tasks.start(self._keep_alive(), "session keep-alive")
 
     # Links -----------------------------------------------------------------------------------------------------------
@@ -168,6 +169,10 @@ class Session:
         self._link_came.set()
         self._links_changed()
         self._stir()
+
+    def hurry(self) -> None:
+        """There may be a way again: where the session has no link, one is tried now."""
+        self._hurried.set()
 
     async def linked(self, deadline: float) -> bool:
         """Wait until it has a link, ``deadline`` seconds at most; whether it has one."""
@@ -377,7 +382,10 @@ class Session:
         wait, forgotten = 0.0, 0
         try:
             while not self.links and not self.over:
-                await asyncio.sleep(wait * (0.5 + random.random() / 2))
+                self._hurried.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait * (0.5 + random.random() / 2)):
+                        await self._hurried.wait()
                 wait = min(max(2 * wait, REDIAL_FIRST_SECONDS), REDIAL_MOST_SECONDS)
                 try:
                     await self.add_link(bulk=False)
