@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import time
 
 from gimmal.agent.telling import USE_QUIET_SECONDS, UseNews, WayNews
 from gimmal.base.errors import GimmalError, RelayError
 from gimmal.protocol.relay.url import RelayUrl
+from gimmal.transport.link import PathKind
 from gimmal.transport.relay_keeper import RelayStatus
-from tests.endtoend.world import new_world
+from tests.endtoend.world import new_world, plug_in, until
 
 URL = RelayUrl.parse("gimmal-relay://relay.example.org:7117/")
 OTHER = RelayUrl.parse("gimmal-relay://other.example.org:7117/")
@@ -108,3 +110,38 @@ def test_a_command_of_the_other_side_is_news_after_a_quiet_time() -> None:
     now = 3 * USE_QUIET_SECONDS
     news.on_command("gimmal", "", "relayed")
     assert lines[1:] == ["used: by a command of the other side, gimmal, relayed"]
+
+
+def test_a_move_is_told_with_its_round_trip() -> None:
+    lines: list[str] = []
+    news = WayNews(lines.append)
+    news.on_moved(PathKind.DIRECT, 0.0123, PathKind.RELAYED)
+    news.on_moved(PathKind.RELAYED, None, PathKind.DIRECT)
+    assert lines == ["path: now direct, 12 ms; was relayed", "path: now relayed; was direct"]
+
+
+def test_status_says_how_the_session_travels() -> None:
+    with new_world() as world:
+        plugged = plug_in(world, both=True)
+        assert plugged.agent_b is not None
+        until(lambda: world.agent_status(world.b)["path"] == "direct", "the direct path")
+        status = world.status(world.b)
+        agent = status["agent"]
+        assert agent["connected"] is True
+        assert agent["links"]["direct"] >= 1
+        assert agent["why_not"] == {}
+        assert abs(agent["path_since"] - time.time()) < 600
+        assert agent["received_rate"] >= 0 and agent["sent_rate"] >= 0
+        assert status["other_side"]["path"] == "direct"
+        assert "path: direct, " in world.run(world.b, "status").out
+
+
+def test_status_alone_has_nothing_to_say_where_a_better_path_can_be_had() -> None:
+    with new_world() as world:
+        world.start_relay()
+        world.pair()
+        agent = world.up(world.a, world.a.folder("shared"), listen=None)
+        world.relay_sees(agent, world.a)
+        status = world.status(world.b)
+        assert status["agent"] is None
+        assert status["other_side"]["why_not"] == {}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import time
 
 from gimmal.base.tcp_info import tcp_info
+from tests.patience import PATIENCE
 
 
 def test_a_connection_knows_its_round_trip_and_what_was_acknowledged() -> None:
@@ -24,6 +26,14 @@ def test_a_connection_knows_its_round_trip_and_what_was_acknowledged() -> None:
         assert 0 < info.round_trip < 1
         assert info.acknowledged - before.acknowledged == 300_000
         assert 1e6 < info.rate < 1e12
+        assert info.in_flight == 0
+        begun = time.monotonic()
+        while (later := tcp_info(one)) is not None and later.silent < 0.05:
+            assert time.monotonic() - begun < PATIENCE
+        one.sendall(b"x")
+        assert other.recv(1) == b"x"
+        while (heard := tcp_info(one)) is not None and heard.silent >= 0.05:
+            assert time.monotonic() - begun < PATIENCE
 
 
 def test_nothing_is_known_of_other_sockets_nor_of_closed_ones() -> None:

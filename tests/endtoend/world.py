@@ -51,6 +51,8 @@ class Computer:
     """In front of every command: what makes it run somewhere else, for instance in a network namespace."""
     half: Path = field(init=False)
     disk: Path = field(init=False)
+    prefix: list[str] = field(default_factory=list)
+    """Words before each command: what puts it into a network of its own."""
 
     def __post_init__(self) -> None:
         for name in ("home", "run", "state", "stick", "disk"):
@@ -117,7 +119,7 @@ class World:
         words = [*computer.inside, sys.executable, "-c", driver, *typed]
         self._starts += 1
         process = kind(
-            words,
+            [*computer.prefix, *words],
             computer.environment | (environment or {}),
             f"{computer.side}{self._starts}: gimmal {' '.join(typed)[:100]}",
             directory=directory or computer.disk,

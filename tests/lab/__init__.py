@@ -1,0 +1,1 @@
+"""Real processes in networks of the tests' own."""

@@ -156,8 +156,8 @@ class TestKeepAlive:
             keys = RootKeys.from_root(fixed("session"))
             material = RenewalMaterial(fixed("one"), x25519_public(fixed("two")), fixed("three"))
             link.enable_renewal(1, bytes(16), "a", keys, lambda: material)
-            link.post(RecordKind.PING)
             begun = asyncio.get_running_loop().time()
+            link.post(RecordKind.PING)
             while not link.over:  # it talks on, and never answers RENEW
                 await raw.put(RecordKind.PONG)
                 await asyncio.sleep(0.01)

@@ -18,6 +18,7 @@ from gimmal.agent.addresses import own_addresses
 from gimmal.agent.control import ControlServer, Question, socket_path
 from gimmal.agent.local_commands import LocalCommands
 from gimmal.agent.mapped_port import MappedPort, MappingStatus, why_none
+from gimmal.agent.path_care import PathCare, PathStatus
 from gimmal.agent.plugged import (
     PROGRAM,
     identity_of,
@@ -119,6 +120,9 @@ class _KeptRelay:
         await self.keeper.wait_connected(OPEN_SECONDS)
         return self.keeper.peer_candidates
 
+    def check(self) -> None:
+        self.keeper.check()
+
 
 @dataclass
 class AgentStatus:
@@ -126,7 +130,7 @@ class AgentStatus:
 
     sessions: int
     connected: bool
-    path: str
+    paths: PathStatus
     peer_program: str
     port_mapping: MappingStatus
     relays: list[RelayStatus] = field(default_factory=list)
@@ -155,6 +159,7 @@ class Agent:
         self._reads = FairBudget(READ_BYTES_OF_ALL, BLOCK_SIZE)
         self._workers = Workers()
         self._local = local_network_of(half, self._workers, asks=options.lan and options.at is None)
+        self._paths = PathCare(self._workers, self._ways.on_moved, self._on_network)
         self._tasks = Tasks()
         self._recent = RecentHellos(RECENT_HELLOS)
         self._sessions: dict[bytes, Session] = {}
@@ -225,6 +230,7 @@ class Agent:
         key = candidate_key(self.half.discovery_secret)
         ways = Ways(self.options.at, sources, key, local=self._local)
         self._dialler = Dialler(self._identity, ways, self._pool, self._budgets)
+        self._paths.start(self._dialler)
         near = Ways(None, [], key, PathKind.LAN, self._local)
         self._near_dialler = Dialler(self._identity, near, self._pool, self._budgets)
         if self._listener is not None:
@@ -254,6 +260,25 @@ class Agent:
         while True:
             await asyncio.sleep(TRIM_SECONDS)
             self._pool.trim()
+
+    def _on_network(self) -> None:
+        """The network of this computer changed, or it woke: nothing that was known of any way need hold."""
+        if self._stopping:
+            return
+        for keeper in self._keepers:
+            keeper.changed()
+        for session in list(self._sessions.values()):
+            session.doubt()
+        self._paths.changed()
+        self._mapped_port.network_changed()
+        self._news.set()
+        if self._listener is not None and self._keepers:
+            self._tasks.start(self._leave_addresses(self._listener.port), "leave addresses")
+
+    async def _leave_addresses(self, port: int) -> None:
+        assert self.options.listen is not None
+        own = await self._workers.call(own_addresses, self.options.listen[0], port)
+        self._published.set_own(own, self._keepers)
 
     def _start_relays(self) -> None:
         sealed = self._published.sealed()
@@ -288,6 +313,7 @@ class Agent:
         for session in sessions:
             session.close(reason)
         self._commands.close(reason)
+        self._paths.close()
         self._tasks.cancel()
         closing = [session.finished() for session in sessions] + [keeper.close() for keeper in self._keepers]
         closing += [self.queue.close(), self.use_log.close(reason), self._mapped_port.close()]
@@ -421,6 +447,7 @@ class Agent:
             path = session.links[0].path.value if session.links else "?"
             self._say(f"connected: the other side, {path}")
             self._ways.on_connected()
+        self._paths.take(session)
         session.ended.add_done_callback(lambda _ended: self._on_peer_ended(session))
 
     def _on_peer_ended(self, session: Session) -> None:
@@ -574,8 +601,11 @@ class Agent:
     def _on_relay(self, status: RelayStatus) -> None:
         if not self._stopping:
             self._ways.on_relay(status)
+        self._paths.heard([keeper.peer_candidates for keeper in self._keepers])
         if status.peer_present:
             self._news.set()
+            for session in list(self._sessions.values()):
+                session.hurry()
 
     # Commands on this computer ---------------------------------------------------------------------------------------
 
@@ -588,7 +618,7 @@ class Agent:
         return AgentStatus(
             sessions=len(self._sessions),
             connected=peer is not None and bool(peer.links),
-            path=peer.links[0].path.value if peer is not None and peer.links else "",
+            paths=self._paths.status(peer),
             peer_program=peer.peer.program if peer is not None else "",
             port_mapping=self._mapped_port.status,
             relays=[keeper.status for keeper in self._keepers],

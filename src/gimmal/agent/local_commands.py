@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from gimmal.agent.control import CONTROL_VERSION, Question, Refusal, Reply, send_message
 from gimmal.agent.forwarding import Forwarding
+from gimmal.agent.path_care import PathStatus
 from gimmal.agent.plugged import PROGRAM
 from gimmal.base.errors import GimmalError, LocalError, UsageError
 from gimmal.base.fair_budget import FairBudget
@@ -103,7 +104,8 @@ class LocalCommands:
     async def _session(self, connection: socket.socket, question: Question) -> None:
         agent = self._agent
         peer = await agent.peer_session(max(0.1, min(question.deadline, DEADLINE_MAX)))
-        path = peer.links[0].path.value if peer.links else ""
+        best = peer.bulk.pick(bulk=False)
+        path = best.path.value if best is not None else ""
         features = peer.peer.features & OFFERED
         await send_message(connection, replace(self._keys(), path=path, features=features))
         session = local_session(connection, peer.pool, Forwarding(peer, self._tasks), opener=False)
@@ -128,7 +130,8 @@ class LocalCommands:
         status = self._agent.status()
         return {
             "connected": status.connected,
-            "path": status.path,
+            "path": status.paths.path,
+            **_paths_of(status.paths),
             "peer_program": status.peer_program,
             "sessions": status.sessions,
             "shares": [
@@ -165,6 +168,18 @@ class LocalCommands:
         """End the sessions of all commands: the agent stops."""
         for session in list(self._sessions):
             session.close(reason)
+
+
+def _paths_of(paths: PathStatus) -> dict[str, object]:
+    round_trip = None if paths.round_trip is None else round(paths.round_trip * 1000, 2)
+    return {
+        "round_trip_ms": round_trip,
+        "path_since": int(paths.since),
+        "sent_rate": round(paths.sent_rate),
+        "received_rate": round(paths.received_rate),
+        "links": paths.links,
+        "why_not": paths.failures,
+    }
 
 
 def _text_of(path: Path) -> str:

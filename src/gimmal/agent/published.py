@@ -37,10 +37,17 @@ class PublishedAddresses:
         candidates = Candidates(PROTOCOL_VERSION, PROGRAM, self.addresses)
         return seal_candidates(self._key, self._half.pair_id, self._half.side.value, candidates, random_bytes(12))
 
+    def set_own(self, own: Sequence[tuple[str, int]], relays: Sequence[RelayKeeper]) -> None:
+        """Leave other addresses of this computer with the relays."""
+        self._set(list(own), self._mapped, relays)
+
     def set_mapped(self, mapped: Sequence[tuple[str, int]], relays: Sequence[RelayKeeper]) -> None:
         """Leave other mapped addresses with the relays."""
+        self._set(self._own, list(mapped), relays)
+
+    def _set(self, own: list[tuple[str, int]], mapped: list[tuple[str, int]], relays: Sequence[RelayKeeper]) -> None:
         before = self.addresses
-        self._mapped = list(mapped)
+        self._own, self._mapped = own, mapped
         if self.addresses != before:
             sealed = self.sealed()
             for keeper in relays:

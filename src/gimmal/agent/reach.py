@@ -33,6 +33,7 @@ from gimmal.agent.plugged import (
 )
 from gimmal.base.errors import (
     DeadlinePassed,
+    GimmalError,
     HalfGone,
     HalfMissing,
     Interrupted,
@@ -54,6 +55,9 @@ from gimmal.transport.asking_relay import AskingRelay
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.dial import Dialler, Ways
 from gimmal.transport.link import PathKind
+from gimmal.transport.network_watch import NetworkWatch
+from gimmal.transport.path_keeper import PathKeeper
+from gimmal.transport.path_policy import rank
 from gimmal.transport.relay_client import RelayClient
 from gimmal.transport.session import Session
 
@@ -62,6 +66,12 @@ ResultT = TypeVar("ResultT")
 PRESENCE_SECONDS = 0.25
 PRESENCE_HANGS_SECONDS = 5.0
 OPEN_SECONDS = 10.0
+
+PROBE_SECONDS = 3.0
+"""What a path that would be better has to answer, where the person asks for it."""
+
+NETWORK_AFTER_SECONDS = 1.0
+"""From a session's beginning until a command watches the network."""
 
 QUEUE_SECONDS = 0.05
 """How long to wait where very many commands come to the agent at once."""
@@ -116,6 +126,8 @@ class Reach:
         self._tasks = Tasks()
         self._relays: list[AskingRelay] = []
         self._dialler: Dialler | None = None
+        self._keeper: PathKeeper | None = None
+        self._network: NetworkWatch | None = None
         self._reached: Reached | None = None
         self._gone = asyncio.Event()
         self._opening: asyncio.Timeout | None = None
@@ -132,6 +144,8 @@ class Reach:
         await self.drop(CloseReason.DONE)
         for relay in self._relays:
             await relay.close()
+        if self._network is not None:
+            self._network.close()
         self._tasks.cancel()
         self.workers.close()
 
@@ -154,6 +168,24 @@ class Reach:
 
     async def _find(self, deadline: float) -> Reached:
         return await self._through_agent(deadline) or await self._by_itself(deadline)
+
+    async def why_not_better(self) -> dict[str, str]:
+        """Of each path that would be better than the one at hand, why it cannot be had, by a try of some seconds.
+
+        Empty where the agent has the session, or the path is the best. A path that is found is taken.
+        """
+        reached, dialler = self._reached, self._dialler
+        if reached is None or reached.through_agent or dialler is None:
+            return {}
+        link = reached.session.bulk.pick(bulk=False)
+        better = frozenset(path for path in dialler.dialable if link is not None and rank(path) < rank(link.path))
+        if better:
+            with contextlib.suppress(GimmalError, TimeoutError):
+                async with asyncio.timeout(PROBE_SECONDS):
+                    reached.session.attach(await dialler.probe(reached.session, better))
+                return {}
+        silent = f"it did not answer within {PROBE_SECONDS:g} s"
+        return {path.value: dialler.failures.get(path, silent) for path in sorted(better, key=rank)}
 
     async def rest(self, seconds: float) -> None:
         """Wait between two tries, but no longer than the half is there.
@@ -256,6 +288,8 @@ class Reach:
         if dialler is None:
             dialler = self._dialler = await self._make_dialler()
         session = await dialler.open_session(None, deadline)
+        self._keeper = PathKeeper(session, dialler)
+        self._tasks.start(self._watch_network(), "watch the network")
         return Reached(session, RemoteFiles(session), False, session.links[0].path.value)
 
     async def _make_dialler(self) -> Dialler:
@@ -271,11 +305,30 @@ class Reach:
         proof = relay_identity_of(half)
         for url in relay_urls_of(half) if self._options.at is None else ():
             self.relay_addresses.append((url.host, url.port))
-            self._relays.append(AskingRelay(partial(RelayClient, url, proof, Role.ASKS, instance, PROGRAM)))
+            make_client = partial(RelayClient, url, proof, Role.ASKS, instance, PROGRAM, on_peer=self._on_relay_news)
+            self._relays.append(AskingRelay(make_client))
         local = local_network_of(half, self.workers, asks=self._options.lan)
         key = candidate_key(half.discovery_secret)
         ways = Ways(self._options.at, self._relays, key, self._options.only, local)
         return Dialler(identity_of(half, agent=False), ways, self.pool)
+
+    async def _watch_network(self) -> None:
+        """Begin once the command has lasted for a while: most are over by then."""
+        await asyncio.sleep(NETWORK_AFTER_SECONDS)
+        if self._network is None:
+            self._network = NetworkWatch(self.workers, self._on_network)
+            self._network.start()
+
+    def _on_network(self) -> None:
+        if self._keeper is not None:
+            self._keeper.doubt()
+
+    def _on_relay_news(self) -> None:
+        """A relay says that the other side came, went, or has other addresses."""
+        if self._keeper is not None:
+            self._keeper.changed()
+        if self._reached is not None:
+            self._reached.session.hurry()
 
     async def _watch(self) -> None:
         """End the session when the half is pulled out, and open no other."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from gimmal.base.display import displayable
 from gimmal.base.errors import GimmalError, RelayError
+from gimmal.transport.link import PathKind
 from gimmal.transport.relay_keeper import RelayStatus
 
 USE_QUIET_SECONDS = 600.0
@@ -46,6 +47,11 @@ class WayNews:
     def on_connected(self) -> None:
         """There is a session with the other side."""
         self._waiting = False
+
+    def on_moved(self, path: PathKind, round_trip: float | None, before: PathKind) -> None:
+        """The session with the other side travels another way now; the round trip is in seconds."""
+        took = f", {round_trip * 1000:.0f} ms" if round_trip is not None else ""
+        self._say(f"path: now {path.value}{took}; was {before.value}")
 
     def _is_news(self, address: str, failure: GimmalError) -> bool:
         before = self._troubles.get(address)

@@ -119,6 +119,10 @@ class AnsweringSide:
         """Whether something is being answered."""
         return bool(self._incoming)
 
+    def answers_on(self, link: Link) -> bool:
+        """Whether something that came on ``link`` is being answered."""
+        return any(incoming.link is link for incoming in self._incoming.values())
+
     def on_record(
         self, link: Link, kind: RecordKind, number: int, offset: int, body: memoryview, owner: RecordBuffer | None
     ) -> bool:

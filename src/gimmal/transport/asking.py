@@ -175,6 +175,7 @@ class AskingSide:
         self._pending[number] = pending
         link, sink, done = pending.link, pending.sink, pending.done
         link.outstanding += 1
+        link.streams += send_more is not None
         complete = False
         try:
             if len(body) > SMALL:
@@ -193,6 +194,7 @@ class AskingSide:
                 raise
         finally:
             link.outstanding -= 1
+            link.streams -= send_more is not None
             pending.came(pending.left)
             del self._pending[number]
             if not complete:

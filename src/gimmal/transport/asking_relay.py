@@ -38,6 +38,11 @@ class AskingRelay:
         await client.welcomed()
         return client.peer_candidates
 
+    def check(self) -> None:
+        """See dial.RelaySource."""
+        if self._client is not None:
+            self._client.check()
+
     async def close(self) -> None:
         """Leave the relay; links live on."""
         if self._client is not None:

@@ -13,6 +13,7 @@ from gimmal.base.tasks import Tasks
 from gimmal.protocol.limits import BLOCK_SIZE, LINKS_MAX
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.link_growth import BULK_MAX, BULK_RELAYED_MAX, Advice, LinkGrowth, Sample, first_links
+from gimmal.transport.path_policy import rank
 
 logger = logging.getLogger("gimmal.transport")
 
@@ -45,6 +46,7 @@ class BulkLinks:
         tasks: of the session.
         add_link: dials and attaches a link for bulk; raises GimmalError.
         ping: makes a link measure its round trip.
+        is_unanswered: whether something that was asked on a link waits for its answer.
     """
 
     def __init__(
@@ -53,11 +55,13 @@ class BulkLinks:
         tasks: Tasks,
         add_link: Callable[[], Awaitable[Link]],
         ping: Callable[[Link], None],
+        is_unanswered: Callable[[Link], bool],
     ) -> None:
         self._links = links
         self._tasks = tasks
         self._add_link: Callable[[], Awaitable[Link]] | None = add_link
         self._ping = ping
+        self._is_unanswered = is_unanswered
         self._growth = LinkGrowth()
         self._exchanges = 0
         self._wanted_bytes = 0
@@ -82,10 +86,9 @@ class BulkLinks:
         return self._growth.rate
 
     def pick(self, *, bulk: bool) -> Link | None:
-        """The link for the next request: of its kind where there is one, that with the fewest bytes asked of it."""
-        usable = [link for link in self._links if not link.over]
-        kept = [link for link in usable if not link.retiring] or usable
-        preferred = [link for link in kept if link.bulk is bulk] or kept
+        """The link for the next request: on the best path, of its kind where there is one, with fewest bytes asked."""
+        best = self._best()
+        preferred = [link for link in best if link.bulk is bulk] or best
         return min(preferred, key=_load, default=None)
 
     @contextlib.contextmanager
@@ -112,12 +115,19 @@ class BulkLinks:
             return
         self.measure()
         enough = (
-            self._exchanges >= BULK_AFTER or self._wanted_bytes >= BULK_AFTER_BYTES or self._is_relayed(self._links)
+            self._exchanges >= BULK_AFTER or self._wanted_bytes >= BULK_AFTER_BYTES or self._is_relayed(self._best())
         )
         if not self._serving() and (now < self._not_before or not enough):
             return
         self._watching = True
         self._tasks.start(self._watch(), "links for bulk")
+
+    def moved(self) -> None:
+        """The session has another best path: what was measured on the one before says nothing of it."""
+        self._round_trip, self._pinged = None, False
+        self._ponged.clear()
+        self._not_before = 0.0
+        self.measure()
 
     def measure(self) -> None:
         """Learn the round trip, best before bulk is under way: then it shows how busy this process is."""
@@ -140,15 +150,23 @@ class BulkLinks:
 
     def end(self) -> None:
         """The session is over; nothing here leads to it any more."""
-        self._add_link, self._ping = None, _nothing
+        self._add_link, self._ping, self._is_unanswered = None, _nothing, _never
 
     def _serving(self) -> list[Link]:
         return [link for link in self._links if link.bulk and not link.over and not link.retiring]
 
     def _most(self) -> int:
         serving = self._serving()
-        most = BULK_RELAYED_MAX if self._is_relayed(serving or self._links) else BULK_MAX
+        most = BULK_RELAYED_MAX if self._is_relayed(serving or self._best()) else BULK_MAX
         return min(most, LINKS_MAX - len(self._links) + len(serving))
+
+    def _best(self) -> list[Link]:
+        """The links on the best path that is trusted; all there are where none is."""
+        usable = [link for link in self._links if not link.over]
+        kept = [link for link in usable if not link.retiring] or usable
+        trusted = [link for link in kept if not link.suspect] or kept
+        best = min((rank(link.path) for link in trusted), default=0)
+        return [link for link in trusted if rank(link.path) == best]
 
     def _is_relayed(self, links: list[Link]) -> bool:
         return any(link.path is PathKind.RELAYED for link in links)
@@ -163,7 +181,7 @@ class BulkLinks:
                     if self._round_trip is None:
                         await self._ponged.wait()
             if not self._serving():
-                await self._dial(first_links(self._round_trip, self._most(), relayed=self._is_relayed(self._links)))
+                await self._dial(first_links(self._round_trip, self._most(), relayed=self._is_relayed(self._best())))
             looked, used = loop.time(), time.thread_time()
             quiet = False
             while self._serving() and loop.time() - self._last_wanted < UNUSED_SECONDS:
@@ -171,7 +189,7 @@ class BulkLinks:
                 now, using = loop.time(), time.thread_time()
                 busy = (using - used) / max(now - looked, LOOK_SECONDS / 2)
                 looked, used = now, using
-                self._leave_retired()
+                self.leave_retired()
                 if self._asked():
                     self._last_wanted, quiet = now, False
                     self._follow(self._growth.look(now, self._sample(busy)))
@@ -179,7 +197,7 @@ class BulkLinks:
                     self._growth.paused()
                     quiet = True
             self._retire(len(self._serving()) - 1)
-            self._leave_retired()
+            self.leave_retired()
         finally:
             self._watching = False
 
@@ -233,15 +251,21 @@ class BulkLinks:
         for link in [link for link in reversed(self._serving()) if link.dialler][: max(count, 0)]:
             link.retiring = True
 
-    def _leave_retired(self) -> None:
+    def leave_retired(self) -> None:
+        """Let go each link that is to be let go and on which nothing waits for an answer."""
         for link in list(self._links):
-            if link.retiring and not link.outstanding:
+            if link.retiring and not self._is_unanswered(link):
                 link.leave()
 
 
-def _load(link: Link) -> tuple[int, int, int]:
-    return link.asked_bytes, link.outstanding, link.queued
+def _load(link: Link) -> tuple[int, int, int, float]:
+    return link.asked_bytes, link.outstanding, link.queued, link.round_trip or 0.0
 
 
 def _nothing(_link: Link) -> None:
     """For a session that is over."""
+
+
+def _never(_link: Link) -> bool:
+    """For a session that is over."""
+    return False

@@ -53,6 +53,9 @@ NEAR_HEAD_START = 0.025
 NEAR_DIAL_SECONDS = 0.5
 """And to open a link, once it has answered."""
 
+PATHS = frozenset(path for path in PathKind if path is not PathKind.LOCAL)
+"""All that lead to the other side."""
+
 
 class RelaySource(Protocol):
     """A relay that can be asked for links."""
@@ -62,6 +65,9 @@ class RelaySource(Protocol):
 
     async def candidates(self) -> bytes:
         """The peer's sealed candidates, empty if none; raises RelayError."""
+
+    def check(self) -> None:
+        """See at once whether it still answers; what waits for one that does not is told so."""
 
 
 class LocalNetwork(Protocol):
@@ -92,6 +98,11 @@ class Ways:
     only: PathKind | None = None
     local: LocalNetwork | None = None
 
+    @property
+    def paths(self) -> frozenset[PathKind]:
+        """Those that may be used."""
+        return PATHS if self.only is None else frozenset((self.only,))
+
 
 class Dialler:
     """Opens sessions and links for one half.
@@ -108,6 +119,17 @@ class Dialler:
         self._identity = identity
         self._ways = ways
         self._pool = pool
+        self.failures: dict[PathKind, str] = {}
+        """Of each path that was tried last in vain, why."""
+
+    @property
+    def dialable(self) -> frozenset[PathKind]:
+        """The paths that are dialled, where they lead anywhere."""
+        if self._ways.at is not None:
+            return frozenset((PathKind.DIRECT,))
+        near = (PathKind.LAN,) if self._ways.local is not None else ()
+        far = (PathKind.DIRECT, PathKind.RELAYED) if self._ways.relays else ()
+        return frozenset((*near, *far)) & self._ways.paths
 
     async def open_session(
         self, handler: Handler | None, deadline: float, wanted: Callable[[], bool] = lambda: True
@@ -123,7 +145,7 @@ class Dialler:
             VersionMismatch, PeerAbsent, RelayError, PeerError: the most telling failure of all ways.
         """
         keys = self._identity.keys()
-        prepared = await self._race(keys, deadline, relay_wait=0.0)
+        prepared = await self._race(keys, deadline, relay_wait=0.0, paths=PATHS)
         if not wanted():
             prepared.abandon()
             raise PeerAbsent("the other side was reached another way meanwhile", "try again")
@@ -152,20 +174,44 @@ class Dialler:
 
         session.dial = dial
 
+    async def probe(self, session: Session, paths: frozenset[PathKind] | None) -> Link:
+        """See path_keeper.PathDialler."""
+        if paths is None:
+            return await self._join(session, bulk=False, relay_wait=0.0, paths=PATHS)
+        prepared = await self._race(session.keys, RELAY_SECONDS, relay_wait=0.0, paths=paths)
+        return prepared.join(session.keys, session.next_link_number(), bulk=False)
+
+    def check_relays(self) -> None:
+        """See path_keeper.PathDialler."""
+        for relay in self._ways.relays:
+            relay.check()
+
     async def _dial_link(self, session: Session, bulk: bool) -> Link:
+        paths = PATHS
+        control = session.bulk.pick(bulk=False)
+        if bulk and control is not None and not control.suspect and control.path is not PathKind.RELAYED:
+            # One over a relay would not be used: bulk takes the path of the rest.
+            paths -= {PathKind.RELAYED}
+        return await self._join(session, bulk=bulk, relay_wait=DIRECT_HEAD_START, paths=paths)
+
+    async def _join(self, session: Session, *, bulk: bool, relay_wait: float, paths: frozenset[PathKind]) -> Link:
         try:
-            prepared = await self._race(session.keys, RELAY_SECONDS, relay_wait=DIRECT_HEAD_START)
+            prepared = await self._race(session.keys, RELAY_SECONDS, relay_wait=relay_wait, paths=paths)
         except PeerSilent as exc:
             raise SessionLost("the other side was started anew", "run the command again") from exc
         return prepared.join(session.keys, session.next_link_number(), bulk=bulk)
 
     # Racing ----------------------------------------------------------------------------------------------------------
 
-    async def _race(self, keys: RootKeys, deadline: float, relay_wait: float) -> PreparedLink:
-        race = _Race(self._identity, self._ways, keys, self._pool, relay_wait)
+    async def _race(
+        self, keys: RootKeys, deadline: float, *, relay_wait: float, paths: frozenset[PathKind]
+    ) -> PreparedLink:
+        race = _Race(self._identity, self._ways, keys, self._pool, relay_wait, paths, self.failures)
         try:
             async with asyncio.timeout(deadline):
-                return await race.run()
+                prepared = await race.run()
+            self.failures.pop(prepared.link.path, None)
+            return prepared
         except TimeoutError:
             raise race.failure() or DeadlinePassed(
                 f"the other side did not answer within {deadline:g} s", "see that gimmal runs there"
@@ -177,12 +223,23 @@ class Dialler:
 class _Race:
     """All attempts for one link, side by side."""
 
-    def __init__(self, identity: Identity, ways: Ways, keys: RootKeys, pool: BufferPool, relay_wait: float) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        ways: Ways,
+        keys: RootKeys,
+        pool: BufferPool,
+        relay_wait: float,
+        paths: frozenset[PathKind],
+        failures: dict[PathKind, str],
+    ) -> None:
         self._identity = identity
         self._ways = ways
         self._keys = keys
         self._pool = pool
         self._relay_wait = relay_wait
+        self._paths = paths & ways.paths
+        self._path_failures = failures
         self._tasks = Tasks()
         self._left = 0
         self._over = False
@@ -199,12 +256,12 @@ class _Race:
         elif not ways.relays and (ways.local is None or ways.only is PathKind.RELAYED):
             raise UsageError("this pair has no relay", "name the other side with --at HOST:PORT")
         else:
-            if ways.local is not None and ways.only is not PathKind.RELAYED:
+            if ways.local is not None and PathKind.LAN in self._paths:
                 self._begin(self._search(ways.local), "look in the local network")
             for relay in ways.relays:
-                if ways.only in (None, PathKind.RELAYED):
+                if PathKind.RELAYED in self._paths:
                     self._begin(self._attempt(partial(self._relayed, relay), PathKind.RELAYED), "dial by relay")
-                if ways.only is not PathKind.RELAYED:
+                if self._paths & {PathKind.DIRECT, PathKind.LAN}:
                     self._begin(self._look(relay), "look for addresses")
         while self._left:
             result = await self._results.get()
@@ -246,6 +303,7 @@ class _Race:
             prepared = await prepare(connection, self._identity, self._keys, path=path, pool=self._pool)
         except GimmalError as exc:
             logger.debug("%s attempt failed: %s", path.value, exc)
+            self._path_failures[path] = exc.message
             if path is PathKind.LAN:
                 self._near_over.set()
             if not sure and isinstance(exc, PeerSilent | PeerError) and not isinstance(exc, VersionMismatch):
@@ -281,6 +339,7 @@ class _Race:
 
         await local.search(dial)
         if not found:
+            self._path_failures[PathKind.LAN] = "the other side does not answer in this network"
             self._near_over.set()
             self._near_found.set()
         alone = not self._ways.relays or self._ways.only is PathKind.LAN
@@ -289,7 +348,7 @@ class _Race:
 
     async def _let_near_go_first(self) -> None:
         """Wait for moments before a relay is troubled: there, a connection given up half-way counts as an offence."""
-        if self._ways.local is None or self._ways.only is PathKind.RELAYED:
+        if self._ways.local is None or PathKind.LAN not in self._paths:
             return
         for event, seconds in ((self._near_found, NEAR_HEAD_START), (self._near_over, NEAR_DIAL_SECONDS)):
             try:
@@ -312,14 +371,16 @@ class _Race:
         await self._let_near_go_first()
         try:
             sealed = await relay.candidates()
-            if sealed:
-                candidates = self._open(sealed)
-                for host, port in candidates.addresses:
-                    path = await self._path_to(host)
-                    if self._ways.only is not PathKind.LAN or path is PathKind.LAN:
-                        self._dial(host, port, path)
+            addresses = self._open(sealed).addresses if sealed else []
+            if not addresses:
+                self._path_failures[PathKind.DIRECT] = "the other side left no address to dial"
+            for host, port in addresses:
+                path = await self._path_to(host)
+                if path in self._paths:
+                    self._dial(host, port, path)
         except GimmalError as exc:
             logger.debug("no addresses: %s", exc)
+            self._path_failures[PathKind.DIRECT] = exc.message
             # What the relay says about itself is told by the relayed attempt; here only a mismatch counts.
             insisted = self._ways.only is PathKind.DIRECT
             result = exc if isinstance(exc, VersionMismatch) or insisted else None

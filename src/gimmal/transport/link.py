@@ -17,6 +17,7 @@ from enum import Enum
 from typing import Protocol
 
 from gimmal.base.errors import GimmalError, InternalError, Interrupted, ProtocolViolation
+from gimmal.base.tcp_info import TcpInfo, tcp_info
 from gimmal.noise.keys import RootKeys
 from gimmal.noise.link_cipher import LinkCipher
 from gimmal.noise.records import HEADER_SIZE, LENGTH_SIZE, TAG_SIZE
@@ -151,10 +152,17 @@ class Link:
         """Requests asked on it that wait for their answers."""
         self.asked_bytes = 0
         """Of bulk, how many bytes those requests move."""
+        self.streams = 0
+        """Of those requests, how many bring a stream of ours."""
         self.retiring = False
         """Whether nothing more is to be asked on it."""
+        self.suspect = False
+        """Whether it is silent where another link would answer: nothing is asked on it while there is one."""
+        self.opened_at = self.last_received
         self.pings = 0
         self.pinged_at = 0.0
+        self.proved_at = 0.0
+        """When the last PING was sent whose PONG came."""
         self.round_trip: float | None = None
         self.ended: asyncio.Future[None] = self._loop.create_future()
 
@@ -175,6 +183,10 @@ class Link:
     def bytes_sent(self) -> int:
         """On the wire, handshake excluded."""
         return self._outbox.sent
+
+    def line(self) -> TcpInfo | None:
+        """What the system knows of the connection now; None where it does not say."""
+        return None if self._over else tcp_info(self._socket)
 
     @property
     def pace(self) -> Pace:

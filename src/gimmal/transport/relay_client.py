@@ -37,6 +37,9 @@ _log = logging.getLogger("gimmal.transport")
 _ANSWERING_MAX = 64
 _LEG_SECONDS = 10.0
 
+CHECK_SECONDS = 2.0
+"""What a relay that is asked for a sign of life has for one."""
+
 OfferTaken = Callable[[socket.socket, bytes], None]
 
 
@@ -83,6 +86,9 @@ class RelayClient:
         self._welcome: asyncio.Future[Welcome] = self._loop.create_future()
         self._links: dict[int, asyncio.Future[bytes]] = {}
         self._next_number = 0
+        self._heard = 0
+        """How often something came from the relay."""
+        self._checking = False
         self.closed: asyncio.Future[GimmalError] = self._loop.create_future()
         """Done when the connection is over; the result says why. ``close`` counts as a RelayError too."""
         self.peer_present = False
@@ -106,7 +112,7 @@ class RelayClient:
                 await self._open()
                 return await asyncio.shield(self._welcome)
         except asyncio.CancelledError:
-            self._give_up()
+            self.give_up()
             raise
         except TimeoutError:
             failure = RelayError(
@@ -152,7 +158,7 @@ class RelayClient:
             async with asyncio.timeout(deadline):
                 await self._open()
         except asyncio.CancelledError:
-            self._give_up()
+            self.give_up()
             raise
         except TimeoutError:
             failure = RelayError(
@@ -170,6 +176,21 @@ class RelayClient:
         if self._machine is not None:
             self._machine.set_candidates(sealed)
             self._pump()
+
+    def check(self) -> None:
+        """See at once whether the relay still answers: a connection that brings nothing in time is lost."""
+        if self._machine is None or not self._welcome.done() or self.closed.done() or self._checking:
+            return
+        self._checking = True
+        self._machine.ping()
+        self._pump()
+        self._tasks.start(self._check(self._heard), "relay check")
+
+    async def _check(self, before: int) -> None:
+        await asyncio.sleep(CHECK_SECONDS)
+        self._checking = False
+        if self._heard == before:
+            self._lose(RelayError(f"the relay {self.url.address} does not answer any more", "check the network"))
 
     async def close(self) -> None:
         """Say Goodbye and end; legs already handed out live on. Harmless twice."""
@@ -203,6 +224,7 @@ class RelayClient:
     def tls_data(self, data: bytes) -> None:
         """See ``TlsOwner``."""
         assert self._machine is not None
+        self._heard += 1
         self._machine.receive_data(data, self._loop.time())
         self._pump()
 
@@ -232,7 +254,7 @@ class RelayClient:
         self._stream = TlsStream(sock, client_context(self.url), self, server_hostname=name)
         self._stream.start()
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
         """Nobody waits any more: a connection whose welcome has not come by now must not be waited for again."""
         if not self._welcome.done():
             self._lose(RelayError("the connection to the relay was given up"))
@@ -255,10 +277,10 @@ class RelayClient:
             async with asyncio.timeout(deadline):
                 return await self._leg(await waiting)
         except asyncio.CancelledError:
-            self._give_up()
+            self.give_up()
             raise
         except TimeoutError:
-            self._give_up()
+            self.give_up()
             raise DeadlinePassed(
                 f"the relay {self.url.address} gave no link in time", "check the network; try again"
             ) from None

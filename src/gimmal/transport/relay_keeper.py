@@ -12,17 +12,21 @@ from dataclasses import dataclass
 
 from gimmal.base.errors import GimmalError, RelayError
 from gimmal.base.tasks import Tasks
-from gimmal.protocol.relay.messages import Role
+from gimmal.protocol.relay.messages import Code, Role
 from gimmal.protocol.relay.proof import RelayIdentity
 from gimmal.protocol.relay.url import RelayUrl
 from gimmal.transport.frames import again
-from gimmal.transport.relay_client import OfferTaken, RelayClient
+from gimmal.transport.relay_client import OfferTaken, RelayClient, RelayRefusedError
 
 _log = logging.getLogger("gimmal.transport")
 
 _CONNECT_SECONDS = 10.0
 _FIRST_WAIT = 0.25
 _LAST_WAIT = 30.0
+
+_SOON_SECONDS, _SOON_WAIT = 300.0, 2.0
+"""A relay that has been away for no longer is tried so often: as long as that, the other side keeps sessions for it."""
+
 _HOPELESS_WAIT = 60.0
 _LASTED_SECONDS = 10.0
 
@@ -56,7 +60,7 @@ class RelayStatus:
 
 
 class RelayKeeper:
-    """Connects, and connects again with jittered back-off (0.25 s to 30 s), until ``close``.
+    """Connects, and connects again with jittered back-off (0.25 s to 2 s, after 5 minutes to 30 s), until ``close``.
 
     Args:
         url: of the relay.
@@ -94,6 +98,8 @@ class RelayKeeper:
         self._tried = asyncio.Event()
         """Set when a try has ended, well or not; cleared by whoever waits for the next."""
         self._failed_at = self._away_since = 0.0
+        self._afresh = False
+        """The network changed: what was waited for so far says nothing any more."""
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -122,6 +128,19 @@ class RelayKeeper:
         self._candidates = sealed
         if self._client is not None:
             self._client.set_candidates(sealed)
+
+    def check(self) -> None:
+        """See at once whether the relay still answers, where it was there so far."""
+        if self._client is not None:
+            self._client.check()
+
+    def changed(self) -> None:
+        """The network changed: see whether the relay still answers; try again at once where it was away."""
+        self.check()
+        self._afresh = True
+        self._asked.set()
+        if self._client is not None:
+            self._client.give_up()
 
     async def wait_connected(self, deadline: float) -> None:
         """Wait for the relay; one that was away is tried again at once, and no more than moments are left to it.
@@ -202,17 +221,25 @@ class RelayKeeper:
             self._failed_at = loop.time()
             self._tried.set()
             await client.close()
-            self._report()
+            if not self._afresh:
+                self._report()
             if loop.time() - since > _LASTED_SECONDS:
                 wait = _FIRST_WAIT
             _log.debug("relay %s: %s", self.url.address, self._failure)
             # Half fixed, half drawn: after a relay's restart its halves come back spread out.
             pause = _HOPELESS_WAIT if self._is_hopeless() else wait
+            if self._afresh:
+                self._afresh, pause = False, min(pause, _FIRST_WAIT)
+                wait = _FIRST_WAIT
             self._asked.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause * (0.5 + random.random())):
                     await self._asked.wait()
-            wait = min(_LAST_WAIT, wait * 2)
+            wait = min(self._longest_wait(loop.time()), wait * 2)
+
+    def _longest_wait(self, now: float) -> float:
+        said_no = isinstance(self._failure, RelayRefusedError) and self._failure.code != Code.STOPPING
+        return _LAST_WAIT if said_no or now - self._away_since >= _SOON_SECONDS else _SOON_WAIT
 
     def _report(self) -> None:
         if self._on_status is not None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from gimmal.base.errors import GimmalError, Interrupted, PeerAbsent, PeerError, ProtocolViolation
 from gimmal.base.tasks import Tasks
@@ -27,18 +28,34 @@ from gimmal.transport.bulk_links import BulkLinks
 from gimmal.transport.exchange import AnswerSink, LinkLost, Sink
 from gimmal.transport.frames import again, forget_frames
 from gimmal.transport.link import Link
+from gimmal.transport.link_care import WATCH_SECONDS, LinkCare
+from gimmal.transport.traffic import Traffic
 
 logger = logging.getLogger("gimmal.transport")
 
 TICK_SECONDS = 5.0
 REDIAL_FIRST_SECONDS = 0.2
-REDIAL_MOST_SECONDS = 5.0
+REDIAL_MOST_SECONDS = 3.0
+"""Between two tries to get a link again, of which half is drawn: what many lost at once does not come back at once."""
+
+FORGOTTEN_TRIES, FORGOTTEN_SECONDS = 2, 1.0
+"""So often in a row, about so long apart, the other side has to meet a session with silence until it counts as lost."""
 
 SinkT = TypeVar("SinkT", bound=Sink)
 
 
 class SessionLost(Interrupted):
     """The other side does not know the session any more; another one has to be opened."""
+
+
+class LinkWatcher(Protocol):
+    """Who chooses between the links of a session: path_keeper.PathKeeper."""
+
+    def on_links(self) -> None:
+        """Links came, went, fell under suspicion, or are trusted again."""
+
+    def on_link_lost(self, link: Link) -> None:
+        """A link is over, and not in good order."""
 
 
 class Session:
@@ -86,7 +103,7 @@ class Session:
         """Why the last try to get a link again failed; None where none did, or since there is one."""
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._tasks = Tasks()
-        self.bulk = BulkLinks(self.links, self._tasks, self._add_bulk, self._ping)
+        self.bulk = BulkLinks(self.links, self._tasks, self._add_bulk, self.ping, self.unanswered_on)
         self._asking = AskingSide(opener=opener, find_link=self._link)
         self._answering = AnsweringSide(
             opener=opener,
@@ -97,12 +114,21 @@ class Session:
             held_max=held_max,
             shares=self._shares,
         )
+        self._care = LinkCare(self.links, self._answering.paused, self.ping, self._links_changed)
+        self._stirred = asyncio.Event()
+        """Set when something begins to wait for the other side, which has to be watched from now on."""
+        self.watcher: LinkWatcher | None = None
+        self.used_at = self._loop.time()
+        """When, on the event loop's clock, something was asked in it last, by either side."""
+        self._traffic = Traffic()
+        self._sent_by_gone = self._received_by_gone = 0
         self._link_came = asyncio.Event()
         self._heard = asyncio.Event()
         self._records = 0
         self._links_dialled = 0
         self._without_links_since = self._loop.time()
         self._redialling: asyncio.Task[None] | None = None
+        self._hurried = asyncio.Event()
         self._tasks.start(self._keep_alive(), "session keep-alive")
 
     # Links -----------------------------------------------------------------------------------------------------------
@@ -141,6 +167,12 @@ class Session:
         if self.dial is not None and not link.bulk:
             self.bulk.measure()
         self._link_came.set()
+        self._links_changed()
+        self._stir()
+
+    def hurry(self) -> None:
+        """There may be a way again: where the session has no link, one is tried now."""
+        self._hurried.set()
 
     async def linked(self, deadline: float) -> bool:
         """Wait until it has a link, ``deadline`` seconds at most; whether it has one."""
@@ -151,13 +183,37 @@ class Session:
                     await self._link_came.wait()
         return bool(self.links) and not self.over
 
+    def doubt(self) -> None:
+        """The network may have changed: ask each link for a sign of life now, and be quick to give up one without."""
+        self._care.doubt(self._loop.time())
+        self._stirred.set()
+
+    @property
+    def moved(self) -> tuple[int, int]:
+        """Bytes sent and received on all links so far, handshakes excluded."""
+        sent = self._sent_by_gone + sum(link.bytes_sent for link in self.links)
+        return sent, self._received_by_gone + sum(link.bytes_received for link in self.links)
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Bytes a second, sent and received, of the last seconds."""
+        return self._traffic.rates(self._loop.time(), *self.moved)
+
+    def unanswered_on(self, link: Link) -> bool:
+        """Whether something that was asked on a link, by either side, waits for its answer."""
+        return link.outstanding > 0 or self._answering.answers_on(link)
+
+    def _links_changed(self) -> None:
+        if self.watcher is not None:
+            self.watcher.on_links()
+
     async def hears(self, deadline: float) -> bool:
         """Whether the other side answers on any link within ``deadline`` seconds."""
         if self._answering.paused:
             return True  # it sends more than is worked off
         before = self._records
         for link in self.links:
-            self._ping(link)
+            self.ping(link)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline):
                 while self._records == before:
@@ -229,6 +285,7 @@ class Session:
         """As AskingSide.exchange; bulk makes the session dial links for it."""
         if bulk and self.dial is not None:
             self.bulk.wanted(self._loop.time(), size_of(request))
+        self._stir()
         return await self._asking.exchange(request, make_sink, send_more=send_more, deadline=deadline, bulk=bulk)
 
     # Receiving -------------------------------------------------------------------------------------------------------
@@ -246,6 +303,7 @@ class Session:
                 return self._asking.on_record(kind, stream, offset, body, owner)
             return self._answering.on_record(link, kind, stream, offset, body, owner)
         if kind is RecordKind.REQUEST:
+            self._stir()
             self._answering.on_request(link, stream, offset, body)
         elif kind is RecordKind.CANCEL:
             self._answering.on_cancel(stream)
@@ -253,7 +311,7 @@ class Session:
             link.post(RecordKind.PONG, offset=offset)
         elif kind is RecordKind.PONG:
             if offset == link.pings > 0:
-                link.round_trip = self._loop.time() - link.pinged_at
+                link.round_trip, link.proved_at = self._loop.time() - link.pinged_at, link.pinged_at
                 self.bulk.ponged(link.round_trip)
         elif kind is RecordKind.CLOSE:
             reason = decode_struct(Close, body).reason
@@ -265,6 +323,8 @@ class Session:
         """See Receiver."""
         if link in self.links:
             self.links.remove(link)
+            self._sent_by_gone += link.bytes_sent
+            self._received_by_gone += link.bytes_received
             self._shares.links.give(1)
             self.bulk.gone(link)
         self._answering.paused.discard(link)
@@ -277,6 +337,9 @@ class Session:
         lost.__cause__ = cause
         self._asking.lose(link, lost)
         self._answering.lose(link, lost)
+        if cause is not None and self.watcher is not None:
+            self.watcher.on_link_lost(link)
+        self._links_changed()
         if not self.links:
             self._without_links_since = self._loop.time()
             if self.handler is not None:
@@ -286,37 +349,56 @@ class Session:
 
     # Life ------------------------------------------------------------------------------------------------------------
 
+    def _stir(self) -> None:
+        self.used_at = self._loop.time()
+        if not self._care.waits:
+            self._stirred.set()
+
     async def _keep_alive(self) -> None:
+        slowly = self._loop.time() + TICK_SECONDS
         while True:
-            await asyncio.sleep(TICK_SECONDS)
+            pause = min(WATCH_SECONDS, TICK_SECONDS) if self._care.waits else TICK_SECONDS
+            due = self._loop.time() + pause
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
+                    await self._stirred.wait()
+            self._stirred.clear()
             now = self._loop.time()
-            for link in list(self.links):
-                silent = now - link.last_received
-                if silent > limits.SILENCE_SECONDS and link not in self._answering.paused:
-                    link.fail(Interrupted("the other side fell silent", "run the command again"))
-                elif link.renewal_stuck:
-                    link.fail(Interrupted("the other side does not renew the keys", "run the command again"))
-                elif silent > limits.PING_SECONDS:
-                    self._ping(link)
+            self._care.look(now, due)
+            self._traffic.look(now, *self.moved)
+            if now >= slowly:
+                slowly = now + TICK_SECONDS
+                self._care.look_slowly(now)
             if not self.links and now - self._without_links_since > limits.SESSION_KEPT_SECONDS:
                 self._end(Interrupted("the other side did not come back", "run the command again"), None)
 
-    def _ping(self, link: Link) -> None:
+    def ping(self, link: Link) -> None:
+        """Ask a link for a sign of life; its answer measures the round trip."""
         link.pings += 1
         link.pinged_at = self._loop.time()
         link.post(RecordKind.PING, offset=link.pings)
 
     async def _redial(self) -> None:
-        wait = 0.0
+        wait, forgotten = 0.0, 0
         try:
             while not self.links and not self.over:
-                await asyncio.sleep(wait)
+                self._hurried.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait * (0.5 + random.random() / 2)):
+                        await self._hurried.wait()
                 wait = min(max(2 * wait, REDIAL_FIRST_SECONDS), REDIAL_MOST_SECONDS)
                 try:
                     await self.add_link(bulk=False)
-                except (SessionLost, PeerError) as exc:
+                except PeerError as exc:
                     self._end(exc, None)
                 except GimmalError as exc:
+                    # A relay that ends closes its legs without a byte too: only the second silence is believed.
+                    forgotten = forgotten + 1 if isinstance(exc, SessionLost) else 0
+                    if forgotten >= FORGOTTEN_TRIES:
+                        self._end(exc, None)
+                        return
+                    if forgotten:
+                        wait = max(wait, FORGOTTEN_SECONDS)
                     forget_frames(exc)
                     self.redial_failure = exc
                     logger.debug("redial failed: %s", exc)
@@ -330,7 +412,8 @@ class Session:
         # A side that answers may have a request on its way to it, which it has not seen.
         drain = self.handler is not None or self._asking.busy or self._asking.gave_up
         body = encode(Close(reason))
-        links = list(self.links)
+        best = self.bulk.pick(bulk=False)  # one that leads nowhere would take the CLOSE with it
+        links = sorted(self.links, key=lambda link: link is not best)
         self._end(None, reason)
         for index, link in enumerate(links):
             if index == 0:
@@ -366,6 +449,8 @@ class Session:
         self.cause, self.closed_for = cause, reason
         self.dial = None  # it leads back to the session
         self.bulk.end()
+        self._care.end()
+        self.watcher = None
         self.ended.set_result(None)
         self._asking.end(self.why_over())
         self._link_came.set()

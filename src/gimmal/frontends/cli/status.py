@@ -69,7 +69,8 @@ async def _look_over(reach: Reach) -> dict[str, Any]:
     started = loop.time()
     await reached.files.stat("")
     round_trip = loop.time() - started
-    return {"reached": True, "path": reached.path, "round_trip_ms": round(round_trip * 1000, 2)}
+    value = {"reached": True, "path": reached.path, "round_trip_ms": round(round_trip * 1000, 2)}
+    return value if reached.through_agent else value | {"why_not": await reach.why_not_better()}
 
 
 def _print(value: dict[str, Any]) -> None:
@@ -83,6 +84,7 @@ def _print(value: dict[str, Any]) -> None:
         print("agent: none on this computer")
     else:
         print(f"agent: running, sessions {agent['sessions']}")
+        _print_paths(agent)
         for share in agent["shares"]:
             print(f"share: {displayable(share['name'])} {share['rights']} {displayable(share['path'])}")
         for relay in agent["relays"]:
@@ -92,6 +94,7 @@ def _print(value: dict[str, Any]) -> None:
     other = value["other_side"]
     if other["reached"]:
         print(f"other side: answers, {other['path']}, {other['round_trip_ms']} ms")
+        _print_why_not(other.get("why_not", {}))
     else:
         print("other side: not reached")
 
@@ -103,6 +106,28 @@ def _print_port_mapping(mapping: dict[str, Any]) -> None:
         print(f"port mapping: {displayable(one['address'])} by {one['by']}")
     if not mapping["addresses"]:
         print(f"port mapping: none, {displayable(mapping['reason'])}")
+
+
+def _print_paths(agent: dict[str, Any]) -> None:
+    """How the agent's session with the other side travels."""
+    from gimmal.frontends.cli.output import human_size, local_time
+
+    if not agent["connected"]:
+        return
+    parts = [agent["path"]]
+    if agent["round_trip_ms"] is not None:
+        parts.append(f"{agent['round_trip_ms']} ms")
+    parts.append(f"since {local_time(agent['path_since'] * 1_000_000_000)}")
+    parts.append(f"receives {human_size(agent['received_rate'])}/s, sends {human_size(agent['sent_rate'])}/s")
+    print(f"path: {', '.join(parts)}")
+    _print_why_not(agent["why_not"])
+
+
+def _print_why_not(why_not: dict[str, str]) -> None:
+    from gimmal.base.display import displayable
+
+    for path, reason in why_not.items():
+        print(f"not {path}: {displayable(reason)}")
 
 
 def _relay_state(relay: dict[str, Any]) -> str:
