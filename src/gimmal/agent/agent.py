@@ -50,6 +50,7 @@ from gimmal.transport.link import PathKind
 from gimmal.transport.listener import Listener, bind
 from gimmal.transport.opening import AcceptedLink, accept
 from gimmal.transport.relay_keeper import RelayKeeper, RelayStatus
+from gimmal.transport.relay_ways import LegWays
 from gimmal.transport.session import Session
 
 logger = logging.getLogger("gimmal.agent")
@@ -105,6 +106,10 @@ class _KeptRelay:
     async def candidates(self) -> bytes:
         await self.keeper.wait_connected(OPEN_SECONDS)
         return self.keeper.peer_candidates
+
+    @property
+    def leg_ways(self) -> LegWays | None:
+        return self.keeper.leg_ways
 
 
 @dataclass

@@ -54,6 +54,7 @@ from gimmal.transport.buffers import BufferPool
 from gimmal.transport.dial import Dialler, Ways
 from gimmal.transport.link import PathKind
 from gimmal.transport.relay_client import RelayClient
+from gimmal.transport.relay_ways import RelayWays
 from gimmal.transport.session import Session
 
 PRESENCE_SECONDS = 0.25
@@ -256,7 +257,8 @@ class Reach:
         proof = relay_identity_of(half)
         for url in relay_urls_of(half) if self._options.at is None else ():
             self.relay_addresses.append((url.host, url.port))
-            self._relays.append(AskingRelay(partial(RelayClient, url, proof, Role.ASKS, instance, PROGRAM)))
+            ask = partial(RelayClient, url, proof, Role.ASKS, instance, PROGRAM, ways=RelayWays())
+            self._relays.append(AskingRelay(ask))
         ways = Ways(self._options.at, self._relays, candidate_key(half.discovery_secret), self._options.only)
         return Dialler(identity_of(half, agent=False), ways, self.pool)
 

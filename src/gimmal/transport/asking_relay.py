@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 
 from gimmal.transport.relay_client import RelayClient
+from gimmal.transport.relay_ways import LegWays
 
 CONNECT_SECONDS = 8.0
 
@@ -37,6 +38,11 @@ class AskingRelay:
             await client.connect(CONNECT_SECONDS)
         await client.welcomed()
         return client.peer_candidates
+
+    @property
+    def leg_ways(self) -> LegWays | None:
+        """See dial.RelaySource."""
+        return self._client.leg_ways if self._client is not None else None
 
     async def close(self) -> None:
         """Leave the relay; links live on."""

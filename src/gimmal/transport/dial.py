@@ -33,6 +33,8 @@ from gimmal.transport.budgets import Budgets
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.opening import Identity, PreparedLink, prepare
+from gimmal.transport.relay_ways import LegWays
+from gimmal.transport.relayed import prepare_relayed
 from gimmal.transport.session import Session, SessionLost
 from gimmal.transport.tcp_connect import connect_tcp, reason_of
 
@@ -56,6 +58,10 @@ class RelaySource(Protocol):
 
     async def candidates(self) -> bytes:
         """The peer's sealed candidates, empty if none; raises RelayError."""
+
+    @property
+    def leg_ways(self) -> LegWays | None:
+        """The ways of its legs, once a link was given."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,7 @@ class _Race:
         else:
             for relay in ways.relays:
                 if ways.only is not PathKind.DIRECT:
-                    self._begin(self._attempt(partial(self._relayed, relay), PathKind.RELAYED), "dial by relay")
+                    self._begin(self._attempt_relayed(relay), "dial by relay")
                 if ways.only is not PathKind.RELAYED:
                     self._begin(self._look(relay), "look for addresses")
         while self._left:
@@ -233,9 +239,18 @@ class _Race:
             reason = reason_of(exc)
             raise PeerAbsent(f"cannot connect to {host} port {port}: {reason}", "see that gimmal runs there") from exc
 
-    async def _relayed(self, relay: RelaySource) -> socket.socket:
+    async def _attempt_relayed(self, relay: RelaySource) -> None:
+        async def shake(connection: socket.socket, deadline: float) -> PreparedLink:
+            return await prepare(
+                connection, self._identity, self._keys, path=PathKind.RELAYED, pool=self._pool, deadline=deadline
+            )
+
         await asyncio.sleep(self._relay_wait)
-        return await relay.link(RELAY_SECONDS)
+        try:
+            self._results.put_nowait(await prepare_relayed(relay, RELAY_SECONDS, shake))
+        except GimmalError as exc:
+            logger.debug("relayed attempt failed: %s", exc)
+            self._results.put_nowait(exc)
 
     async def _look(self, relay: RelaySource) -> None:
         result: GimmalError | None = None
