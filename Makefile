@@ -13,8 +13,9 @@ help: ## list these commands
 
 setup: $(VENV)/.stamp ## build .venv with .venv/bin/gimmal
 
-$(VENV)/.stamp: pyproject.toml uv.lock scripts/setup.sh
+$(VENV)/.stamp: pyproject.toml uv.lock scripts/setup.sh scripts/lab.sh
 	@PYTHON=$(PYTHON) sh scripts/setup.sh
+	@sh scripts/lab.sh
 	@touch $@
 
 format: setup ## rewrite the code in the house format

@@ -32,11 +32,12 @@ async def link(url: RelayUrl) -> tuple[socket.socket, socket.socket]:
     )
     command = RelayClient(url, away, Role.ASKS, random_bytes(16), "bench")
     await agent.connect(10)
-    near, far = await command.dial_link(10), await taken.get()
-    # A link that is not joined yet ends with the answerer's control connection, which is closed below.
     loop = asyncio.get_running_loop()
+    near = await command.dial_link(10)
+    # A link that is not joined yet ends with the answerer's control connection, which is closed below.
     async with asyncio.timeout(10):
         await loop.sock_sendall(near, b"j")
+        far = await taken.get()
         assert await loop.sock_recv(far, 1) == b"j", "the legs were not joined"
     await command.close()
     await agent.close()

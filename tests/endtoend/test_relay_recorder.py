@@ -23,14 +23,14 @@ import os
 from gimmal.base import tls_stream
 from gimmal.relay import control
 record = os.open(os.environ["RECORD"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-reading, writing = control.ControlConnection.tls_data, tls_stream.TlsStream.write
-def tls_data(self, data):
+reading, writing = control.ControlConnection.stream_data, tls_stream.TlsStream.write
+def stream_data(self, data):
     os.write(record, data)
     return reading(self, data)
 def write(self, data):
     os.write(record, data)
     return writing(self, data)
-control.ControlConnection.tls_data = tls_data
+control.ControlConnection.stream_data = stream_data
 tls_stream.TlsStream.write = write
 from gimmal.frontends.cli.main import run; run()
 """

@@ -21,6 +21,7 @@ from gimmal.relay.limits import RelayLimits
 from gimmal.relay.listening import listen
 from gimmal.relay.server import RelayServer
 from gimmal.transport.relay_client import OfferTaken, RelayClient
+from gimmal.transport.relay_ways import LegWay, RelayWays
 from tests.patience import PATIENCE
 
 DEADLINE = PATIENCE
@@ -63,6 +64,7 @@ async def running_relay(
     clock: Callable[[], float] | None = None,
     splice: bool | None = None,
     files: tuple[Path, Path] | None = None,
+    behind: frozenset[str] = frozenset(),
 ) -> AsyncIterator[RunningRelay]:
     limits = limits or RelayLimits()
     context, pin = server_context(*(files or load_or_make_certificate(state)))
@@ -70,7 +72,7 @@ async def running_relay(
     listeners = listen(host, port)
     url = RelayUrl(host, listeners[0].getsockname()[1], None if files else pin)
     more = {"clock": clock} if clock else {}
-    server = RelayServer(listeners, context, pin, LedgerThread(ledger), limits, splice=splice, **more)
+    server = RelayServer(listeners, context, pin, LedgerThread(ledger), limits, splice=splice, behind=behind, **more)
     server.start()
     try:
         yield RunningRelay(server, url, ledger)
@@ -97,7 +99,15 @@ def client(
 ) -> RelayClient:
     url = relay.url if isinstance(relay, RunningRelay) else relay
     more.setdefault("instance", random_bytes(16))
+    more.setdefault("ways", proven_ways())
     return RelayClient(url, identity, role, program="test", on_link=on_link, **more)
+
+
+def proven_ways() -> RelayWays:
+    """As after a first link: an answerer then does not wait for the asker to speak first."""
+    ways = RelayWays()
+    ways.connected("127.0.0.1", False, 0.0).worked(LegWay.RAW, 0.0)
+    return ways
 
 
 class LinkQueue:

@@ -104,6 +104,17 @@ def test_name_stands_in_the_url(tmp_path: Path) -> None:
     process.communicate(timeout=DEADLINE)
 
 
+@pytest.mark.parametrize(
+    ("name", "host", "port"),
+    [("relay.example.org:443", "relay.example.org", 443), ("[2001:db8::1]:443", "2001:db8::1", 443)],
+)
+def test_a_port_of_a_reverse_proxy_stands_in_the_url(tmp_path: Path, name: str, host: str, port: int) -> None:
+    process, url = start(tmp_path, "--name", name, "--behind", "127.0.0.1", "--behind", "2001:db8::7")
+    assert (url.host, url.port) == (host, port) and url.pin is not None
+    process.terminate()
+    process.communicate(timeout=DEADLINE)
+
+
 def test_taken_port_and_busy_or_unwritable_state_are_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -121,10 +132,25 @@ def test_taken_port_and_busy_or_unwritable_state_are_named(tmp_path: Path) -> No
     assert caught.value.exit_code == 9
 
 
-@pytest.mark.parametrize(("listen", "name"), [("nonsense", None), ("127.0.0.1:0", "bad name"), ("127.0.0.1:0", "a/b")])
+@pytest.mark.parametrize(
+    ("listen", "name"),
+    [
+        ("nonsense", None),
+        ("127.0.0.1:0", "bad name"),
+        ("127.0.0.1:0", "a/b"),
+        ("127.0.0.1:0", "a:0"),
+        ("127.0.0.1:0", "a:65536"),
+    ],
+)
 def test_senseless_options_make_nothing(tmp_path: Path, listen: str, name: str | None) -> None:
     with pytest.raises(UsageError):
         run_relay(RelayOptions(listen, tmp_path / "state", name))
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_reverse_proxy_is_named_by_its_address(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"proxy\.example is no address"):
+        run_relay(RelayOptions("127.0.0.1:0", tmp_path / "state", behind=("proxy.example",)))
     assert not (tmp_path / "state").exists()
 
 

@@ -82,6 +82,18 @@ def test_void_tickets_give_back_the_waiting_leg_and_the_place() -> None:
     assert not office._by_ticket and not office._links
 
 
+def test_a_used_ticket_is_known_for_ten_seconds_and_an_invented_one_never() -> None:
+    office: TicketOffice[str] = TicketOffice(9, 10.0)
+    assert office.issue(PAIR, Side.A, b"1", b"2", 0.0)
+    assert not office.was_used(b"1", 0.0)
+    office.redeem(b"1", "asker", 4.0)
+    assert office.was_used(b"1", 13.9) and not office.was_used(b"1", 14.0) and not office.was_used(b"3", 4.0)
+    office.expire(13.9)
+    assert office._used
+    office.expire(14.0)
+    assert not office._used
+
+
 def test_switchboard_forgets_a_pair_with_its_last_control() -> None:
     board = Switchboard()
     agent, command = Seat(Side.A, Role.ANSWERS), Seat(Side.B, Role.ASKS)

@@ -301,8 +301,8 @@ def test_keeper_comes_back_after_a_restart_of_the_relay(tmp_path: Path) -> None:
             await keeper.wait_connected(DEADLINE)
             command = asking(relay, pair.b)
             near = await command.dial_link(DEADLINE)
-            far = await links.next()
             await loop.sock_sendall(near, b"again")
+            far = await links.next()
             assert await read_exactly(far, 5) == b"again"
             assert command.peer_candidates == b"sealed"
             near.close()

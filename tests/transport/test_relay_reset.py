@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from gimmal.transport.relay_client import address_of
+from gimmal.transport.tcp_connect import address_of
 
 
 def test_a_connection_reset_at_once_is_an_error_of_the_path() -> None:

@@ -57,6 +57,7 @@ from gimmal.transport.link import PathKind
 from gimmal.transport.listener import Listener, bind
 from gimmal.transport.opening import AcceptedLink, accept
 from gimmal.transport.relay_keeper import RelayKeeper, RelayStatus
+from gimmal.transport.relay_ways import LegWays
 from gimmal.transport.session import Session
 
 logger = logging.getLogger("gimmal.agent")
@@ -122,6 +123,10 @@ class _KeptRelay:
 
     def check(self) -> None:
         self.keeper.check()
+
+    @property
+    def leg_ways(self) -> LegWays | None:
+        return self.keeper.leg_ways
 
 
 @dataclass

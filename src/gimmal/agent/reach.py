@@ -59,6 +59,7 @@ from gimmal.transport.network_watch import NetworkWatch
 from gimmal.transport.path_keeper import PathKeeper
 from gimmal.transport.path_policy import rank
 from gimmal.transport.relay_client import RelayClient
+from gimmal.transport.relay_ways import RelayWays
 from gimmal.transport.session import Session
 
 ResultT = TypeVar("ResultT")
@@ -305,7 +306,16 @@ class Reach:
         proof = relay_identity_of(half)
         for url in relay_urls_of(half) if self._options.at is None else ():
             self.relay_addresses.append((url.host, url.port))
-            make_client = partial(RelayClient, url, proof, Role.ASKS, instance, PROGRAM, on_peer=self._on_relay_news)
+            make_client = partial(
+                RelayClient,
+                url,
+                proof,
+                Role.ASKS,
+                instance,
+                PROGRAM,
+                on_peer=self._on_relay_news,
+                ways=RelayWays(),
+            )
             self._relays.append(AskingRelay(make_client))
         local = local_network_of(half, self.workers, asks=self._options.lan)
         key = candidate_key(half.discovery_secret)

@@ -1,76 +1,41 @@
 """TLS over a non-blocking socket with two memory buffers.
 
 Stands in for asyncio's own TLS transport, which holds about 280 KiB a connection; this holds about 20. Relay
-and relay client share it. It lives in ``base`` because neither of them may import the other's room.
+and relay client share it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
 import ssl
-from typing import Protocol
 
-_READ = 16_384
-_LINGER_SECONDS = 1.0
-_READS_A_TURN = 4
+from gimmal.base.socket_stream import READ, SocketStream, StreamOwner
 
 
-class TlsOwner(Protocol):
-    """Who hears of a stream."""
-
-    def tls_ready(self) -> None:
-        """The handshake is done. May close the stream."""
-
-    def tls_data(self, data: bytes) -> None:
-        """Bytes came."""
-
-    def tls_lost(self, failure: Exception | None) -> None:
-        """The stream is over; called exactly once, also after ``close`` and ``abort``.
-
-        Args:
-            failure: None after a plain end.
-        """
-
-
-class TlsStream:
+class TlsStream(SocketStream):
     """One TLS connection.
 
     Args:
         sock: connected and non-blocking; owned by the stream from here on.
         context: of the client or the server.
-        owner: hears of everything; called from the event loop only.
+        owner: hears of everything; called from the event loop only. ``stream_ready`` is the end of the handshake.
         server_hostname: None makes this the server's end, "" a client without a name.
         waiting_max: bytes that may wait for a far end which does not read; more ends the stream.
     """
 
-    __slots__ = (
-        "_closing",
-        "_incoming",
-        "_linger",
-        "_loop",
-        "_outgoing",
-        "_owner",
-        "_ready",
-        "_tls",
-        "_unsent",
-        "_waiting_max",
-        "_writing",
-        "sock",
-    )
+    __slots__ = ("_incoming", "_outgoing", "_ready", "_tls")
 
     def __init__(
         self,
         sock: socket.socket,
         context: ssl.SSLContext,
-        owner: TlsOwner,
+        owner: StreamOwner,
         *,
         server_hostname: str | None = None,
         waiting_max: int = 256 * 1024,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._owner: TlsOwner | None = owner
+        super().__init__(sock, owner, waiting_max=waiting_max)
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls: ssl.SSLObject = context.wrap_bio(
@@ -79,24 +44,7 @@ class TlsStream:
             server_side=server_hostname is None,
             server_hostname=server_hostname or None,
         )
-        self._unsent = bytearray()
-        self._waiting_max = waiting_max
         self._ready = False
-        self._closing = False
-        self._writing = False
-        self._linger: asyncio.TimerHandle | None = None
-        self.sock = sock
-
-    def start(self, first: bytes = b"") -> None:
-        """Begin the handshake.
-
-        Args:
-            first: bytes already taken from the socket.
-        """
-        self._loop.add_reader(self.sock, self._readable)
-        if first:
-            self._incoming.write(first)
-        self._advance()
 
     @property
     def certificate(self) -> bytes:
@@ -104,12 +52,12 @@ class TlsStream:
         return self._tls.getpeercert(binary_form=True) or b""
 
     @property
-    def is_over(self) -> bool:
-        """The stream was closed, aborted or lost."""
-        return self._closing or self._owner is None
+    def protocol(self) -> str | None:
+        """What the two ends agreed on by ALPN; None where they did not."""
+        return self._tls.selected_alpn_protocol()
 
     def write(self, data: bytes) -> None:
-        """Send bytes; never waits. Silently does nothing once the stream is over."""
+        """See ``Stream``."""
         if self.is_over or not data:
             return
         try:
@@ -119,41 +67,23 @@ class TlsStream:
             return
         self._flush()
 
-    def close(self) -> None:
-        """Send what waits, then the end of TLS, then end; within a second all is gone."""
-        if self.is_over:
-            return
-        self._closing = True
+    def _begin(self, first: bytes) -> None:
+        if first:
+            self._incoming.write(first)
+        self._advance()
+
+    def _received(self, data: bytes) -> None:
+        self._incoming.write(data)
+        self._advance()
+
+    def _go_on(self) -> None:
+        if self._ready and not self.is_over and not self._paused:
+            self._advance()
+
+    def _say_end(self) -> None:
         if self._ready:
             with contextlib.suppress(ssl.SSLError):
                 self._tls.unwrap()
-        self._linger = self._loop.call_later(_LINGER_SECONDS, self.abort)
-        self._flush()
-
-    def abort(self) -> None:
-        """End at once, sending nothing more."""
-        self._lose(None)
-
-    def _readable(self) -> None:
-        for _ in range(_READS_A_TURN):
-            try:
-                data = self.sock.recv(_READ)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as exc:
-                self._lose(exc)
-                return
-            if not data:
-                self._lose(None)
-                return
-            if self._closing:
-                # What still arrives is thrown away: closing with bytes unread would reset the connection
-                # and take our last words with it.
-                continue
-            self._incoming.write(data)
-            self._advance()
-            if self._owner is None or len(data) < _READ:
-                return
 
     def _advance(self) -> None:
         try:
@@ -162,13 +92,13 @@ class TlsStream:
                 self._ready = True
                 self._flush()
                 if self._owner is not None:
-                    self._owner.tls_ready()
-            while self._owner is not None and not self._closing:
-                data = self._tls.read(_READ)
+                    self._owner.stream_ready()
+            while self._owner is not None and not self._closing and not self._paused:
+                data = self._tls.read(READ)
                 if not data:
                     self._lose(None)
                     return
-                self._owner.tls_data(data)
+                self._owner.stream_data(data)
         except ssl.SSLWantReadError:
             self._flush()
         except ssl.SSLZeroReturnError:
@@ -179,44 +109,6 @@ class TlsStream:
             self._lose(exc)
 
     def _flush(self) -> None:
-        if self._owner is None:
-            return
-        if self._outgoing.pending:
+        if self._owner is not None and self._outgoing.pending:
             self._unsent += self._outgoing.read()
-        if self._unsent:
-            try:
-                sent = self.sock.send(self._unsent)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError as exc:
-                self._lose(exc)
-                return
-            if sent == len(self._unsent):
-                self._unsent = bytearray()
-            else:
-                del self._unsent[:sent]
-        if len(self._unsent) > self._waiting_max:
-            self._lose(None)
-        elif self._unsent:
-            if not self._writing:
-                self._writing = True
-                self._loop.add_writer(self.sock, self._flush)
-        else:
-            if self._writing:
-                self._writing = False
-                self._loop.remove_writer(self.sock)
-            if self._closing:
-                with contextlib.suppress(OSError):
-                    self.sock.shutdown(socket.SHUT_WR)
-
-    def _lose(self, failure: Exception | None) -> None:
-        owner, self._owner = self._owner, None
-        if owner is None:
-            return
-        if self._linger is not None:
-            self._linger.cancel()
-        self._loop.remove_reader(self.sock)
-        if self._writing:
-            self._loop.remove_writer(self.sock)
-        self.sock.close()
-        owner.tls_lost(failure)
+        super()._flush()

@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 from gimmal.base.display import displayable
 from gimmal.base.errors import LocalError
 from gimmal.base.persistence import exists, read_limited, write_atomic
+from gimmal.protocol.relay.messages import HTTP_PROTOCOL
 from gimmal.protocol.relay.spki import pin_of_certificate
 
 _FILE_MAX = 64 * 1024
@@ -51,6 +52,8 @@ def server_context(certificate_file: Path, key_file: Path) -> tuple[ssl.SSLConte
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0
+    # Whoever offers it speaks first: a leg inside TLS, or a WebSocket.
+    context.set_alpn_protocols([HTTP_PROTOCOL])
     try:
         context.load_cert_chain(certificate_file, key_file)
         certificate = x509.load_pem_x509_certificate(read_limited(certificate_file, _FILE_MAX))

@@ -1,15 +1,13 @@
-"""One control connection at the relay: TLS below, the machine in the middle, the reception above."""
+"""One control connection at the relay: TLS or WebSocket below, the machine in the middle, the reception above."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
 from typing import Protocol
 
 from gimmal.base.primitives import random_bytes
 from gimmal.base.side import Side
-from gimmal.base.tls_stream import TlsStream
+from gimmal.base.socket_stream import Stream
 from gimmal.protocol.relay.control import Ended
 from gimmal.protocol.relay.messages import (
     NONCE_SIZE,
@@ -48,10 +46,9 @@ class ControlConnection:
     """Feeds the machine, writes what it returns, hands out its events; decides nothing.
 
     Args:
-        sock: accepted and non-blocking.
+        stream: ready; owned from here on.
         source: who.
         since: loop time of the accept.
-        context: TLS of the relay.
         pin: of the relay's key.
         limits: numbers of the relay.
         owner: decides.
@@ -78,10 +75,9 @@ class ControlConnection:
 
     def __init__(
         self,
-        sock: socket.socket,
+        stream: Stream,
         source: str,
         since: float,
-        context: ssl.SSLContext,
         pin: bytes,
         limits: RelayLimits,
         owner: ControlOwner,
@@ -93,7 +89,7 @@ class ControlConnection:
         self._machine: RelayServerMachine | None = None
         self._probes: list[asyncio.Future[bool]] = []
         self._bad_hello = False
-        self._stream = TlsStream(sock, context, self, waiting_max=limits.control_waiting)
+        self._stream = stream
         self.source = source
         self.since = since
         self.pair_id = b""
@@ -105,9 +101,13 @@ class ControlConnection:
         self.seated = False
         """It has a seat at the switchboard."""
 
-    def start(self, first: bytes) -> None:
-        """Begin TLS; `first` was already read from the socket."""
-        self._stream.start(first)
+    def start(self) -> None:
+        """Challenge the half."""
+        self._stream.hand_over(self)
+        now = self._loop.time()
+        deadline = self.since + self._limits.hello_seconds
+        self._machine = RelayServerMachine(self._pin, random_bytes(NONCE_SIZE), deadline, self._limits.pace, now)
+        self._pump()
 
     @property
     def is_over(self) -> bool:
@@ -170,25 +170,19 @@ class ControlConnection:
             machine.handle_timer(now)
             self._pump()
 
-    def tls_ready(self) -> None:
-        """See ``TlsOwner``."""
-        now = self._loop.time()
-        deadline = self.since + self._limits.hello_seconds
-        self._machine = RelayServerMachine(self._pin, random_bytes(NONCE_SIZE), deadline, self._limits.pace, now)
-        self._pump()
+    def stream_ready(self) -> None:
+        """See ``StreamOwner``; the stream is ready before it comes here."""
 
-    def tls_data(self, data: bytes) -> None:
-        """See ``TlsOwner``."""
+    def stream_data(self, data: bytes) -> None:
+        """See ``StreamOwner``."""
         assert self._machine is not None
         self._machine.receive_data(data, self._loop.time())
         self._settle_probes(True)
         self._pump()
 
-    def tls_lost(self, failure: Exception | None) -> None:
-        """See ``TlsOwner``."""
-        if self._machine is None:
-            self._bad_hello = isinstance(failure, ssl.SSLError)
-        else:
+    def stream_lost(self, failure: Exception | None) -> None:
+        """See ``StreamOwner``."""
+        if self._machine is not None:
             self._bad_hello = self._machine.bad_hello
             self._machine.receive_eof()
         self._settle_probes(False)

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from enum import Enum, auto
 
-from gimmal.protocol.relay.messages import DATA_LEG, TICKET_SIZE, TLS_HANDSHAKE
+from gimmal.protocol.relay.messages import DATA_LEG, HTTP_GET, TICKET_SIZE, TLS_HANDSHAKE
 
 _LEG_HELLO = 1 + TICKET_SIZE
 
@@ -16,7 +16,9 @@ class Shown(Enum):
     """What the first bytes of a connection are."""
 
     TLS = auto()
-    """A control connection; the bytes taken so far belong to TLS."""
+    """A control, or something inside TLS; the bytes taken so far belong to TLS."""
+    HTTP = auto()
+    """A WebSocket whose TLS ended at a reverse proxy; the bytes taken so far belong to it."""
     LEG = auto()
     """A data leg with its whole ticket."""
     NOTHING = auto()
@@ -49,6 +51,11 @@ class Doorstep:
         self.source = source
         self.since = self._loop.time()
 
+    @property
+    def silent(self) -> bool:
+        """Whether no byte has come yet."""
+        return not self._bytes
+
     def start(self) -> None:
         """Wait for bytes."""
         self._loop.add_reader(self.sock, self._readable)
@@ -70,6 +77,8 @@ class Doorstep:
             self._show(Shown.NOTHING)
         elif self._bytes[0] == TLS_HANDSHAKE:
             self._show(Shown.TLS)
+        elif self._bytes[0] == HTTP_GET:
+            self._show(Shown.HTTP)
         elif self._bytes[0] != DATA_LEG:
             self._show(Shown.JUNK)
         elif len(self._bytes) == _LEG_HELLO:

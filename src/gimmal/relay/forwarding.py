@@ -75,7 +75,7 @@ class Direction:
 
     def _turn(self) -> None:
         self._reserved = self._chunks.take(self._link.pair_id)
-        if self._reserved and self._chunks.splice:
+        if self._reserved and self._chunks.splice and not self._link.plain:
             self._pipe = self._chunks.borrow_pipe()
         if self._pipe is None:
             limit = len(self._chunks.scratch) if self._reserved else self._link.limits.spill
@@ -180,7 +180,7 @@ class ForwardedLink:
         on_closed: called once when both legs are closed.
     """
 
-    __slots__ = ("_directions", "_legs", "_on_closed", "chunks", "closed", "limits", "loop", "pair_id")
+    __slots__ = ("_directions", "_legs", "_on_closed", "chunks", "closed", "limits", "loop", "pair_id", "plain")
 
     def __init__(
         self,
@@ -197,6 +197,8 @@ class ForwardedLink:
         self.closed = False
         self._legs = legs
         self._on_closed = on_closed
+        # The end of a socket pair holds what TLS or WebSocket gave: splicing needs TCP on both ends.
+        self.plain = any(leg.family == socket.AF_UNIX for leg in legs)
         self._directions = (Direction(self, legs[0], legs[1]), Direction(self, legs[1], legs[0]))
 
     def start(self) -> None:

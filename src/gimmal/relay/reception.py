@@ -32,6 +32,8 @@ from gimmal.relay.tickets import TicketOffice
 
 _log = logging.getLogger("gimmal.relay")
 
+_KNOWN_SECONDS = 30.0
+
 
 class Reception:
     """Decides for all control connections; an owner of theirs.
@@ -67,6 +69,8 @@ class Reception:
         self._on_proved = on_proved
         self._on_lost = on_lost
         self._by_source: Counter[str] = Counter()
+        self._left: dict[str, float] = {}
+        """Sources whose last half has left, and when; in that order."""
         self.board = Switchboard()
         self.seated: dict[ControlConnection, None] = {}
         self._sightings: dict[tuple[bytes, Side], int] = {}
@@ -108,8 +112,22 @@ class Reception:
             self._by_source[control.source] -= 1
             if not self._by_source[control.source]:
                 del self._by_source[control.source]
+                self._left.pop(control.source, None)
+                self._left[control.source] = self._now()
         self._unseat(control)
         self._on_lost(control, bad_hello)
+
+    def knows(self, source: str) -> bool:
+        """Whether a half has proved itself from there, and is connected or was a moment ago."""
+        return source in self._by_source or source in self._left
+
+    def forget(self, now: float) -> None:
+        """Drop the sources whose halves left longer than a moment ago."""
+        while self._left:
+            source, left = next(iter(self._left.items()))
+            if now - left < _KNOWN_SECONDS and len(self._left) <= self._limits.sources_remembered:
+                return
+            del self._left[source]
 
     def take_sightings(self) -> list[tuple[bytes, Side, int]]:
         """When answerers were connected last, as far as the ledger was not told yet."""

@@ -8,10 +8,12 @@ import logging
 import resource
 import signal
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 
 from gimmal.base.display import displayable
 from gimmal.base.errors import LocalError, UsageError
+from gimmal.base.sources import source_of
 from gimmal.protocol.relay.url import RelayUrl
 from gimmal.relay.certificate import load_or_make_certificate, server_context
 from gimmal.relay.journal import start_log
@@ -35,8 +37,10 @@ class RelayOptions:
     Args:
         listen: HOST:PORT.
         state: folder of key and ledger.
-        name: host for the URL; None takes the address listened on.
+        name: host for the URL, perhaps with the port at which a reverse proxy is reached; None takes the address
+            listened on.
         certificate: PEM files (chain, key) of a certificate of the web PKI; the URL then has no pin.
+        behind: addresses of reverse proxies before this relay.
         json: log as JSON lines.
         log_level: ``debug`` to ``error``.
         limits: numbers of the relay.
@@ -46,6 +50,7 @@ class RelayOptions:
     state: Path
     name: str | None = None
     certificate: tuple[Path, Path] | None = None
+    behind: tuple[str, ...] = ()
     json: bool = False
     log_level: str = "info"
     limits: RelayLimits = field(default_factory=RelayLimits)
@@ -60,9 +65,11 @@ def run_relay(options: RelayOptions) -> None:
     """
     host, port = parse_listen(options.listen)
     # Checked before anything is made: the name must be able to stand in a URL.
-    _url(options.name or told_host(host), port or 1, None)
+    told, told_port = _told(options.name, host)
+    _url(told, told_port or port or 1, None)
     if options.certificate and not options.name:
         raise UsageError("a certificate of the web PKI is for a name", "add --name HOST, the name in the certificate")
+    behind = frozenset(map(_source, options.behind))
     start_log(options.json, options.log_level)
     with relay_state(options.state) as state:
         files = options.certificate or load_or_make_certificate(state)
@@ -70,29 +77,44 @@ def run_relay(options: RelayOptions) -> None:
         ledger = SqliteLedger(state / "ledger.sqlite", options.limits.pairs)
         _raise_descriptor_limit()
         listeners = listen(host, port)
-        url = _url(
-            options.name or told_host(host),
-            listeners[0].getsockname()[1],
-            None if options.certificate else pin,
-        )
+        own_port: int = listeners[0].getsockname()[1]
+        url = _url(told, told_port or own_port, None if options.certificate else pin)
 
         async def main() -> None:
             stop = asyncio.Event()
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, stop.set)
-            server = RelayServer(listeners, context, pin, LedgerThread(ledger), options.limits)
+            server = RelayServer(listeners, context, pin, LedgerThread(ledger), options.limits, behind=behind)
             server.start()
             # Not on the event loop's account: a reader of stdout that is gone must not stop the relay.
             with contextlib.suppress(OSError):
                 print(f"relay: {url}", flush=True)
-            _log.info("ready", extra={"fields": {"port": url.port}})
+            _log.info("ready", extra={"fields": {"port": own_port}})
             await stop.wait()
             _log.info("stopping")
             await server.stop()
             _log.info("stopped")
 
         asyncio.run(main())
+
+
+def _source(address: str) -> str:
+    try:
+        return source_of(str(ip_address(address)))
+    except ValueError:
+        raise UsageError(f"{displayable(address)} is no address", "for instance --behind 127.0.0.1") from None
+
+
+def _told(name: str | None, listened: str) -> tuple[str, int | None]:
+    """Host and port for the URL; the port is None where it is the one listened on."""
+    if name is None:
+        return told_host(listened), None
+    host, colon, port = name.rpartition(":")
+    is_port = port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65_535
+    if colon and is_port and (":" not in host or host.endswith("]")):
+        return host, int(port)
+    return name, None
 
 
 def _url(host: str, port: int, pin: bytes | None) -> RelayUrl:

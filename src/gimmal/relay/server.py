@@ -10,22 +10,27 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from ipaddress import ip_address
 
 from gimmal.base.congestion import prefer_bbr
 from gimmal.base.errors import LocalError
 from gimmal.base.half_open import HalfOpen
+from gimmal.base.socket_stream import SocketStream, Stream
 from gimmal.base.sources import source_of
 from gimmal.base.tasks import Tasks
+from gimmal.base.tls_stream import TlsStream
 from gimmal.relay.chunks import Chunks
 from gimmal.relay.control import ControlConnection
 from gimmal.relay.doorstep import Doorstep, Shown
 from gimmal.relay.forwarding import ForwardedLink
+from gimmal.relay.inner_doorstep import InnerDoorstep
 from gimmal.relay.ledger_thread import LedgerThread
 from gimmal.relay.limits import RelayLimits
 from gimmal.relay.meter import Meter
 from gimmal.relay.penalties import Penalties
 from gimmal.relay.reception import Reception
 from gimmal.relay.tickets import TicketOffice
+from gimmal.relay.wrapped_legs import WrappedLegs
 
 _log = logging.getLogger("gimmal.relay")
 
@@ -46,6 +51,7 @@ class RelayServer:
         limits: numbers.
         clock: seconds since 1970; decides under which day bytes are counted.
         splice: False forces the plain way of forwarding.
+        behind: sources of reverse proxies, which are believed where they say for whom they ask, and are never shut out.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class RelayServer:
         limits: RelayLimits | None = None,
         clock: Callable[[], float] = time.time,
         splice: bool | None = None,
+        behind: frozenset[str] = frozenset(),
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._listeners = listeners
@@ -64,15 +71,17 @@ class RelayServer:
         self._pin = pin
         self._ledger = ledger
         self._clock = clock
+        self._behind = behind
         self.limits = limits = limits or RelayLimits()
         self._connections_max = min(limits.connections, _descriptors() - _DESCRIPTORS_ASIDE)
         self._tasks = Tasks()
-        self._half_open: HalfOpen[Doorstep | ControlConnection] = HalfOpen(
+        self._half_open: HalfOpen[Doorstep | InnerDoorstep | ControlConnection] = HalfOpen(
             limits.half_open, limits.half_open_per_source
         )
         self._penalties = Penalties(limits)
         self._office: TicketOffice[socket.socket] = TicketOffice(limits.links_per_pair, limits.ticket_seconds)
         self._links: dict[ForwardedLink, None] = {}
+        self._wrapped = WrappedLegs(self._redeem)
         self._chunks = Chunks(limits, splice)
         self._meter = Meter()
         self._reception = Reception(
@@ -101,8 +110,12 @@ class RelayServer:
 
     @property
     def connections(self) -> int:
-        """Connections of every kind, at most: a control counts twice until its proof, a waiting leg for two."""
-        return len(self._half_open) + len(self._controls) + 2 * (len(self._links) + len(self._office))
+        """Connections of every kind, at most: a control counts twice until its proof, a waiting leg for two.
+
+        A leg inside TLS or WebSocket needs two descriptors more, and counts for them.
+        """
+        legs = len(self._links) + len(self._office) + len(self._wrapped)
+        return len(self._half_open) + len(self._controls) + 2 * legs
 
     @property
     def links(self) -> int:
@@ -127,6 +140,7 @@ class RelayServer:
             link.close()
         for waiting in self._office.expire(float("inf")):
             _close_all(waiting.legs)
+        self._wrapped.close()
         if self._controls:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.limits.stop_seconds):
@@ -156,7 +170,7 @@ class RelayServer:
                 self._loop.call_later(0.5, self._accept_again, listener)
                 return
             source = source_of(address[0])
-            if self._penalties.is_blocked(source, now) or self.connections >= self._connections_max:
+            if self._is_shut_out(source, now) or self.connections >= self._connections_max:
                 sock.close()
                 continue
             sock.setblocking(False)
@@ -170,7 +184,7 @@ class RelayServer:
         if not self._stopping:
             self._loop.add_reader(listener, self._accept, listener)
 
-    def _add_half_open(self, entry: Doorstep | ControlConnection, source: str) -> None:
+    def _add_half_open(self, entry: Doorstep | InnerDoorstep | ControlConnection, source: str) -> None:
         victim = self._half_open.add(entry, source)
         if victim is not None:
             victim.close()
@@ -178,38 +192,74 @@ class RelayServer:
     def _shown(self, doorstep: Doorstep, shown: Shown, data: bytes) -> None:
         self._half_open.remove(doorstep)
         limits, sock, source = self.limits, doorstep.sock, doorstep.source
-        if shown is Shown.TLS:
-            control = ControlConnection(sock, source, doorstep.since, self._context, self._pin, limits, self._reception)
-            self._controls[control] = None
-            self._add_half_open(control, source)
-            control.start(data)
+        if shown in (Shown.TLS, Shown.HTTP, Shown.LEG):
+            _keep_alive(sock)
+        if shown is Shown.TLS or shown is Shown.HTTP:
+            inner = InnerDoorstep(source, doorstep.since, self)
+            stream = (
+                TlsStream(sock, self._context, inner, waiting_max=limits.control_waiting)
+                if shown is Shown.TLS
+                else SocketStream(sock, inner, waiting_max=limits.control_waiting)
+            )
+            self._add_half_open(inner, source)
+            inner.start(stream, data)
         elif shown is Shown.LEG:
-            self._redeem(sock, source, data[1:])
+            if not self._redeem(data[1:], sock):
+                self._offend(source, limits.bad_hello_penalty, self._loop.time())
         else:
             sock.close()
-            penalty = limits.no_hello_penalty if shown is Shown.NOTHING else limits.bad_hello_penalty
-            self._penalties.offend(source, penalty, self._loop.time())
+            if not self._is_excused(doorstep):
+                penalty = limits.no_hello_penalty if shown is Shown.NOTHING else limits.bad_hello_penalty
+                self._offend(source, penalty, self._loop.time())
 
-    def _redeem(self, sock: socket.socket, source: str, ticket: bytes) -> None:
+    def inner_control(self, doorstep: InnerDoorstep, stream: Stream) -> None:
+        """See ``InnerOwner``."""
+        self._half_open.remove(doorstep)
+        control = ControlConnection(stream, doorstep.source, doorstep.since, self._pin, self.limits, self._reception)
+        self._controls[control] = None
+        self._add_half_open(control, doorstep.source)
+        control.start()
+
+    def inner_forwarded(self, doorstep: InnerDoorstep, address: str) -> None:
+        """See ``InnerOwner``."""
+        if doorstep.source not in self._behind:
+            return
+        try:
+            source = source_of(str(ip_address(address)))
+        except ValueError:
+            return
+        self._half_open.remove(doorstep)
+        doorstep.source = source
+        if self._is_shut_out(source, self._loop.time()):
+            doorstep.close()
+        else:
+            self._add_half_open(doorstep, source)
+
+    def inner_leg(self, doorstep: InnerDoorstep, stream: Stream, ticket: bytes, first: bytes) -> None:
+        """See ``InnerOwner``."""
+        self._half_open.remove(doorstep)
+        if not self._wrapped.take(stream, ticket, first):
+            self._offend(doorstep.source, self.limits.bad_hello_penalty, self._loop.time())
+
+    def inner_lost(self, doorstep: InnerDoorstep, bad_hello: bool) -> None:
+        """See ``InnerOwner``."""
+        if self._half_open.remove(doorstep) and not self._stopping:
+            penalty = self.limits.bad_hello_penalty if bad_hello else self.limits.no_hello_penalty
+            self._offend(doorstep.source, penalty, self._loop.time())
+
+    def _redeem(self, ticket: bytes, leg: socket.socket) -> bool:
+        """Join a leg to the link of its ticket; False where the ticket is not good. The leg is owned from here on."""
         now = self._loop.time()
-        link = self._office.redeem(ticket, sock, now)
-        if link is None:
-            sock.close()
-            self._penalties.offend(source, self.limits.bad_hello_penalty, now)
-            return
-        if link.hopeless:
-            sock.close()
-            return
-        # A peer that vanished without a word is noticed by the kernel.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, seconds in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
-            if hasattr(socket, option):
-                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
+        link = self._office.redeem(ticket, leg, now)
+        if link is None or link.hopeless:
+            leg.close()
+            return link is not None or self._office.was_used(ticket, now)
         if len(link.legs) == 2:
             first, second = link.legs
             joined = ForwardedLink(link.pair_id, (first, second), self._chunks, self.limits, self._link_closed)
             self._links[joined] = None
             joined.start()
+        return True
 
     def _link_closed(self, link: ForwardedLink) -> None:
         del self._links[link]
@@ -225,9 +275,9 @@ class RelayServer:
             self._all_lost.set()
         was_half_open = self._half_open.remove(control)
         if bad_hello:
-            self._penalties.offend(control.source, self.limits.bad_hello_penalty, self._loop.time())
+            self._offend(control.source, self.limits.bad_hello_penalty, self._loop.time())
         elif was_half_open and not self._stopping:
-            self._penalties.offend(control.source, self.limits.no_hello_penalty, self._loop.time())
+            self._offend(control.source, self.limits.no_hello_penalty, self._loop.time())
 
     def _sweep(self) -> None:
         now = self._loop.time()
@@ -242,6 +292,7 @@ class RelayServer:
             self._meter.count(link.pair_id, link.take_forwarded(), second)
             link.close_if_stuck(now)
         self._penalties.forget(now - _ADDRESSES_KEPT_SECONDS)
+        self._reception.forget(now)
         if now - self._flushed_at >= self.limits.flush_seconds - 2 * _SWEEP_SECONDS and not (
             self._flush_task and not self._flush_task.done()
         ):
@@ -252,8 +303,20 @@ class RelayServer:
         late = [entry for entry in self._half_open if now - entry.since >= self.limits.hello_seconds]
         for entry in late:
             self._half_open.remove(entry)
-            self._penalties.offend(entry.source, self.limits.deadline_penalty, now)
+            if not self._is_excused(entry):
+                self._offend(entry.source, self.limits.deadline_penalty, now)
             entry.close()
+
+    def _is_shut_out(self, source: str, now: float) -> bool:
+        return source not in self._behind and self._penalties.is_blocked(source, now)
+
+    def _offend(self, source: str, seconds: float, now: float) -> None:
+        if source not in self._behind:
+            self._penalties.offend(source, seconds, now)
+
+    def _is_excused(self, entry: Doorstep | InnerDoorstep | ControlConnection) -> bool:
+        """A half whose network lets no raw leg pass: what it dials looks like silence from here."""
+        return isinstance(entry, Doorstep) and entry.silent and self._reception.knows(entry.source)
 
     async def _flush(self) -> None:
         amounts, sightings = self._meter.take(), self._reception.take_sightings()
@@ -272,6 +335,14 @@ class RelayServer:
 def _descriptors() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return soft if soft != resource.RLIM_INFINITY else 1 << 20
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    """A peer that vanished without a word is noticed by the kernel."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, seconds in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
 
 
 def _close_all(legs: list[socket.socket]) -> None:

@@ -48,6 +48,8 @@ class TicketOffice(Generic[LegT]):
         self._by_ticket: dict[bytes, WaitingLink[LegT]] = {}
         self._waiting: dict[WaitingLink[LegT], None] = {}
         self._links: Counter[bytes] = Counter()
+        self._used: dict[bytes, float] = {}
+        """Tickets of late, and when they are forgotten; in that order."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -80,11 +82,16 @@ class TicketOffice(Generic[LegT]):
         if link.hopeless:
             return link
         del self._by_ticket[ticket]
+        self._used[ticket] = now + self._seconds
         link.tickets.remove(ticket)
         link.legs.append(leg)
         if not link.tickets:
             del self._waiting[link]
         return link
+
+    def was_used(self, ticket: bytes, now: float) -> bool:
+        """Whether a ticket was good and used of late: who shows it again only did not know that it had come."""
+        return now < self._used.get(ticket, now)
 
     def release(self, pair_id: bytes) -> None:
         """A joined link of the pair has ended."""
@@ -102,6 +109,11 @@ class TicketOffice(Generic[LegT]):
             expired.append(link)
         for link in expired:
             self._drop(link)
+        while self._used:
+            ticket, forgotten = next(iter(self._used.items()))
+            if now < forgotten:
+                break
+            del self._used[ticket]
         return expired
 
     def give_up(self, pair_id: bytes, answers: Side) -> list[LegT]:

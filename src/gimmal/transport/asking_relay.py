@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 
 from gimmal.transport.relay_client import RelayClient
+from gimmal.transport.relay_ways import LegWays
 
 CONNECT_SECONDS = 8.0
 
@@ -42,6 +43,11 @@ class AskingRelay:
         """See dial.RelaySource."""
         if self._client is not None:
             self._client.check()
+
+    @property
+    def leg_ways(self) -> LegWays | None:
+        """See dial.RelaySource."""
+        return self._client.leg_ways if self._client is not None else None
 
     async def close(self) -> None:
         """Leave the relay; links live on."""

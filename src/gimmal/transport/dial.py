@@ -33,6 +33,8 @@ from gimmal.transport.budgets import Budgets
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.opening import Identity, PreparedLink, prepare
+from gimmal.transport.relay_ways import LegWays
+from gimmal.transport.relayed import prepare_relayed
 from gimmal.transport.session import Session, SessionLost
 from gimmal.transport.tcp_connect import connect_tcp, reason_of
 
@@ -68,6 +70,10 @@ class RelaySource(Protocol):
 
     def check(self) -> None:
         """See at once whether it still answers; what waits for one that does not is told so."""
+
+    @property
+    def leg_ways(self) -> LegWays | None:
+        """The ways of its legs, once a link was given."""
 
 
 class LocalNetwork(Protocol):
@@ -260,7 +266,7 @@ class _Race:
                 self._begin(self._search(ways.local), "look in the local network")
             for relay in ways.relays:
                 if PathKind.RELAYED in self._paths:
-                    self._begin(self._attempt(partial(self._relayed, relay), PathKind.RELAYED), "dial by relay")
+                    self._begin(self._attempt_relayed(relay), "dial by relay")
                 if self._paths & {PathKind.DIRECT, PathKind.LAN}:
                     self._begin(self._look(relay), "look for addresses")
         while self._left:
@@ -323,10 +329,20 @@ class _Race:
             reason = reason_of(exc)
             raise PeerAbsent(f"cannot connect to {host} port {port}: {reason}", "see that gimmal runs there") from exc
 
-    async def _relayed(self, relay: RelaySource) -> socket.socket:
+    async def _attempt_relayed(self, relay: RelaySource) -> None:
+        async def shake(connection: socket.socket, deadline: float) -> PreparedLink:
+            return await prepare(
+                connection, self._identity, self._keys, path=PathKind.RELAYED, pool=self._pool, deadline=deadline
+            )
+
         await self._let_near_go_first()
         await asyncio.sleep(self._relay_wait)
-        return await relay.link(RELAY_SECONDS)
+        try:
+            self._results.put_nowait(await prepare_relayed(relay, RELAY_SECONDS, shake))
+        except GimmalError as exc:
+            logger.debug("relayed attempt failed: %s", exc)
+            self._path_failures[PathKind.RELAYED] = exc.message
+            self._results.put_nowait(exc)
 
     async def _search(self, local: LocalNetwork) -> None:
         found = 0

@@ -12,12 +12,11 @@ from typing import Any
 
 from gimmal.base.display import displayable
 from gimmal.base.errors import DeadlinePassed, GimmalError, PeerAbsent, RelayError
+from gimmal.base.socket_stream import Stream
 from gimmal.base.tasks import Tasks
-from gimmal.base.tls_stream import TlsStream
 from gimmal.protocol.relay.client import RelayClientMachine
 from gimmal.protocol.relay.control import Ended
 from gimmal.protocol.relay.messages import (
-    DATA_LEG,
     Code,
     LinkRefused,
     NoAnswerer,
@@ -29,8 +28,11 @@ from gimmal.protocol.relay.messages import (
 )
 from gimmal.protocol.relay.proof import RelayIdentity
 from gimmal.protocol.relay.url import RelayUrl
-from gimmal.transport.relay_tls import check_key, client_context, tls_failure
-from gimmal.transport.tcp_connect import connect_tcp, reason_of
+from gimmal.transport.relay_contest import Contest
+from gimmal.transport.relay_legs import LegDialler
+from gimmal.transport.relay_tls import tls_failure
+from gimmal.transport.relay_ways import LegWays, RelayWays
+from gimmal.transport.tcp_connect import reason_of
 
 _log = logging.getLogger("gimmal.transport")
 
@@ -56,6 +58,7 @@ class RelayClient:
         on_link: takes a connected, non-blocking data leg that the peer asked for, and the asker's instance. Without
             it offers are let pass.
         on_peer: called when what is known of the peer has changed.
+        ways: what this process has learned of the way to this relay; None where it is new to it.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class RelayClient:
         candidates: bytes = b"",
         on_link: OfferTaken | None = None,
         on_peer: Callable[[], None] | None = None,
+        ways: RelayWays | None = None,
     ) -> None:
         self.url = url
         self._identity = identity
@@ -80,9 +84,12 @@ class RelayClient:
         self._loop = asyncio.get_running_loop()
         self._tasks = Tasks()
         self._machine: RelayClientMachine | None = None
-        self._stream: TlsStream | None = None
+        self._ways = ways or RelayWays()
+        self._contest: Contest | None = None
+        self._stream: Stream | None = None
+        self._first = b""
         self._timer: asyncio.TimerHandle | None = None
-        self._address: tuple[str, int] | None = None
+        self._legs: LegDialler | None = None
         self._welcome: asyncio.Future[Welcome] = self._loop.create_future()
         self._links: dict[int, asyncio.Future[bytes]] = {}
         self._next_number = 0
@@ -110,15 +117,13 @@ class RelayClient:
         try:
             async with asyncio.timeout(deadline):
                 await self._open()
+                self._begin()
                 return await asyncio.shield(self._welcome)
         except asyncio.CancelledError:
             self.give_up()
             raise
         except TimeoutError:
-            failure = RelayError(
-                f"the relay {self.url.address} did not answer within {deadline:g} s",
-                "check the network and the relay's URL",
-            )
+            failure = self._late(deadline)
             self._lose(failure)
             raise failure from None
 
@@ -161,13 +166,11 @@ class RelayClient:
             self.give_up()
             raise
         except TimeoutError:
-            failure = RelayError(
-                f"the relay {self.url.address} did not answer within {deadline:g} s",
-                "check the network and the relay's URL",
-            )
+            failure = self._late(deadline)
             self._lose(failure)
             raise failure from None
         number, waiting = self._ask()
+        self._begin()
         return await self._finish_link(number, waiting, until - self._loop.time())
 
     def set_candidates(self, sealed: bytes) -> None:
@@ -200,17 +203,50 @@ class RelayClient:
         self._lose(RelayError("the connection to the relay was closed here"))
         await self._tasks.close()
 
-    def tls_ready(self) -> None:
-        """See ``TlsOwner``."""
-        assert self._stream is not None
+    @property
+    def leg_ways(self) -> LegWays | None:
+        """The ways of legs; None before the connection came."""
+        return self._legs.ways if self._legs is not None else None
+
+    def stream_ready(self) -> None:
+        """See ``StreamOwner``; the stream is ready before it comes here."""
+
+    def stream_data(self, data: bytes) -> None:
+        """See ``StreamOwner``."""
+        assert self._machine is not None
+        self._heard += 1
+        self._machine.receive_data(data, self._loop.time())
+        self._pump()
+
+    def stream_lost(self, failure: Exception | None) -> None:
+        """See ``StreamOwner``."""
+        if self._welcome.done():
+            self._lose(
+                RelayError(f"the connection to the relay {self.url.address} was lost", "check the network; try again")
+            )
+        else:
+            self._lose(tls_failure(self.url, failure))
+
+    async def _open(self) -> None:
+        """Connect by whichever way brings the relay's first byte; nothing is said to it yet."""
+        assert self._contest is None, "a client connects once"
+        self._contest = Contest(self.url, self._ways.web_first(self._loop.time()))
         try:
-            pin = check_key(self.url, self._stream.certificate)
+            won = await self._contest.run()
         except RelayError as exc:
             self._lose(exc)
-            return
+            raise
+        dialled, stream = won.dialled, won.dialled.stream
+        assert stream is not None
+        if self.closed.done():
+            stream.abort()
+            raise self.closed.result()
+        ways = self._ways.connected(dialled.network, won.web, self._loop.time())
+        self._legs = LegDialler(self.url, dialled.address, won.proxy, ways)
+        self._stream, self._first = stream, dialled.received
         self._machine = RelayClientMachine(
             self._identity,
-            pin,
+            dialled.pin,
             self._role,
             self._instance,
             self._program,
@@ -221,38 +257,23 @@ class RelayClient:
             self._machine.request_link(number)
         self._arm()
 
-    def tls_data(self, data: bytes) -> None:
-        """See ``TlsOwner``."""
-        assert self._machine is not None
-        self._heard += 1
-        self._machine.receive_data(data, self._loop.time())
-        self._pump()
+    def _begin(self) -> None:
+        """Answer the relay's first bytes, with all that was asked meanwhile directly behind."""
+        stream, first = self._stream, self._first
+        assert stream is not None
+        stream.hand_over(self)
+        if stream.is_over:
+            self.stream_lost(None)
+            return
+        self.stream_data(first)
+        stream.resume()
 
-    def tls_lost(self, failure: Exception | None) -> None:
-        """See ``TlsOwner``."""
-        if self._machine is not None and self._welcome.done():
-            self._lose(
-                RelayError(f"the connection to the relay {self.url.address} was lost", "check the network; try again")
-            )
-        else:
-            self._lose(tls_failure(self.url, failure))
-
-    async def _open(self) -> None:
-        assert self._stream is None, "a client connects once"
-        try:
-            sock = await connect_tcp(self.url.host, self.url.port)
-            # Legs go to the very address that answered: behind one name there may be several relays.
-            self._address = address_of(sock)
-        except OSError as exc:
-            lost = RelayError(
-                f"the relay {self.url.address} cannot be reached: {reason_of(exc)}",
-                "check the network, the relay's URL, and that the relay runs",
-            )
-            self._lose(lost)
-            raise lost from exc
-        name = self.url.host if self.url.pin is None else ""
-        self._stream = TlsStream(sock, client_context(self.url), self, server_hostname=name)
-        self._stream.start()
+    def _late(self, deadline: float) -> RelayError:
+        failed = self._contest.failure() if self._contest is not None else None
+        late = f"the relay {self.url.address} did not answer within {deadline:g} s"
+        if failed is None:
+            return RelayError(late, "check the network and the relay's URL")
+        return RelayError(f"{late}; {failed.message}", failed.hint)
 
     def give_up(self) -> None:
         """Nobody waits any more: a connection whose welcome has not come by now must not be waited for again."""
@@ -275,7 +296,9 @@ class RelayClient:
     async def _finish_link(self, number: int, waiting: asyncio.Future[bytes], deadline: float) -> socket.socket:
         try:
             async with asyncio.timeout(deadline):
-                return await self._leg(await waiting)
+                ticket = await waiting
+                assert self._legs is not None
+                return await self._legs.open(ticket)
         except asyncio.CancelledError:
             self.give_up()
             raise
@@ -292,26 +315,18 @@ class RelayClient:
         finally:
             self._links.pop(number, None)
 
-    async def _leg(self, ticket: bytes) -> socket.socket:
-        assert self._address is not None
-        sock = await connect_tcp(*self._address)
-        try:
-            await self._loop.sock_sendall(sock, bytes((DATA_LEG,)) + ticket)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
     async def _answer(self, offer: Offer) -> None:
         assert self._on_link is not None
+        assert self._legs is not None
         try:
             async with asyncio.timeout(_LEG_SECONDS):
-                sock = await self._leg(offer.ticket)
-        except (OSError, TimeoutError) as exc:
+                sock = await self._legs.answer(offer.ticket)
+        except (OSError, TimeoutError, RelayError) as exc:
             # The asker notices by its own deadline; there is nobody else to tell.
             _log.debug("a link offered by the relay could not be taken: %s", type(exc).__name__)
             return
-        self._on_link(sock, offer.instance)
+        if sock is not None:
+            self._on_link(sock, offer.instance)
 
     def _pump(self) -> None:
         machine, stream = self._machine, self._stream
@@ -416,16 +431,6 @@ _HINTS: dict[str, str] = {
     Code.ANSWERER_PRESENT: "stop the other program that serves this half, or wait until it has ended",
     Code.TOO_MANY_ASKERS: "let some of the running commands end first",
 }
-
-
-def address_of(sock: socket.socket) -> tuple[str, int]:
-    """The address a socket is connected to; OSError, with the socket closed, where the far end reset it already."""
-    try:
-        host, port = sock.getpeername()[:2]
-    except OSError:
-        sock.close()
-        raise
-    return host, port
 
 
 def peer_absent(last_seen: int) -> PeerAbsent:

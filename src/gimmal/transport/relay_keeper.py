@@ -17,6 +17,7 @@ from gimmal.protocol.relay.proof import RelayIdentity
 from gimmal.protocol.relay.url import RelayUrl
 from gimmal.transport.frames import again
 from gimmal.transport.relay_client import OfferTaken, RelayClient, RelayRefusedError
+from gimmal.transport.relay_ways import LegWays, RelayWays
 
 _log = logging.getLogger("gimmal.transport")
 
@@ -89,6 +90,7 @@ class RelayKeeper:
         self._candidates = candidates
         self._on_link = on_link
         self._on_status = on_status
+        self._ways = RelayWays()
         self._tasks = Tasks()
         self._client: RelayClient | None = None
         self._failure: GimmalError | None = None
@@ -122,6 +124,11 @@ class RelayKeeper:
     def peer_candidates(self) -> bytes:
         """What the peer's answerer left there, sealed; empty if none."""
         return self._client.peer_candidates if self._client else b""
+
+    @property
+    def leg_ways(self) -> LegWays | None:
+        """See dial.RelaySource."""
+        return self._client.leg_ways if self._client else None
 
     def set_candidates(self, sealed: bytes) -> None:
         """Leave other sealed candidates, now and at each reconnection."""
@@ -204,6 +211,7 @@ class RelayKeeper:
                 self._candidates,
                 self._on_link,
                 self._report,
+                self._ways,
             )
             self._client = client
             since = loop.time()

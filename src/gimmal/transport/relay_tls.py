@@ -7,12 +7,18 @@ import ssl
 from gimmal.base.display import displayable
 from gimmal.base.errors import ProtocolViolation, RelayError
 from gimmal.base.primitives import equal
+from gimmal.protocol.relay.messages import HTTP_PROTOCOL
 from gimmal.protocol.relay.spki import pin_of_certificate
 from gimmal.protocol.relay.url import RelayUrl
 
 
-def client_context(url: RelayUrl) -> ssl.SSLContext:
-    """A TLS 1.3 context for a relay; with a pin it trusts any certificate and ``check_key`` decides."""
+def client_context(url: RelayUrl, *, speaks_first: bool = False) -> ssl.SSLContext:
+    """A TLS 1.3 context for a relay; with a pin it trusts any certificate and ``check_key`` decides.
+
+    Args:
+        url: of the relay.
+        speaks_first: this side does, so what follows is a leg or a WebSocket; the relay is told by ALPN.
+    """
     if url.pin is None:
         context = ssl.create_default_context()
     else:
@@ -20,6 +26,8 @@ def client_context(url: RelayUrl) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    if speaks_first:
+        context.set_alpn_protocols([HTTP_PROTOCOL])
     return context
 
 
@@ -50,6 +58,13 @@ def check_key(url: RelayUrl, certificate: bytes) -> bytes:
 
 def tls_failure(url: RelayUrl, failure: Exception | None) -> RelayError:
     """What to tell when a connection to a relay broke before its first message."""
+    if isinstance(failure, RelayError):
+        return failure
+    if isinstance(failure, ProtocolViolation):
+        return RelayError(
+            f"what answers at {url.address} is no relay: {failure.message}",
+            "see that the relay runs there; a reverse proxy must pass on WebSocket for /gimmal/",
+        )
     if isinstance(failure, ssl.SSLCertVerificationError):
         return RelayError(
             f"the certificate of the relay {url.address} is not valid: {displayable(failure.verify_message)}",

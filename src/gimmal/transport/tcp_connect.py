@@ -39,6 +39,16 @@ def reason_of(error: OSError) -> str:
     return os.strerror(error.errno).lower()
 
 
+def address_of(sock: socket.socket) -> tuple[str, int]:
+    """The address a socket is connected to; OSError, with the socket closed, where the far end reset it already."""
+    try:
+        host, port = sock.getpeername()[:2]
+    except OSError:
+        sock.close()
+        raise
+    return host, port
+
+
 async def _resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:
     try:
         # An address needs no resolver and so no thread.

@@ -18,7 +18,7 @@ from gimmal.base.errors import UsageError
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the relay's key and ledger; made if absent.",
 )
-@click.option("--name", metavar="HOST", help="Host name for the URL, where it differs from the address.")
+@click.option("--name", metavar="HOST[:PORT]", help="Host name for the URL, where it differs from the address.")
 @click.option(
     "--certificate",
     metavar="FILE",
@@ -30,6 +30,12 @@ from gimmal.base.errors import UsageError
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
     help="PEM key of that certificate.",
+)
+@click.option(
+    "--behind",
+    metavar="ADDRESS",
+    multiple=True,
+    help="Address of a reverse proxy before this relay; it is believed for whom it asks.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Log to stderr as one JSON object a line.")
 @click.option(
@@ -45,6 +51,7 @@ def command(
     name: str | None,
     certificate: Path | None,
     certificate_key: Path | None,
+    behind: tuple[str, ...],
     as_json: bool,
     log_level: str,
 ) -> None:
@@ -57,4 +64,4 @@ def command(
     from gimmal.relay.run import RelayOptions, run_relay
 
     files = (certificate, certificate_key) if certificate and certificate_key else None
-    run_relay(RelayOptions(listen, state, name, files, as_json, log_level))
+    run_relay(RelayOptions(listen, state, name, files, behind, as_json, log_level))

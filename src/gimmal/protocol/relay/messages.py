@@ -22,7 +22,14 @@ NONCE_SIZE = 32
 DATA_LEG = 0x67
 """First byte of a data leg."""
 TLS_HANDSHAKE = 0x16
-"""First byte of a control connection: a TLS handshake record."""
+"""First byte of TLS: a handshake record."""
+HTTP_GET = 0x47
+"""First byte of a request for a WebSocket."""
+HTTP_PROTOCOL = "http/1.1"
+"""ALPN of TLS in which the half speaks first."""
+CONTROL_PATH = "/gimmal/1/control"
+LEG_PATH = "/gimmal/1/leg"
+"""What a WebSocket is asked for."""
 
 Number = Annotated[int, Meta(ge=0, le=(1 << 32) - 1)]
 Seconds = Annotated[int, Meta(ge=0, le=(1 << 53) - 1)]
