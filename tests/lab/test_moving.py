@@ -91,7 +91,9 @@ def test_a_copy_begun_over_the_relay_moves_to_the_direct_path(
                 "from a direct path to its use, while it is looked for rarely", time.monotonic() - mended, "reported"
             )
         status = world.agent_status(world.b)
-        assert status["path"] == "direct" and status["round_trip_ms"] is not None and status["why_not"] == {}
+        assert status["path"] == "direct" and status["round_trip_ms"] is not None
+            # Two routed networks are not one.
+            assert set(status["why_not"]) <= {"lan"}
     report = whole(copying, source, target)
     if not beside_agent:
         assert report["path"] == "direct"

@@ -225,7 +225,7 @@ def test_a_cable_that_is_pulled_is_noticed(lab: Lab) -> None:
     agent = lab.up()
     agent.wait_line("port mapping: ")
     lab.home.run("ip", "link", "set", "lan0", "down")
-    assert agent.wait_line("port mapping: none").endswith("this computer has no router")
+    agent.wait_line("port mapping: none, this computer has no router")
     lab.home.run("ip", "link", "set", "lan0", "up")
     lab.home.run("ip", "route", "add", "default", "via", "192.168.77.1")
     agent.wait_line("port mapping: ", after=2)

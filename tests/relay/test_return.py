@@ -24,6 +24,7 @@ from gimmal.transport.dial import Dialler, Ways
 from gimmal.transport.link import PathKind
 from gimmal.transport.opening import Identity, accept
 from gimmal.transport.relay_keeper import RelayKeeper, RelayStatus
+from gimmal.transport.relay_ways import LegWays
 from gimmal.transport.session import Session
 from tests.endtoend.wire import Flow, Tamper, Wire
 from tests.figures import figure
@@ -93,6 +94,10 @@ class Side:
 
     async def candidates(self) -> bytes:
         return self.keeper.peer_candidates
+
+    @property
+    def leg_ways(self) -> LegWays | None:
+        return self.keeper.leg_ways
 
     def check(self) -> None:
         self.keeper.check()

@@ -106,8 +106,9 @@ class Ways:
 
     @property
     def paths(self) -> frozenset[PathKind]:
-        """Those that may be used."""
-        return PATHS if self.only is None else frozenset((self.only,))
+        """Those that may be used; what is near is dialled directly too."""
+        near = (PathKind.LAN,) if self.only is PathKind.DIRECT else ()
+        return PATHS if self.only is None else frozenset((self.only, *near))
 
 
 class Dialler:
