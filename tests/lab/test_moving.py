@@ -92,8 +92,8 @@ def test_a_copy_begun_over_the_relay_moves_to_the_direct_path(
             )
         status = world.agent_status(world.b)
         assert status["path"] == "direct" and status["round_trip_ms"] is not None
-            # Two routed networks are not one.
-            assert set(status["why_not"]) <= {"lan"}
+        # Two routed networks are not one.
+        assert set(status["why_not"]) <= {"lan"}
     report = whole(copying, source, target)
     if not beside_agent:
         assert report["path"] == "direct"
