@@ -431,3 +431,24 @@ def test_a_relay_of_before_is_not_told_what_it_does_not_know(
             assert not relay.server._penalties.is_blocked("127.0.0.1", loop.time())
 
     asyncio.run(scenario())
+
+
+class Lost:
+    """A relay whose control was lost while it gave a link."""
+
+    leg_ways = None
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+
+    async def link(self, _deadline: float) -> socket.socket:
+        return self.connection
+
+
+def test_a_link_is_used_though_its_relay_was_lost_meanwhile() -> None:
+    with socket.socket() as connection:
+
+        async def shake(given: socket.socket, _deadline: float) -> PreparedLink:
+            return cast(PreparedLink, given)
+
+        assert asyncio.run(prepare_relayed(Lost(connection), DEADLINE, shake)) is cast(PreparedLink, connection)

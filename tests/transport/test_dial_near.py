@@ -32,6 +32,8 @@ ENDED = GimmalError("the test is over")
 class Near:
     """A network in which these addresses are found, and those of ``hosts`` lie."""
 
+    asks = True
+
     def __init__(self, *found: tuple[str, int], hosts: Sequence[str] = ()) -> None:
         self.found = found
         self.hosts = hosts

@@ -26,7 +26,7 @@ from gimmal.protocol.lan_packets import (
 from gimmal.transport.lan import asking
 from gimmal.transport.lan.answering import ANSWERS_A_SECOND, LanAnswerer, _Second
 from gimmal.transport.lan.asking import LanSearch
-from gimmal.transport.lan.networks import Interface
+from gimmal.transport.lan.networks import Interface, is_near
 from gimmal.transport.lan.sockets import asking_socket, group_address, listening_socket
 from tests.patience import PATIENCE
 from tests.transport.helpers import until
@@ -322,6 +322,39 @@ def test_what_was_found_is_told_again_at_once(key: bytes, monkeypatch: pytest.Mo
         assert await all_found(search) == [HERE]
         monkeypatch.setattr(asking, "REMEMBER_SECONDS", -1.0)
         assert await all_found(search) == []
+
+    run(main)
+
+
+def test_in_another_network_nothing_of_the_last_one_is_believed(key: bytes) -> None:
+    async def main() -> None:
+        search = search_of(key)
+        async with answering(key):
+            await first_found(search)
+        assert search.seems_near(HERE[0]) is is_near(HERE[0], await interfaces())
+        search.asks = False
+        search.forget()
+        assert await all_found(search) == []
+
+    run(main)
+
+
+def test_an_answerer_looks_at_the_interfaces_when_the_network_changes(key: bytes) -> None:
+    async def main() -> None:
+        looks = 0
+
+        async def looked() -> tuple[Interface, ...]:
+            nonlocal looks
+            looks += 1
+            return ()
+
+        answerer = LanAnswerer(key, "a", "", PORT, looked, Workers(), lambda: NOON)
+        task = asyncio.create_task(answerer.run())
+        for number in (1, 2, 3):
+            await until(lambda number=number: looks == number)
+            answerer.changed()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     run(main)
 

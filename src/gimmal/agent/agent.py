@@ -189,6 +189,7 @@ class Agent:
         self.on_unplug: Callable[[], None] = lambda: None
         """Called where a command says that this half is to be pulled out."""
         self._dialler: Dialler | None = None
+        self._near_answerer: LanAnswerer | None = None
         self._near_dialler: Dialler | None = None
         """Asks in the local network alone."""
         self.journal_key = journal_key_of(half)
@@ -256,7 +257,8 @@ class Agent:
         host = self.options.listen[0]
         if self.options.lan:
             side, interfaces = self.half.side.value, self._local.interfaces
-            await LanAnswerer(key, side, host, port, interfaces, self._workers).run()
+            self._near_answerer = LanAnswerer(key, side, host, port, interfaces, self._workers)
+            await self._near_answerer.run()
         else:
             await self._local.interfaces()  # for naming the paths of those who dial us
 
@@ -270,6 +272,9 @@ class Agent:
         """The network of this computer changed, or it woke: nothing that was known of any way need hold."""
         if self._stopping:
             return
+        self._local.forget()
+        if self._near_answerer is not None:
+            self._near_answerer.changed()
         for keeper in self._keepers:
             keeper.changed()
         for session in list(self._sessions.values()):

@@ -54,6 +54,7 @@ from gimmal.remote.remote_files import RemoteFiles
 from gimmal.transport.asking_relay import AskingRelay
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.dial import Dialler, Ways
+from gimmal.transport.lan.asking import LanSearch
 from gimmal.transport.link import PathKind
 from gimmal.transport.network_watch import NetworkWatch
 from gimmal.transport.path_keeper import PathKeeper
@@ -126,6 +127,7 @@ class Reach:
         self._presence = Presence(self.location)
         self._tasks = Tasks()
         self._relays: list[AskingRelay] = []
+        self._local: LanSearch | None = None
         self._dialler: Dialler | None = None
         self._keeper: PathKeeper | None = None
         self._network: NetworkWatch | None = None
@@ -317,7 +319,7 @@ class Reach:
                 ways=RelayWays(),
             )
             self._relays.append(AskingRelay(make_client))
-        local = local_network_of(half, self.workers, asks=self._options.lan)
+        self._local = local = local_network_of(half, self.workers, asks=self._options.lan)
         key = candidate_key(half.discovery_secret)
         ways = Ways(self._options.at, self._relays, key, self._options.only, local)
         return Dialler(identity_of(half, agent=False), ways, self.pool)
@@ -330,6 +332,8 @@ class Reach:
             self._network.start()
 
     def _on_network(self) -> None:
+        if self._local is not None:
+            self._local.forget()
         if self._keeper is not None:
             self._keeper.doubt()
 

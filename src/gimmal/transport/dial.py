@@ -33,6 +33,7 @@ from gimmal.transport.budgets import Budgets
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.opening import Identity, PreparedLink, prepare
+from gimmal.transport.path_policy import rank
 from gimmal.transport.relay_ways import LegWays
 from gimmal.transport.relayed import prepare_relayed
 from gimmal.transport.session import Session, SessionLost
@@ -78,6 +79,9 @@ class RelaySource(Protocol):
 
 class LocalNetwork(Protocol):
     """The networks this computer is in."""
+
+    asks: bool
+    """Whether anything may be asked there."""
 
     async def is_near(self, host: str) -> bool:
         """Whether an address is that of another computer in one of them."""
@@ -134,7 +138,7 @@ class Dialler:
         """The paths that are dialled, where they lead anywhere."""
         if self._ways.at is not None:
             return frozenset((PathKind.DIRECT,))
-        near = (PathKind.LAN,) if self._ways.local is not None else ()
+        near = (PathKind.LAN,) if self._ways.local is not None and self._ways.local.asks else ()
         far = (PathKind.DIRECT, PathKind.RELAYED) if self._ways.relays else ()
         return frozenset((*near, *far)) & self._ways.paths
 
@@ -197,8 +201,8 @@ class Dialler:
         paths = PATHS
         control = session.bulk.pick(bulk=False)
         if bulk and control is not None and not control.suspect and control.path is not PathKind.RELAYED:
-            # One over a relay would not be used: bulk takes the path of the rest.
-            paths -= {PathKind.RELAYED}
+            # A worse one would not be used: bulk takes the path of the rest.
+            paths = frozenset(path for path in PATHS if rank(path) <= rank(control.path))
         return await self._join(session, bulk=bulk, relay_wait=DIRECT_HEAD_START, paths=paths)
 
     async def _join(self, session: Session, *, bulk: bool, relay_wait: float, paths: frozenset[PathKind]) -> Link:
@@ -356,7 +360,8 @@ class _Race:
 
         await local.search(dial)
         if not found:
-            self._path_failures[PathKind.LAN] = "the other side does not answer in this network"
+            if local.asks:
+                self._path_failures[PathKind.LAN] = "the other side does not answer in this network"
             self._near_over.set()
             self._near_found.set()
         alone = not self._ways.relays or self._ways.only is PathKind.LAN
@@ -389,15 +394,16 @@ class _Race:
         try:
             sealed = await relay.candidates()
             addresses = self._open(sealed).addresses if sealed else []
-            if not addresses:
+            paths = [await self._path_to(host) for host, _port in addresses]
+            if PathKind.DIRECT in self._paths and PathKind.DIRECT not in paths:
                 self._path_failures[PathKind.DIRECT] = "the other side left no address to dial"
-            for host, port in addresses:
-                path = await self._path_to(host)
+            for (host, port), path in zip(addresses, paths, strict=True):
                 if path in self._paths:
                     self._dial(host, port, path)
         except GimmalError as exc:
             logger.debug("no addresses: %s", exc)
-            self._path_failures[PathKind.DIRECT] = exc.message
+            if PathKind.DIRECT in self._paths:
+                self._path_failures[PathKind.DIRECT] = exc.message
             # What the relay says about itself is told by the relayed attempt; here only a mismatch counts.
             insisted = self._ways.only is PathKind.DIRECT
             result = exc if isinstance(exc, VersionMismatch) or insisted else None

@@ -45,7 +45,9 @@ async def prepare_relayed(
     now = asyncio.get_running_loop().time
     connection = await relay.link(deadline)
     ways = relay.leg_ways
-    assert ways is not None, "a link was given"
+    if ways is None:
+        # The connection to the relay was lost meanwhile, and with it what is known of the network.
+        return await prepare(connection, DIAL_SECONDS)
     way = ways.current(now())
     if not ways.is_doubtful(way):
         prepared = await prepare(connection, DIAL_SECONDS)

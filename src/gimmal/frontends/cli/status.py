@@ -114,6 +114,9 @@ def _print_paths(agent: dict[str, Any]) -> None:
 
     if not agent["connected"]:
         return
+    if "why_not" not in agent:  # an agent started before an update says no more
+        print(f"path: {agent['path']}")
+        return
     parts = [agent["path"]]
     if agent["round_trip_ms"] is not None:
         parts.append(f"{agent['round_trip_ms']} ms")

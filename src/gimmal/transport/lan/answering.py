@@ -69,13 +69,21 @@ class LanAnswerer:
         self._stations: dict[tuple[Interface, int], _Station] = {}
         self._names: dict[Name, int] = {}
         self._day = -1
+        self._changed = asyncio.Event()
+
+    def changed(self) -> None:
+        """The network changed: look at the interfaces now."""
+        self._changed.set()
 
     async def run(self) -> None:
         """Answer until cancelled; interfaces that come and go are followed."""
         try:
             while True:
                 await self._follow(await self._interfaces())
-                await asyncio.sleep(REFRESH_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(REFRESH_SECONDS):
+                        await self._changed.wait()
+                self._changed.clear()
         finally:
             for station in self._stations.values():
                 station.close()

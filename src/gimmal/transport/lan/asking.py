@@ -89,6 +89,11 @@ class LanSearch:
             self._read_at = now
         return self._interfaces
 
+    def forget(self) -> None:
+        """The network changed: what was seen and found before says nothing any more."""
+        self._read_at = None
+        self._found.clear()
+
     async def is_near(self, host: str) -> bool:
         """Whether an address is that of another computer in one of this computer's networks."""
         address = parse_address(host)
