@@ -160,8 +160,10 @@ def test_the_password_goes_to_the_child_alone(world: World) -> None:
         assert PASSWORD.encode() not in memory_of(service.pid), "the service hands it on unread"
     # Served already: no question, no failure. After a crash nobody has it any more.
     world.run(world.a, "unlock", "--password-file", secret)
+    # How often it was said so far is not fixed: a child that meets a wrong password may be over between two looks.
+    said = service.count_lines(f"half: {world.a.half}/GIMMAL: waiting for its password")
     os.kill(child, signal.SIGKILL)
-    service.wait_state(world.a.half, "waiting for its password", after=2)
+    service.wait_state(world.a.half, "waiting for its password", after=said)
     world.run(world.a, "unlock", "--password-file", secret)
     assert halves(world, world.a)[0]["state"] == "serving"
 
