@@ -1,4 +1,4 @@
-"""Names by which halves of a pair ask for each other in a local network (docs/spec/paths.md).
+"""Names by which halves of a pair ask for each other in a local network (docs/spec/paths.md, section 3).
 
 To who has not the pair's discovery secret they are random, and tell neither side, pair nor the day before apart.
 """

@@ -1,4 +1,4 @@
-"""The packets of multicast DNS that halves exchange, and no others (docs/spec/paths.md).
+"""The packets of multicast DNS that halves exchange, and no others (docs/spec/paths.md, section 3).
 
 What comes from a network was written by anybody. A packet that passes a limit or makes no sense is no error here:
 it is not for us, and reading it gives nothing.

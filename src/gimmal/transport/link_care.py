@@ -1,4 +1,4 @@
-"""Watches the links of a session for silence, and acts on it (docs/spec/paths.md, "Links that lead nowhere")."""
+"""Watches the links of a session for silence, and acts on it (docs/spec/paths.md, section 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which links still lead to the other side (docs/spec/paths.md, "Links that lead nowhere").
+"""Which links still lead to the other side (docs/spec/paths.md, section 5).
 
 No I/O and no clock of its own: whoever owns the links says what is to be seen of each, and is told what to do.
 """

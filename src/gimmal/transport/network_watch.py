@@ -1,4 +1,4 @@
-"""Notices that this computer has another network, or slept (docs/spec/paths.md, "Changes of the network")."""
+"""Notices that this computer has another network, or slept (docs/spec/paths.md, section 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps a session on the best path there is (docs/spec/paths.md, "Choosing and moving").
+"""Keeps a session on the best path there is (docs/spec/paths.md, section 4).
 
 Begins on whatever answered first, dials further links over better paths, and lets go those that are worse. What is
 asked goes over the new links from then on; what was asked before is answered where it was asked.

@@ -1,4 +1,4 @@
-"""Which paths of a session to look for, and which links to let go (docs/spec/paths.md, "Choosing and moving").
+"""Which paths of a session to look for, and which links to let go (docs/spec/paths.md, section 4).
 
 No I/O, no clock and no randomness of its own: whoever owns the links says what there is, and is told what to do.
 """

@@ -1,4 +1,4 @@
-"""Being found in a local network: an agent answers who knows its name of the day (docs/spec/paths.md)."""
+"""Being found in a local network: an agent answers who knows its name of the day (docs/spec/paths.md, section 3)."""
 
 from __future__ import annotations
 

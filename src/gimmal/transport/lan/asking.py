@@ -1,4 +1,4 @@
-"""Looking for the other side's agent in the networks of this computer (docs/spec/paths.md)."""
+"""Looking for the other side's agent in the networks of this computer (docs/spec/paths.md, section 3)."""
 
 from __future__ import annotations
 
