@@ -52,6 +52,7 @@ class ControlConnection:
         pin: of the relay's key.
         limits: numbers of the relay.
         owner: decides.
+        seen: see ``Welcome``.
     """
 
     __slots__ = (
@@ -62,6 +63,7 @@ class ControlConnection:
         "_owner",
         "_pin",
         "_probes",
+        "_seen",
         "_stream",
         "counted",
         "instance",
@@ -81,11 +83,13 @@ class ControlConnection:
         pin: bytes,
         limits: RelayLimits,
         owner: ControlOwner,
+        seen: bytes = b"",
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._owner = owner
         self._limits = limits
         self._pin = pin
+        self._seen = seen
         self._machine: RelayServerMachine | None = None
         self._probes: list[asyncio.Future[bool]] = []
         self._bad_hello = False
@@ -117,7 +121,7 @@ class ControlConnection:
     def welcome(self, present: bool, last_seen: int, candidates: bytes) -> None:
         """Grant the connection."""
         assert self._machine is not None
-        self._machine.welcome(present, last_seen, candidates, self._loop.time())
+        self._machine.welcome(present, last_seen, candidates, self._loop.time(), self._seen)
         self._pump()
 
     def refuse(self, code: Code, sentence: str) -> None:

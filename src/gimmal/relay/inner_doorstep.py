@@ -42,11 +42,12 @@ class InnerDoorstep:
         source: who.
         since: loop time of the accept.
         owner: decides.
+        seen: address and port that the connection comes from, as ``Welcome`` has them; empty where TLS ended elsewhere.
     """
 
-    __slots__ = ("_bad", "_bytes", "_owner", "_stream", "_web", "since", "source")
+    __slots__ = ("_bad", "_bytes", "_owner", "_stream", "_web", "seen", "since", "source")
 
-    def __init__(self, source: str, since: float, owner: InnerOwner) -> None:
+    def __init__(self, source: str, since: float, owner: InnerOwner, seen: bytes = b"") -> None:
         self._owner = owner
         self._stream: Stream | None = None
         self._web: WebSocketServer | None = None
@@ -54,6 +55,7 @@ class InnerDoorstep:
         self._bad = False
         self.source = source
         self.since = since
+        self.seen = seen
 
     def start(self, stream: SocketStream, first: bytes) -> None:
         """Begin.

@@ -19,6 +19,7 @@ from gimmal.base.socket_stream import SocketStream, Stream
 from gimmal.base.sources import source_of
 from gimmal.base.tasks import Tasks
 from gimmal.base.tls_stream import TlsStream
+from gimmal.protocol.places import pack_place, place_of
 from gimmal.relay.chunks import Chunks
 from gimmal.relay.control import ControlConnection
 from gimmal.relay.doorstep import Doorstep, Shown
@@ -195,7 +196,8 @@ class RelayServer:
         if shown in (Shown.TLS, Shown.HTTP, Shown.LEG):
             _keep_alive(sock)
         if shown is Shown.TLS or shown is Shown.HTTP:
-            inner = InnerDoorstep(source, doorstep.since, self)
+            own_tls = shown is Shown.TLS and source not in self._behind
+            inner = InnerDoorstep(source, doorstep.since, self, _seen(sock) if own_tls else b"")
             stream = (
                 TlsStream(sock, self._context, inner, waiting_max=limits.control_waiting)
                 if shown is Shown.TLS
@@ -215,7 +217,9 @@ class RelayServer:
     def inner_control(self, doorstep: InnerDoorstep, stream: Stream) -> None:
         """See ``InnerOwner``."""
         self._half_open.remove(doorstep)
-        control = ControlConnection(stream, doorstep.source, doorstep.since, self._pin, self.limits, self._reception)
+        source, since = doorstep.source, doorstep.since
+        reception = self._reception
+        control = ControlConnection(stream, source, since, self._pin, self.limits, reception, doorstep.seen)
         self._controls[control] = None
         self._add_half_open(control, doorstep.source)
         control.start()
@@ -349,3 +353,12 @@ def _close_all(legs: list[socket.socket]) -> None:
     for leg in legs:
         with contextlib.suppress(OSError):
             leg.close()
+
+
+def _seen(sock: socket.socket) -> bytes:
+    """Where a connection comes from; empty where it is gone again."""
+    try:
+        host, port = sock.getpeername()[:2]
+        return pack_place(place_of(host, port))
+    except (OSError, ValueError):
+        return b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
+from gimmal.transport.punching.places import View
 from gimmal.transport.relay_client import RelayClient
 from gimmal.transport.relay_ways import LegWays
 
@@ -48,6 +49,11 @@ class AskingRelay:
     def leg_ways(self) -> LegWays | None:
         """See dial.RelaySource."""
         return self._client.leg_ways if self._client is not None else None
+
+    @property
+    def view(self) -> View | None:
+        """See dial.RelaySource."""
+        return self._client.view if self._client is not None else None
 
     async def close(self) -> None:
         """Leave the relay; links live on."""

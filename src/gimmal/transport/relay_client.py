@@ -14,6 +14,7 @@ from gimmal.base.display import displayable
 from gimmal.base.errors import DeadlinePassed, GimmalError, PeerAbsent, RelayError
 from gimmal.base.socket_stream import Stream
 from gimmal.base.tasks import Tasks
+from gimmal.protocol.places import parse_place, place_of
 from gimmal.protocol.relay.client import RelayClientMachine
 from gimmal.protocol.relay.control import Ended
 from gimmal.protocol.relay.messages import (
@@ -28,6 +29,7 @@ from gimmal.protocol.relay.messages import (
 )
 from gimmal.protocol.relay.proof import RelayIdentity
 from gimmal.protocol.relay.url import RelayUrl
+from gimmal.transport.punching.places import View
 from gimmal.transport.relay_contest import Contest
 from gimmal.transport.relay_legs import LegDialler
 from gimmal.transport.relay_tls import tls_failure
@@ -88,6 +90,9 @@ class RelayClient:
         self._contest: Contest | None = None
         self._stream: Stream | None = None
         self._first = b""
+        self._own: tuple[str, int] | None = None
+        self.view: View | None = None
+        """How the relay sees this side; None where it does not say, or a proxy is in between."""
         self._timer: asyncio.TimerHandle | None = None
         self._legs: LegDialler | None = None
         self._welcome: asyncio.Future[Welcome] = self._loop.create_future()
@@ -241,9 +246,10 @@ class RelayClient:
         if self.closed.done():
             stream.abort()
             raise self.closed.result()
-        ways = self._ways.connected(dialled.network, won.web, self._loop.time())
+        ways = self._ways.connected(dialled.own[0], won.web, self._loop.time())
         self._legs = LegDialler(self.url, dialled.address, won.proxy, ways)
         self._stream, self._first = stream, dialled.received
+        self._own = None if won.proxy is not None else dialled.own
         self._machine = RelayClientMachine(
             self._identity,
             dialled.pin,
@@ -339,6 +345,8 @@ class RelayClient:
                 self._lose(self._end_reason(event))
             elif isinstance(event, Welcome):
                 self._note_peer(event)
+                if event.seen and self._own is not None:
+                    self.view = View(place_of(*self._own), parse_place(event.seen))
                 if not self._welcome.done():
                     self._welcome.set_result(event)
             elif isinstance(event, PeerChanged):

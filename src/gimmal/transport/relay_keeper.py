@@ -16,6 +16,7 @@ from gimmal.protocol.relay.messages import Code, Role
 from gimmal.protocol.relay.proof import RelayIdentity
 from gimmal.protocol.relay.url import RelayUrl
 from gimmal.transport.frames import again
+from gimmal.transport.punching.places import View
 from gimmal.transport.relay_client import OfferTaken, RelayClient, RelayRefusedError
 from gimmal.transport.relay_ways import LegWays, RelayWays
 
@@ -99,6 +100,8 @@ class RelayKeeper:
         """Somebody needs the relay now."""
         self._tried = asyncio.Event()
         """Set when a try has ended, well or not; cleared by whoever waits for the next."""
+        self._view: View | None = None
+        """As it was on the connection of last; a relay that restarts is no reason to forget it."""
         self._failed_at = self._away_since = 0.0
         self._afresh = False
         """The network changed: what was waited for so far says nothing any more."""
@@ -130,6 +133,11 @@ class RelayKeeper:
         """See dial.RelaySource."""
         return self._client.leg_ways if self._client else None
 
+    @property
+    def view(self) -> View | None:
+        """See dial.RelaySource."""
+        return self._view
+
     def set_candidates(self, sealed: bytes) -> None:
         """Leave other sealed candidates, now and at each reconnection."""
         self._candidates = sealed
@@ -144,7 +152,7 @@ class RelayKeeper:
     def changed(self) -> None:
         """The network changed: see whether the relay still answers; try again at once where it was away."""
         self.check()
-        self._afresh = True
+        self._afresh, self._view = True, None
         self._asked.set()
         if self._client is not None:
             self._client.give_up()
@@ -217,6 +225,7 @@ class RelayKeeper:
             since = loop.time()
             try:
                 await client.connect(_CONNECT_SECONDS)
+                self._view = client.view
                 self._connected.set()
                 self._tried.set()
                 self._report()

@@ -33,8 +33,8 @@ class Dialled:
         self.stream: Stream | None = None
         self.address = ("", 0)
         """That answered: of the relay, or of the proxy."""
-        self.network = ""
-        """This side's own address on the connection."""
+        self.own = ("", 0)
+        """This side's own address on the connection, and port."""
         self.pin = b""
         """Of the certificate that TLS showed."""
         self.received = b""
@@ -70,7 +70,8 @@ class Dialled:
     def connected(self, sock: socket.socket) -> None:
         """Note the addresses of a connected socket; OSError, with the socket closed, where it was reset already."""
         self.address = address_of(sock)
-        self.network = sock.getsockname()[0]
+        host, port = sock.getsockname()[:2]
+        self.own = host, port
 
     def abort(self) -> None:
         """End the stream, where there is one."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gimmal.base.primitives import sha256
 from gimmal.base.side import Side
+from gimmal.protocol.places import pack_place, place_of
 from gimmal.protocol.relay.control import Ended
 from gimmal.protocol.relay.frames import encode_frame
 from gimmal.protocol.relay.messages import (
@@ -33,17 +34,36 @@ from gimmal.protocol.relay.server import Pace
 from tests.figures import figure
 from tests.protocol.relay.machines import IDENTITY, NONCE, PIN, PRIVATE_B, new_client, new_server, opened, shuttle
 
+PLACE = pack_place(place_of("203.0.113.9", 40_123))
+
 
 def test_proof_with_a_pipelined_request_waits_for_the_decision() -> None:
     client, server = new_client(), new_server()
     client.request_link(7)
     shuttle(client, server)
     assert [type(event) for event in server.events()] == [Prove]
-    server.welcome(True, 12, b"other", 1.0)
+    server.welcome(True, 12, b"other", 1.0, PLACE)
     assert server.events() == [RequestLink(7)]
     server.send(Ticket(7, NONCE))
     shuttle(client, server)
-    assert client.events() == [Welcome(True, 12, b"other"), Ticket(7, NONCE)]
+    assert client.events() == [Welcome(True, 12, b"other", PLACE), Ticket(7, NONCE)]
+
+
+@pytest.mark.parametrize("seen", [PLACE[1:], PLACE[:16] + b"\0\0", b"\0"], ids=["17 bytes", "port 0", "a byte"])
+def test_a_welcome_that_names_no_place_ends_the_connection(seen: bytes) -> None:
+    client, server = new_client(), new_server()
+    shuttle(client, server)
+    server.welcome(False, 0, b"", 1.0, seen)
+    shuttle(client, server)
+    (ended,) = client.events()
+    assert isinstance(ended, Ended) and not ended.by_peer
+
+
+def test_a_relay_of_before_says_nothing_of_where_it_sees_a_half() -> None:
+    client, server = new_client(), new_server()
+    shuttle(client, server)
+    client.receive_data(bytes.fromhex("00069402c200c400"), 1.0)
+    assert client.events() == [Welcome(False, 0, b"", b"")]
 
 
 def test_messages_pass_both_ways() -> None:
@@ -294,7 +314,7 @@ def test_no_bytes_make_a_machine_raise_or_grow(chunks: list[bytes], opened_first
 _number = st.integers(0, (1 << 32) - 1)
 _from_relay = st.one_of(
     st.builds(Challenge, st.integers(0, 255), st.binary(min_size=32, max_size=32)),
-    st.builds(Welcome, st.booleans(), st.integers(0, 1 << 53), st.binary(max_size=50)),
+    st.builds(Welcome, st.booleans(), st.integers(0, 1 << 53), st.binary(max_size=50), st.binary(max_size=20)),
     st.builds(Ticket, _number, st.binary(min_size=32, max_size=32)),
     st.builds(Offer, st.binary(min_size=32, max_size=32), st.binary(min_size=16, max_size=16)),
     st.builds(PeerChanged, st.booleans(), st.integers(0, 99), st.binary(max_size=50)),

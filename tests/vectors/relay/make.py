@@ -129,6 +129,7 @@ def frames() -> object:
     from_relay = [
         Challenge(1, NONCE),
         Welcome(True, 1_764_000_000, b"sealed"),
+        Welcome(False, 0, b"", bytes(10) + b"\xff\xff" + bytes([203, 0, 113, 9]) + (40_123).to_bytes(2, "big")),
         Refused("proof", "no"),
         Ticket(7, NONCE),
         Offer(NONCE, INSTANCE),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from gimmal.base.errors import ProtocolViolation
+from gimmal.protocol.places import parse_place
 from gimmal.protocol.relay.control import ControlMachine, Ended, KeepAlive
 from gimmal.protocol.relay.frames import frames_from_relay
 from gimmal.protocol.relay.messages import (
@@ -95,6 +96,8 @@ class RelayClientMachine(ControlMachine[FromRelay, ClientEvent]):
             self._prove(message)
         elif self.state is ClientState.AWAITING_WELCOME:
             if isinstance(message, Welcome):
+                if message.seen:
+                    parse_place(message.seen)
                 self.state = ClientState.OPEN
                 self._emit(message)
             elif isinstance(message, Refused):

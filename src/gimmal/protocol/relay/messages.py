@@ -11,6 +11,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from gimmal.base.side import Side
+from gimmal.protocol.places import PLACE_SIZE
 
 RELAY_VERSION = 1
 FRAME_MAX = 16_384
@@ -37,6 +38,7 @@ Bytes16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Bytes64 = Annotated[bytes, Meta(min_length=64, max_length=64)]
 Sealed = Annotated[bytes, Meta(max_length=CANDIDATES_MAX)]
+Seen = Annotated[bytes, Meta(max_length=PLACE_SIZE)]
 CodeText = Annotated[str, Meta(max_length=32, pattern="^[a-z_]*$")]
 Sentence = Annotated[str, Meta(max_length=200)]
 Program = Annotated[str, Meta(max_length=64)]
@@ -83,6 +85,8 @@ class Welcome(Struct, array_like=True, frozen=True, tag=2):
     present: bool
     last_seen: Seconds
     candidates: Sealed
+    seen: Seen = b""
+    """Address and port that this connection comes from, as the relay sees it; empty where it does not say."""
 
 
 class Refused(Struct, array_like=True, frozen=True, tag=3):

@@ -74,14 +74,20 @@ class RelayServerMachine(ControlMachine[FromHalf, ServerEvent]):
         self.state = ServerState.AWAITING_PROOF
         self._send(Challenge(RELAY_VERSION, nonce))
 
-    def welcome(self, present: bool, last_seen: int, candidates: bytes, now: float) -> None:
-        """Grant the connection, then look at what was sent behind the proof."""
+    def welcome(self, present: bool, last_seen: int, candidates: bytes, now: float, seen: bytes = b"") -> None:
+        """Grant the connection, then look at what was sent behind the proof.
+
+        Args:
+            present, last_seen, candidates: of the peer's answerer.
+            now: monotonic seconds.
+            seen: see ``Welcome``.
+        """
         if self.ended:
             return
         assert self.state is ServerState.DECIDING
         self.state = ServerState.OPEN
         self._heard = now
-        self._send(Welcome(present, last_seen, candidates))
+        self._send(Welcome(present, last_seen, candidates, seen))
         self._parse(now)
 
     def refuse(self, code: Code, sentence: str) -> None:
