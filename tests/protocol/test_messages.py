@@ -42,6 +42,7 @@ TAGS = {
     "Measure": 38,
     "MeasureUp": 39,
     "ListChunks": 24,
+    "Punch": 48,
     "Failed": 64,
     "Done": 65,
     "Found": 66,
@@ -56,6 +57,7 @@ TAGS = {
     "FileDigests": 89,
     "Took": 90,
     "Chunks": 76,
+    "PunchPlaces": 100,
 }
 """As published: none of these may ever change."""
 

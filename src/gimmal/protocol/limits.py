@@ -73,6 +73,9 @@ DIGEST_FILES_BYTES_MAX = 64 << 20
 MEASURE_MAX = 256 << 20
 """Bytes of one Measure."""
 
+PUNCH_PLACES_MAX = 8
+"""Places in one Punch or PunchPlaces."""
+
 COMPUTER_NAME_MAX = 64
 """Characters of the name of a computer."""
 

@@ -54,6 +54,7 @@ from gimmal.protocol.parts import (
     Xattr,
     Xattrs,
 )
+from gimmal.protocol.punch_messages import Punch, PunchPlaces
 from gimmal.protocol.requests import (
     BundleFile,
     Commit,
@@ -107,6 +108,7 @@ Request = (
     | DigestFiles
     | Measure
     | MeasureUp
+    | Punch
 )
 
 CHANGING = (
@@ -146,6 +148,7 @@ Answer = (
     | FileDigests
     | Took
     | Chunks
+    | PunchPlaces
 )
 
 __all__ = [
@@ -199,6 +202,8 @@ __all__ = [
     "Page",
     "PartOpened",
     "Path",
+    "Punch",
+    "PunchPlaces",
     "Read",
     "ReadBundle",
     "RemoveMany",

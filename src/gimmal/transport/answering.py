@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from gimmal.base.errors import GimmalError, Interrupted, ProtocolViolation
@@ -23,6 +23,7 @@ from gimmal.protocol.messages import (
     List,
     ListChunks,
     ListTrash,
+    Punch,
     Request,
     Tree,
 )
@@ -100,6 +101,8 @@ class AnsweringSide:
         self._shares = shares if shares is not None else Budgets().share()
         self.requests = Answering(opener=opener, remember=self._shares.remember)
         self.handler = handler
+        self.on_punch: Callable[[Punch], Awaitable[Answer]] | None = None
+        """Answers what is about links and not about files."""
         self.held = 0
         """How many buffers of streamed requests, or as many bytes, wait to be worked on."""
         self._held_bytes = 0
@@ -145,6 +148,7 @@ class AnsweringSide:
     def end(self, cause: GimmalError) -> None:
         """The session is over."""
         self._carrier = _no_link
+        self.on_punch = None
         for incoming in list(self._incoming.values()):
             incoming.lose(cause)
         if self.handler is not None:
@@ -210,6 +214,8 @@ class AnsweringSide:
             self._forget_incoming(incoming)
 
     async def _handle(self, incoming: Incoming) -> Answer | None:
+        if isinstance(incoming.request, Punch):
+            return await self.on_punch(incoming.request) if self.on_punch else Failed(Code.UNSUPPORTED)
         if self.handler is None:
             return Failed(Code.NOT_GRANTED)
         room = ANSWER_ROOM.get(type(incoming.request), 0)

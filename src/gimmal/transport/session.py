@@ -19,7 +19,7 @@ from gimmal.noise.keys import RootKeys
 from gimmal.protocol import limits
 from gimmal.protocol.codec import decode_struct, encode
 from gimmal.protocol.kinds import RecordKind
-from gimmal.protocol.messages import Answer, Close, CloseReason, Hello, Request
+from gimmal.protocol.messages import Answer, Close, CloseReason, Hello, Punch, Request
 from gimmal.transport.answering import HELD_BUFFERS_MAX, AnsweringSide, Handler
 from gimmal.transport.asking import AskingSide, size_of
 from gimmal.transport.budgets import Budgets
@@ -29,6 +29,7 @@ from gimmal.transport.exchange import AnswerSink, LinkLost, Sink
 from gimmal.transport.frames import again, forget_frames
 from gimmal.transport.link import Link
 from gimmal.transport.link_care import WATCH_SECONDS, LinkCare
+from gimmal.transport.punching.turns import Turns
 from gimmal.transport.traffic import Traffic
 
 logger = logging.getLogger("gimmal.transport")
@@ -103,6 +104,8 @@ class Session:
         """Why the last try to get a link again failed; None where none did, or since there is one."""
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._tasks = Tasks()
+        self.punch_turns = Turns(opener)
+        """Whose turn it is to punch."""
         self.bulk = BulkLinks(self.links, self._tasks, self._add_bulk, self.ping, self.unanswered_on)
         self._asking = AskingSide(opener=opener, find_link=self._link)
         self._answering = AnsweringSide(
@@ -169,6 +172,10 @@ class Session:
         self._link_came.set()
         self._links_changed()
         self._stir()
+
+    def answer_punching(self, answer: Callable[[Punch], Awaitable[Answer]]) -> None:
+        """Answer so what the other side asks about hole punching; without it that is not supported."""
+        self._answering.on_punch = answer
 
     def hurry(self) -> None:
         """There may be a way again: where the session has no link, one is tried now."""

@@ -106,6 +106,8 @@ XATTRS = [["user.a", b"\x00value"], ["user.mime_type", b""]]
 VERSION = {"identity": 77, "size": 5, "mtime_ns": 1_700_000_000_123_456_789}
 DIGEST = digest_of("content")
 SOURCE = bytes(range(16))
+PLACE_IPV4 = bytes(10) + b"\xff\xff" + bytes([203, 0, 113, 9]) + (40_123).to_bytes(2, "big")
+PLACE_IPV6 = bytes.fromhex("20010db8000000000000000000000007") + (65_535).to_bytes(2, "big")
 LONG = "share/" + "/".join(["n" * 255] * 15)
 
 
@@ -220,6 +222,8 @@ def requests() -> list[Vector]:
         request("Measure", 38, "the cipher", what=1, length=1, path=""),
         request("Measure", 38, "a disk", what=2, length=256 << 20, path="a/b"),
         request("MeasureUp", 39, "", length=4 << 20),
+        request("Punch", 48, "", places=[PLACE_IPV4, PLACE_IPV6], round_trip=25_000),
+        request("Punch", 48, "as many as allowed", places=[PLACE_IPV6] * 8, round_trip=(1 << 32) - 1),
         request("ListChunks", 24, "", path="a/b", version=VERSION, offset=0, average=1 << 16, blocks=False),
         request("ListChunks", 24, "from 5 on", path="a/b", version=VERSION, offset=5, average=1 << 20, blocks=True),
     ]
@@ -252,6 +256,8 @@ def answers() -> list[Vector]:
         ),
         answer("Room", 68, "", total=1 << 40, free=1 << 39, available=0, grain=0),
         answer("Room", 68, "a disk of FAT", total=1 << 40, free=1 << 39, available=0, grain=2_000_000_000),
+        answer("PunchPlaces", 100, "", places=[PLACE_IPV4, PLACE_IPV6], changes_ports=False),
+        answer("PunchPlaces", 100, "a router that changes ports", places=[], changes_ports=True),
         answer("PartOpened", 69, "", part=1, blocks=[DIGEST, b"", DIGEST]),
         answer("Results", 70, "", codes=[0, 3, 300]),
         answer("BundleWritten", 71, "", codes=[0, 4], bare=1, saved=1 << 20),
@@ -354,6 +360,14 @@ def evolved() -> list[Vector]:
                 "without steps of times",
             ),
             "bytes": pack([68, 3, 2, 1]).hex(),
+        },
+        {
+            **message("request", "Punch", 48, {"places": [PLACE_IPV4], "round_trip": 0}, "without a round trip"),
+            "bytes": pack([48, [PLACE_IPV4]]).hex(),
+        },
+        {
+            **message("answer", "PunchPlaces", 100, {"places": [], "changes_ports": False}, "new fields at the end"),
+            "bytes": pack([100, [], False, "new", [1]]).hex(),
         },
         {**message("answer", "Done", 65, {"saved": 0}, "a new field"), "bytes": pack([65, 0, "new"]).hex()},
         {**message("answer", "Done", 65, {"saved": 0}, "of an earlier program"), "bytes": pack([65]).hex()},
@@ -548,6 +562,10 @@ def bad() -> list[Vector]:
         ("a measurement of nothing", pack([38, 0, 0])),
         ("a measurement that is too long", pack([38, 2, (256 << 20) + 1, "a"])),
         ("more bytes to throw away than a block", pack([39, (4 << 20) + 1])),
+        ("more places than allowed", pack([48, [PLACE_IPV4] * 9])),
+        ("a place of 17 bytes", pack([48, [PLACE_IPV4[1:]]])),
+        ("a place that is text", pack([48, ["203.0.113.9:40123"]])),
+        ("a round trip of 33 bits", pack([48, [PLACE_IPV4], 1 << 32])),
         ("more stretches of an old version than allowed", pack([8, 1, 0, 1, False, [[0, 0, 1]] * 513])),
         ("a stretch of an old version without a length", pack([8, 1, 0, 1, False, [[0, 0]]])),
         ("chunks without a version", pack([24, "a"])),
@@ -579,6 +597,9 @@ def bad() -> list[Vector]:
         ("a negative time", pack([90, 1, -1])),
         ("a block digest of 33 bytes", pack([69, 1, [bytes(33)]])),
         ("more blocks than allowed", pack([69, 1, [b""] * 24_577])),
+        ("more places than allowed", pack([100, [PLACE_IPV6] * 9])),
+        ("a place of 19 bytes", pack([100, [PLACE_IPV6 + b"\0"]])),
+        ("ports that are changed once", pack([100, [], 1])),
         ("more chunks than allowed", pack([76, bytes(12 * 8192 + 1)])),
     ]
     hello = [1, "p", 0, b"", SOURCE, True]

@@ -1,0 +1,141 @@
+"""Taking part in a punching: whom it connects to, how often, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from gimmal.base.errors import GimmalError
+from gimmal.protocol.codes import Code
+from gimmal.protocol.limits import PUNCH_PLACES_MAX
+from gimmal.protocol.messages import Answer, Failed, Punch, PunchPlaces, Stat
+from gimmal.protocol.places import Place, pack_place, parse_place, place_of
+from gimmal.transport.link import PathKind
+from gimmal.transport.opening import prepare
+from gimmal.transport.punching import pace
+from gimmal.transport.punching.looking import Looking
+from gimmal.transport.punching.places import View
+from tests.patience import PATIENCE
+from tests.transport.helpers import run, until
+from tests.transport.punching.rig import A, Loopback, Rig, listening, rig
+
+KEPT = View(place_of("127.0.0.1", 40_000), place_of("7.7.1.2", 40_000))
+CHANGED = View(KEPT.own, place_of("7.7.1.2", 61_234))
+
+
+async def ask(made: Rig, *places: Place, round_trip: int = 0) -> Answer:
+    return await made.pair.a.call(Punch([pack_place(place) for place in places], round_trip))
+
+
+def test_it_connects_from_the_place_it_named_and_takes_the_other_side_in() -> None:
+    async def main() -> None:
+        async with rig() as made, listening() as (place, taken):
+            answer = await ask(made, place)
+            assert isinstance(answer, PunchPlaces)
+            async with asyncio.timeout(PATIENCE):
+                connection = await taken.get()
+            named = parse_place(answer.places[0])
+            assert connection.getpeername() == (str(named.address), named.port)
+            connection.setblocking(False)
+            keys = made.pair.a.keys
+            prepared = await prepare(connection, A, keys, path=PathKind.PUNCHED, pool=made.pair.pools[0])
+            link = prepared.join(keys, 2, bulk=False)
+            made.pair.a.attach(link)
+            await until(lambda: len(made.greeted) == 1)
+            assert made.greeted[0].path is PathKind.PUNCHED
+            assert made.greeted[0] in made.pair.b.links
+            await until(lambda: not made.answerer.busy)
+
+    run(main())
+
+
+def test_it_waits_while_its_answer_travels(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with rig() as made, listening() as (place, taken):
+            asked = loop.time()
+            await ask(made, place, round_trip=400_000)
+            async with asyncio.timeout(PATIENCE):
+                (await taken.get()).close()
+            assert loop.time() - asked >= 0.2
+
+    run(main())
+
+
+@pytest.mark.parametrize(("views", "changes"), [([CHANGED], True), ([], False)])
+def test_without_a_door_it_says_so_and_connects_to_nobody(views: list[View], changes: bool) -> None:
+    async def main() -> None:
+        async with rig(there=Loopback(views, door=False)) as made, listening() as (place, taken):
+            assert await ask(made, place) == PunchPlaces([], changes)
+            assert not made.answerer.busy
+            assert taken.empty()
+
+    run(main())
+
+
+def test_the_real_one_connects_to_nothing_of_this_computer() -> None:
+    async def main() -> None:
+        async with rig() as made, listening() as (place, taken):
+            real = Looking(lambda: [KEPT])
+            made.answerer._looking = real
+            answer = await ask(made, place, place_of("127.0.0.1", 22), place_of("7.7.1.2", 40_001))
+            assert answer == PunchPlaces([])
+            assert not made.answerer.busy and taken.empty()
+
+    run(main())
+
+
+def test_what_is_near_is_left_to_the_local_network() -> None:
+    async def is_near(host: str) -> bool:
+        return host == "10.0.0.7"
+
+    async def main() -> None:
+        looking = Looking(lambda: [View(place_of("192.168.1.2", 4000), place_of("10.9.0.1", 4000))], is_near)
+        doors = await looking.doors()
+        places = [place_of(host, 4000) for host in ("10.0.0.7", "10.0.0.8", "7.7.2.2", "192.168.1.9")]
+        assert await looking.allowed(places, doors) == places[1:3]
+
+    run(main())
+
+
+def test_one_at_a_time_and_it_ends_with_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "PUNCH_SECONDS", PATIENCE)
+
+    async def main() -> None:
+        async with rig() as made, listening() as (place, taken):
+            assert isinstance(await ask(made, place), PunchPlaces)
+            assert await ask(made, place) == Failed(Code.LIMIT)
+            await until(lambda: taken.qsize() == 1)
+            # Neither has said a word: the connection is kept for its handshake, and ended with the session.
+            made.pair.b.fail(GimmalError("the test is over"))
+            await until(lambda: not made.answerer.busy)
+            made.pair.a.fail(GimmalError("the test is over"))
+
+    run(main())
+
+
+def test_a_session_that_takes_no_part_says_so() -> None:
+    async def main() -> None:
+        async with rig() as made, listening() as (place, _taken):
+            assert await made.pair.b.call(Punch([pack_place(place)])) == Failed(Code.UNSUPPORTED)
+            assert await made.pair.a.call(Stat("a")) == Failed(Code.NOT_GRANTED)
+
+    run(main())
+
+
+def test_nonsense_is_answered_and_reaches_nobody() -> None:
+    drawn = random.Random(9)
+
+    async def main() -> None:
+        async with rig() as made:
+            made.answerer._looking = Looking(lambda: [KEPT])
+            for _ in range(200):
+                places = [drawn.randbytes(16) + drawn.choice([b"\0\0", b"\x00\x16"]) for _ in range(PUNCH_PLACES_MAX)]
+                answer = await made.pair.a.call(Punch(places, drawn.randrange(1 << 32)))
+                assert answer in (Failed(Code.INVALID), Failed(Code.LIMIT), PunchPlaces([]))
+            assert not made.answerer.busy
+            assert not made.pair.a.over and not made.pair.b.over
+
+    run(main())
