@@ -2,7 +2,7 @@
 # System packages of the network laboratory (tests/lab). Installed when root; elsewhere those tests are skipped and say why.
 set -eu
 missing=
-for pair in ip:iproute2 nft:nftables miniupnpd:miniupnpd-nftables tinyproxy:tinyproxy-bin nginx:nginx-light; do
+for pair in ip:iproute2 nft:nftables miniupnpd:miniupnpd-nftables tinyproxy:tinyproxy-bin nginx:nginx-light gcc:build-essential; do
   PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
 [ -n "$missing" ] || exit 0

@@ -50,6 +50,8 @@ from gimmal.transport.dial import Dialler, Ways
 from gimmal.transport.lan.answering import LanAnswerer
 from gimmal.transport.link import PathKind
 from gimmal.transport.listener import Listener, bind
+from gimmal.transport.punching.looking import looking_of
+from gimmal.transport.punching.places import View
 from gimmal.transport.relay_keeper import RelayKeeper, RelayStatus
 from gimmal.transport.relay_ways import LegWays
 from gimmal.transport.session import Session
@@ -105,6 +107,10 @@ class _KeptRelay:
     def leg_ways(self) -> LegWays | None:
         return self.keeper.leg_ways
 
+    @property
+    def view(self) -> View | None:
+        return self.keeper.view
+
 
 @dataclass
 class AgentStatus:
@@ -154,7 +160,10 @@ class Agent:
         self.journal_key = journal_key_of(half)
         self.journal_directory: Path = state_directory(half.lineage_id)
         self.use_log = UseLog(self.journal_directory, self.journal_key, self._workers, on_event)
-        answering = SessionsHost(self._identity, self._pool, self._budgets, self._workers, self._local, self.use_log)
+        looking = looking_of(self._keepers, self._local)
+        answering = SessionsHost(
+            self._identity, self._pool, self._budgets, self._workers, self._local, self.use_log, looking
+        )
         self._sessions = Sessions(answering, self._on_command, self._on_agent, lambda: self.other_agent.session)
         keeping = OtherAgentHost(
             side=half.side.value,

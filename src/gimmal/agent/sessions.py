@@ -24,6 +24,8 @@ from gimmal.transport.buffers import BufferPool
 from gimmal.transport.lan.asking import LanSearch
 from gimmal.transport.link import PathKind
 from gimmal.transport.opening import AcceptedLink, Identity, accept
+from gimmal.transport.punching.answering import PunchAnswerer
+from gimmal.transport.punching.looking import Looking
 from gimmal.transport.session import Session
 
 logger = logging.getLogger("gimmal.agent")
@@ -45,6 +47,7 @@ class SessionsHost:
         workers: threads.
         local: what is known of the networks of this computer.
         use_log: told what the other side does.
+        looking: where connections for hole punching may come from.
     """
 
     identity: Identity
@@ -53,6 +56,7 @@ class SessionsHost:
     workers: Workers
     local: LanSearch
     use_log: UseLog
+    looking: Looking
 
 
 class Sessions:
@@ -81,6 +85,7 @@ class Sessions:
         self._recent = RecentHellos(RECENT_HELLOS)
         self._tasks = Tasks()
         self._all: dict[bytes, Session] = {}
+        self._punches = PunchAnswerer(host.looking, self._greet)
         self._greeting_relayed = 0
         self._stopping = False
         self._service: ShareService | None = None
@@ -95,6 +100,7 @@ class Sessions:
         ending = list(self)
         for session in ending:
             session.close(reason)
+        self._punches.close()
         self._tasks.cancel()
         return ending
 
@@ -208,4 +214,5 @@ class Sessions:
         self._all[key_id] = session
         if isinstance(session.handler, Serving):
             session.handler.watch(session)
+        self._punches.serve(session)
         session.ended.add_done_callback(lambda _ended: self._all.pop(key_id, None))

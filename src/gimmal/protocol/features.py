@@ -20,5 +20,8 @@ MEASURE = 32
 GRAIN = 64
 """``grain`` in StatFileSystem and Room."""
 
-OFFERED = FIDELITY | TRASH | DELTA | PACKED | MEASURE | GRAIN
+PUNCH = 128
+"""Request 48: both sides connect at the same time, through routers that let nothing in by itself."""
+
+OFFERED = FIDELITY | TRASH | DELTA | PACKED | MEASURE | GRAIN | PUNCH
 """All that this program offers."""

@@ -34,6 +34,10 @@ from gimmal.transport.buffers import BufferPool
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.opening import Identity, PreparedLink, prepare
 from gimmal.transport.path_policy import rank
+from gimmal.transport.punching.asking import BusyError, Puncher
+from gimmal.transport.punching.beside import first_of
+from gimmal.transport.punching.looking import looking_of
+from gimmal.transport.punching.places import View
 from gimmal.transport.relay_ways import LegWays
 from gimmal.transport.relayed import prepare_relayed
 from gimmal.transport.session import Session, SessionLost
@@ -49,6 +53,9 @@ RELAY_SECONDS = 8.0
 
 DIRECT_HEAD_START = 0.5
 """Seconds that direct addresses are given before a further link is asked of a relay."""
+
+PUNCH_AFTER_SECONDS = 0.25
+"""Seconds that better paths are given before both sides punch."""
 
 NEAR_HEAD_START = 0.025
 """Seconds that the local network is given to answer before a relay is asked for anything."""
@@ -75,6 +82,10 @@ class RelaySource(Protocol):
     @property
     def leg_ways(self) -> LegWays | None:
         """The ways of its legs, once a link was given."""
+
+    @property
+    def view(self) -> View | None:
+        """How it sees this side; None where it does not say, or was not connected yet."""
 
 
 class LocalNetwork(Protocol):
@@ -130,6 +141,7 @@ class Dialler:
         self._identity = identity
         self._ways = ways
         self._pool = pool
+        self._puncher = Puncher(identity, pool, looking_of(ways.relays, ways.local))
         self.failures: dict[PathKind, str] = {}
         """Of each path that was tried last in vain, why."""
 
@@ -139,7 +151,7 @@ class Dialler:
         if self._ways.at is not None:
             return frozenset((PathKind.DIRECT,))
         near = (PathKind.LAN,) if self._ways.local is not None and self._ways.local.asks else ()
-        far = (PathKind.DIRECT, PathKind.RELAYED) if self._ways.relays else ()
+        far = (PathKind.DIRECT, PathKind.PUNCHED, PathKind.RELAYED) if self._ways.relays else ()
         return frozenset((*near, *far)) & self._ways.paths
 
     async def open_session(
@@ -189,7 +201,11 @@ class Dialler:
         """See path_keeper.PathDialler."""
         if paths is None:
             return await self._join(session, bulk=False, relay_wait=0.0, paths=PATHS)
-        prepared = await self._race(session.keys, RELAY_SECONDS, relay_wait=0.0, paths=paths)
+        race = self._race(session.keys, RELAY_SECONDS, relay_wait=0.0, paths=paths - {PathKind.PUNCHED})
+        if PathKind.PUNCHED in paths:
+            prepared = await first_of(race, self._punch(session), PUNCH_AFTER_SECONDS, PreparedLink.abandon)
+        else:
+            prepared = await race
         return prepared.join(session.keys, session.next_link_number(), bulk=False)
 
     def check_relays(self) -> None:
@@ -200,6 +216,10 @@ class Dialler:
     async def _dial_link(self, session: Session, bulk: bool) -> Link:
         paths = PATHS
         control = session.bulk.pick(bulk=False)
+        if bulk and control is not None and not control.suspect and control.path is PathKind.PUNCHED:
+            # Nothing better was found for the other links either.
+            prepared = await self._punch(session)
+            return prepared.join(session.keys, session.next_link_number(), bulk=True)
         if bulk and control is not None and not control.suspect and control.path is not PathKind.RELAYED:
             # A worse one would not be used: bulk takes the path of the rest.
             paths = frozenset(path for path in PATHS if rank(path) <= rank(control.path))
@@ -211,6 +231,19 @@ class Dialler:
         except PeerSilent as exc:
             raise SessionLost("the other side was started anew", "run the command again") from exc
         return prepared.join(session.keys, session.next_link_number(), bulk=bulk)
+
+    async def _punch(self, session: Session) -> PreparedLink:
+        try:
+            async with asyncio.timeout(RELAY_SECONDS):
+                prepared = await self._puncher.punch(session)
+        except TimeoutError:
+            raise DeadlinePassed("hole punching took too long", "the other paths are used") from None
+        except PeerAbsent as exc:
+            if not isinstance(exc, BusyError):
+                self.failures[PathKind.PUNCHED] = exc.message
+            raise
+        self.failures.pop(PathKind.PUNCHED, None)
+        return prepared
 
     # Racing ----------------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from gimmal.transport.punching.answering import PunchAnswerer
 from gimmal.transport.punching.asking import Puncher
 from gimmal.transport.punching.looking import Looking
 from gimmal.transport.punching.places import Door, View
-from tests.transport.helpers import Keys, identities
+from tests.transport.helpers import Keys, identities, until
 from tests.transport.sessions import HELLO, Pair
 
 HERE = place_of("127.0.0.1", 1).address
@@ -73,7 +73,8 @@ async def rig(here: Loopback | None = None, there: Loopback | None = None) -> As
         yield made
     finally:
         await pair.close()
-        await made.answerer.close()
+        made.answerer.close()
+        await until(lambda: not made.answerer.busy)
 
 
 @contextlib.asynccontextmanager
