@@ -135,7 +135,9 @@ def line(
             _run("ip", "netns", "add", name)
             stack.callback(_run, "ip", "netns", "del", name)
         figures = [delay_seconds * 1e9, rate_bits, loss * 1e9, queue_bytes, seed]
-        emulator = stack.enter_context(run_emulator([program, *names.values(), _DEVICE, *(f"{int(n)}" for n in figures)]))
+        emulator = stack.enter_context(
+            run_emulator([program, *names.values(), _DEVICE, *(f"{int(n)}" for n in figures)])
+        )
         made = Line(delay_seconds, rate_bits, loss, queue_bytes, congestion, _machines_buffers(), names, emulator)
         for side in SIDES:
             _configure(made, side)
