@@ -14,7 +14,8 @@ from typing import Any
 from tests.endtoend.processes import Agent, Process, Relay
 from tests.endtoend.world import Computer, World, digest, new_world, until, write_file
 from tests.lab.kinds import SAME, Expected, Kind
-from tests.lab.kinds_network import RELAY_NAME, RELAY_PORT, Internet, Site, internet
+from tests.lab.kinds_network import Internet, internet
+from tests.lab.kinds_routers import RELAY_NAME, RELAY_PORT, Site
 
 SIZE = 4 << 20
 LIMIT = "2M"

@@ -13,16 +13,15 @@ from typing import Any
 import pytest
 
 from tests.lab.kinds import DIRECT_MS, KINDS, NAT, PROXY, PUBLIC, PUNCHES, RELAY_MS, SAMPLE, Kind, expected
-from tests.lab.kinds_network import (
+from tests.lab.kinds_network import Internet, internet
+from tests.lab.kinds_routers import (
     LAN,
     PROXY_NAME,
     PROXY_PASSWORD,
     PROXY_PORT,
     RELAY_NAME,
-    Internet,
     address4,
     address6,
-    internet,
 )
 from tests.lab.namespaces import Namespace
 
