@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup lab format check test demo campaign bench faults release clean
+.PHONY: help setup lab format check test demo campaign bench faults paths release clean
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: setup ## the figures of docs/benchmarks.md, beside scp, rsync and other p
 
 faults: setup ## copies of trees hit at 200 random points, reported in docs/faults.md
 	$(BIN)/python -m bench.faults
+
+paths: setup lab ## a pair plugged in at every two kinds of networks, reported in docs/paths.md
+	$(BIN)/python scripts/paths.py
 
 release: setup ## wheel, sdist, checksums, SBOM, audit of the dependencies
 	sh scripts/release.sh

@@ -130,12 +130,14 @@ def line(
     _remove_left_over()
     names = {side: f"{_PREFIX}{os.getpid()}-{next(_numbers)}-{side}" for side in SIDES}
     with contextlib.ExitStack() as stack:
-        program = _compile(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gimmal-line-"))))
+        program = compile_emulator(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gimmal-line-"))))
         for name in names.values():
             _run("ip", "netns", "add", name)
             stack.callback(_run, "ip", "netns", "del", name)
         figures = [delay_seconds * 1e9, rate_bits, loss * 1e9, queue_bytes, seed]
-        emulator = stack.enter_context(_emulator([program, *names.values(), _DEVICE, *(f"{int(n)}" for n in figures)]))
+        emulator = stack.enter_context(
+            run_emulator([program, *names.values(), _DEVICE, *(f"{int(n)}" for n in figures)])
+        )
         made = Line(delay_seconds, rate_bits, loss, queue_bytes, congestion, _machines_buffers(), names, emulator)
         for side in SIDES:
             _configure(made, side)
@@ -143,7 +145,15 @@ def line(
 
 
 @contextlib.contextmanager
-def _emulator(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+def run_emulator(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """The emulator as long as it is wanted; its devices are there.
+
+    Args:
+        command: the program, and its arguments as its source has them.
+
+    Raises:
+        Missing: it says that this machine cannot do it.
+    """
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -226,7 +236,8 @@ def _remove_left_over() -> None:
                 _run("ip", "netns", "del", name)
 
 
-def _compile(folder: Path) -> str:
+def compile_emulator(folder: Path) -> str:
+    """The path of the emulator, compiled into ``folder``; raises Missing where that cannot be done."""
     program = str(folder / "line_emulator")
     _run("gcc", "-O2", "-o", program, str(_SOURCE))
     return program

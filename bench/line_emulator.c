@@ -2,6 +2,8 @@
  *
  *     line_emulator NAMESPACE_A NAMESPACE_B DEVICE DELAY_NANOSECONDS BITS_PER_SECOND LOSS_PER_BILLION QUEUE_BYTES SEED
  *
+ * A namespace is a name below /run/netns, or a path.
+ *
  * Each direction is a line of its own: a drop-tail queue of QUEUE_BYTES in front of a wire of BITS_PER_SECOND, which
  * loses segments at random and takes DELAY_NANOSECONDS. What counts are the bytes of IP packets as they would be on a
  * wire of 1500-byte packets. The kernel hands over frames of up to 64 KiB (segmentation offload); queue, rate and loss
@@ -211,7 +213,7 @@ static uint64_t deliver(struct direction *line) {
 
 static int device(const char *space, const char *name) {
     char path[512];
-    snprintf(path, sizeof path, "/run/netns/%s", space);
+    snprintf(path, sizeof path, "%s%s", space[0] == '/' ? "" : "/run/netns/", space);
     int room = open(path, O_RDONLY | O_CLOEXEC);
     if (room < 0 || setns(room, CLONE_NEWNET)) fail(path);
     close(room);

@@ -136,6 +136,8 @@ def test_where_only_tls_passes(verdict: str, agent_inside: bool) -> None:
             who = "home" if agent_inside else "guest"
             made.first_listing_and_copies(f"raw legs {verdict.split(' ')[0]}, {who} inside")
             assert network.raw_legs_blocked() > 0
+            if agent_inside:
+                assert made.world.agent_status(made.world.a)["relays"][0]["way"] == "tls"
 
 
 def test_a_relay_behind_nginx(tmp_path: Path) -> None:

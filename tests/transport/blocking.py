@@ -35,6 +35,7 @@ class Box:
         manner: what becomes of them.
         seen: first byte of every connection, in order.
         moved: bytes that passed towards the other end, and back.
+        delay: seconds by which the first bytes of each connection are late.
     """
 
     host: str
@@ -43,6 +44,7 @@ class Box:
     manner: Manner = Manner.RESET
     seen: list[int] = field(default_factory=list)
     moved: list[int] = field(default_factory=lambda: [0, 0])
+    delay: float = 0.0
     own_port: int = 0
     tasks: Tasks = field(default_factory=Tasks)
     context: ssl.SSLContext | None = None
@@ -57,6 +59,7 @@ class Box:
         if first[0] in self.blocked:
             await self._refuse(near, writer)
             return
+        await asyncio.sleep(self.delay)
         far, far_writer = await asyncio.open_connection(self.host, self.port)
         far_writer.write(first)
         self.moved[0] += len(first)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import select
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -235,6 +236,61 @@ def test_everything_through_the_proxy_of_the_system(tmp_path: Path, monkeypatch:
                 await eventually(lambda: relay.server.links == 0)
             # Two controls, two legs; nothing was tried twice.
             assert gate.asked == ["relay.invalid:443"] * 4
+
+    asyncio.run(scenario())
+
+
+@contextlib.contextmanager
+def port_that_takes_nothing() -> Iterator[int]:
+    """A port of 127.0.0.1 that drops whoever wants to connect: its queue is full, and nobody empties it."""
+    with contextlib.ExitStack() as undo:
+        listener = undo.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = False
+        while not waiting:
+            filling = undo.enter_context(socket.socket())
+            filling.setblocking(False)
+            filling.connect_ex(listener.getsockname())
+            waiting = not select.select([], [filling], [], 0.2)[1]
+        yield listener.getsockname()[1]
+
+
+def test_where_not_even_tcp_gets_past_the_proxy_it_is_soon_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_contest, "LIKELY_WEB_SECONDS", 1000.0)
+
+    async def scenario() -> None:
+        with port_that_takes_nothing() as port:
+            async with running_relay(tmp_path) as relay, connect_proxy(target=("127.0.0.1", relay.url.port)) as gate:
+                monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{gate.port}")
+                url = RelayUrl("127.0.0.1", port, relay.url.pin)
+                async with two(relay, url, url) as sides:
+                    near, far = await sides.link()
+                    await ends(near, far)
+                assert set(gate.asked) == {f"127.0.0.1:{port}"}
+
+    asyncio.run(scenario())
+
+
+def test_a_relay_that_takes_tcp_but_is_slow_is_given_longer_before_the_proxy_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_contest, "LIKELY_WEB_SECONDS", 1000.0)
+    monkeypatch.setattr(relay_contest, "UNREACHED_SECONDS", 2.0)
+
+    async def scenario() -> None:
+        async with (
+            running_relay(tmp_path) as relay,
+            box(relay.url.host, relay.url.port, delay=2.2) as made,
+            connect_proxy() as gate,
+        ):
+            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{gate.port}")
+            client = asking(through(made, relay.url), new_pair().a, ways=RelayWays())
+            await client.connect(DEADLINE)
+            await client.close()
+            assert gate.asked == []
 
     asyncio.run(scenario())
 

@@ -43,6 +43,20 @@ def test_a_way_that_worked_is_the_current_one() -> None:
     assert ways.current(5.0) is LegWay.TLS and ways.is_proven(LegWay.TLS)
 
 
+def test_a_way_is_known_as_long_as_its_last_link_came_to_life() -> None:
+    ways, web = LegWays(), LegWays(only_web=True)
+    assert ways.known(0.0) is web.known(0.0) is None
+    ways.failed(LegWay.RAW, 1.0)
+    assert ways.known(1.0) is None
+    ways.worked(LegWay.TLS, 2.0)
+    web.worked(LegWay.WEB, 2.0)
+    assert (ways.known(2.0), web.known(2.0)) == (LegWay.TLS, LegWay.WEB)
+    ways.failed(LegWay.TLS, 3.0)
+    assert ways.known(3.0) is None
+    ways.worked(LegWay.TLS, 4.0)
+    assert ways.known(1.0 + REMEMBERED_SECONDS) is None
+
+
 def test_what_was_blocked_is_tried_again_after_ten_minutes() -> None:
     ways = LegWays()
     ways.failed(LegWay.RAW, 100.0)

@@ -145,6 +145,7 @@ class LocalCommands:
                     "failure": relay.failure.message if relay.failure is not None else "",
                     "peer_present": relay.peer_present,
                     "last_seen": relay.last_seen,
+                    "way": relay.way.value if relay.way is not None else "",
                 }
                 for relay in status.relays
             ],

@@ -21,6 +21,9 @@ DIRECT_SECONDS = 2.0
 LIKELY_WEB_SECONDS = 0.75
 """The same where a proxy is set, or a reverse proxy likely."""
 
+UNREACHED_SECONDS = 0.25
+"""The same where a proxy is set and TCP is not even connected: such networks mostly drop what goes past the proxy."""
+
 _WEB_PORT = 443
 
 
@@ -65,7 +68,6 @@ class Contest:
         """
         waiting = self._ways()
         running: set[asyncio.Task[Won | None]] = set()
-        patience = self._patience()
         try:
             while waiting or running:
                 if waiting:
@@ -74,9 +76,7 @@ class Contest:
                         running.add(self._tasks.start(self._guarded(name, attempt), "relay control"))
                 if not running:
                     continue
-                done, running = await asyncio.wait(
-                    running, timeout=patience if waiting else None, return_when=asyncio.FIRST_COMPLETED
-                )
+                done, running = await self._wait(running, patient=not waiting)
                 winners = [won for task in done if (won := task.result()) is not None]
                 for loser in winners[1:]:
                     loser.dialled.abort()
@@ -104,6 +104,20 @@ class Contest:
         if self._proxy is not None:
             self._through = f" through the proxy {self._proxy.address}"
         return ways[::-1] if self._web_first else ways
+
+    async def _wait(
+        self, running: set[asyncio.Task[Won | None]], *, patient: bool
+    ) -> tuple[set[asyncio.Task[Won | None]], set[asyncio.Task[Won | None]]]:
+        """Wait until one of them is over, or unless ``patient`` until the next way joins in; as ``asyncio.wait``."""
+        if patient:
+            return await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        patience = self._patience()
+        if self._proxy is not None and not self._web_first:
+            first = await asyncio.wait(running, timeout=UNREACHED_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if first[0] or not self._reached:
+                return first
+            patience -= UNREACHED_SECONDS
+        return await asyncio.wait(running, timeout=max(0.0, patience), return_when=asyncio.FIRST_COMPLETED)
 
     def _patience(self) -> float:
         likely = self._proxy is not None or (self._url.port == _WEB_PORT and self._url.pin is None)

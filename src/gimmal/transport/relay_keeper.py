@@ -18,7 +18,7 @@ from gimmal.protocol.relay.url import RelayUrl
 from gimmal.transport.frames import again
 from gimmal.transport.punching.places import View
 from gimmal.transport.relay_client import OfferTaken, RelayClient, RelayRefusedError
-from gimmal.transport.relay_ways import LegWays, RelayWays
+from gimmal.transport.relay_ways import LegWay, LegWays, RelayWays
 
 _log = logging.getLogger("gimmal.transport")
 
@@ -52,6 +52,7 @@ class RelayStatus:
         failure: why not, if not; None before the first try.
         peer_present: the peer's answerer is connected there.
         last_seen: second since 1970 of the peer's answerer; 0 if unknown.
+        way: what links over it travel in; None where it is not connected, or none was there yet.
     """
 
     url: RelayUrl
@@ -59,6 +60,7 @@ class RelayStatus:
     failure: GimmalError | None
     peer_present: bool
     last_seen: int
+    way: LegWay | None = None
 
 
 class RelayKeeper:
@@ -121,6 +123,7 @@ class RelayKeeper:
             None if connected else self._failure,
             client.peer_present if client else False,
             client.last_seen if client else 0,
+            ways.known(asyncio.get_running_loop().time()) if connected and (ways := self.leg_ways) else None,
         )
 
     @property

@@ -56,6 +56,15 @@ class LegWays:
         """Whether a link over this way, the current one, has come to life."""
         return self._proven and way is (LegWay.WEB if self.only_web else _ORDER[self._place])
 
+    def known(self, now: float) -> LegWay | None:
+        """The way that legs are known to travel in; None before a link over any has come to life.
+
+        Args:
+            now: monotonic seconds.
+        """
+        way = self.current(now)
+        return way if self._proven else None
+
     def is_doubtful(self, way: LegWay) -> bool:
         """Whether a leg that was connected this way may lead nowhere: only raw ones can, the relay answers TLS."""
         return way is LegWay.RAW and not self._proven

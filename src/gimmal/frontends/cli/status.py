@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from gimmal.agent.reach import Reach
     from gimmal.base.errors import GimmalError
 
+_INSIDE = {"tls": ", links inside TLS", "websocket": ", links inside WebSocket"}
+"""What is told of links to a relay where raw ones do not pass."""
+
 
 @click.command("status")
 @reach_options
@@ -140,9 +143,10 @@ def _relay_state(relay: dict[str, Any]) -> str:
 
     if not relay["connected"]:
         return f"not connected: {displayable(relay['failure'] or 'not tried yet')}"
+    connected = f"connected{_INSIDE.get(relay.get('way', ''), '')}"  # an agent started before an update does not say
     if relay["peer_present"]:
-        return "connected, the other side is there"
+        return f"{connected}, the other side is there"
     seen = relay["last_seen"]
     if not seen:
-        return "connected, the other side was never seen there"
-    return f"connected, the other side was last seen {datetime.datetime.fromtimestamp(seen):%Y-%m-%d %H:%M}"
+        return f"{connected}, the other side was never seen there"
+    return f"{connected}, the other side was last seen {datetime.datetime.fromtimestamp(seen):%Y-%m-%d %H:%M}"
