@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
+import time
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from gimmal.base.display import displayable
 from gimmal.base.errors import DeadlinePassed, GimmalError, PeerAbsent, RelayError
+from gimmal.base.moments import clock_text
 from gimmal.base.socket_stream import Stream
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.relay.client import RelayClientMachine
@@ -439,11 +439,10 @@ def peer_absent(last_seen: int) -> PeerAbsent:
     Args:
         last_seen: second since 1970; 0 if unknown.
     """
-    when = "never seen by this relay"
-    if last_seen:
-        with contextlib.suppress(OverflowError, OSError, ValueError):
-            when = f"last seen {datetime.fromtimestamp(last_seen).astimezone():%Y-%m-%d %H:%M}"
-    return PeerAbsent(
+    when = f"last seen {clock_text(last_seen, time.time())}" if last_seen else "never seen by this relay"
+    absent = PeerAbsent(
         f"the other side is not connected ({when})",
         "plug in the other half where gimmal runs; if the pair was joined again, this half is dead",
     )
+    absent.last_seen = last_seen
+    return absent

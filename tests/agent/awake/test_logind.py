@@ -37,8 +37,7 @@ def test_it_is_held_off_until_it_is_released(logind: Logind) -> None:
 
 def test_a_holder_that_is_killed_holds_nothing(logind: Logind) -> None:
     program = (
-        "from gimmal.agent.awake.logind import LogindHold\n"
-        "hold = LogindHold()\nprint('held', flush=True)\ninput()\n"
+        "from gimmal.agent.awake.logind import LogindHold\nhold = LogindHold()\nprint('held', flush=True)\ninput()\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
