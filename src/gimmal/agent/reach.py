@@ -72,6 +72,9 @@ OPEN_SECONDS = 10.0
 PROBE_SECONDS = 3.0
 """What a path that would be better has to answer, where the person asks for it."""
 
+NEAR_PROBE_SECONDS = 0.5
+"""The same for the local network: who is in it answers within moments, and is asked twice in this time."""
+
 NETWORK_AFTER_SECONDS = 1.0
 """From a session's beginning until a command watches the network."""
 
@@ -181,14 +184,34 @@ class Reach:
         if reached is None or reached.through_agent or dialler is None:
             return {}
         link = reached.session.bulk.pick(bulk=False)
-        better = frozenset(path for path in dialler.dialable if link is not None and rank(path) < rank(link.path))
-        if better:
-            with contextlib.suppress(GimmalError, TimeoutError):
-                async with asyncio.timeout(PROBE_SECONDS):
-                    reached.session.attach(await dialler.probe(reached.session, better))
-                return {}
-        silent = f"it did not answer within {PROBE_SECONDS:g} s"
-        return {path.value: dialler.failures.get(path, silent) for path in sorted(better, key=rank)}
+        better = [path for path in dialler.dialable if link is not None and rank(path) < rank(link.path)]
+        better.sort(key=rank)
+        why_not: dict[str, str] = {}
+        probes = Tasks()
+        left = {probes.start(self._probe(dialler, reached.session, path), f"look for {path.value}") for path in better}
+        try:
+            while left:
+                done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+                for path, reason in (probe.result() for probe in done):
+                    if not reason:
+                        return {}
+                    why_not[path.value] = reason
+        finally:
+            await probes.close(1.0)
+        return {path.value: why_not[path.value] for path in better}
+
+    async def _probe(self, dialler: Dialler, session: Session, path: PathKind) -> tuple[PathKind, str]:
+        """Try for one path; why it cannot be had, nothing where it was."""
+        seconds = NEAR_PROBE_SECONDS if path is PathKind.LAN else PROBE_SECONDS
+        try:
+            async with asyncio.timeout(seconds):
+                session.attach(await dialler.probe(session, frozenset((path,))))
+        except (GimmalError, TimeoutError):
+            silent = f"it did not answer within {seconds:g} s"
+            if path is PathKind.LAN:
+                silent = "the other side does not answer in this network"
+            return path, dialler.failures.get(path, silent)
+        return path, ""
 
     async def rest(self, seconds: float) -> None:
         """Wait between two tries, but no longer than the half is there.

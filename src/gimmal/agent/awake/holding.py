@@ -25,16 +25,17 @@ def hold_off_sleep() -> Hold:
     Raises:
         LocalError: the system has no way, or refuses; the message says which.
     """
-    if sys.platform == "linux":
+    platform = str(sys.platform)  # mypy would hold what is meant for other systems for unreachable
+    if platform == "linux":
         from gimmal.agent.awake.logind import LogindHold
 
         return LogindHold()
-    if sys.platform == "darwin":
+    if platform == "darwin":
         from gimmal.agent.awake.caffeinate import CaffeinateHold
 
         return CaffeinateHold()
-    if sys.platform == "win32":
+    if platform == "win32":
         from gimmal.agent.awake.windows_power import WindowsHold
 
         return WindowsHold()
-    raise LocalError(f"gimmal does not know how to hold off sleep on {sys.platform}", "set it in the system's settings")
+    raise LocalError(f"gimmal does not know how to hold off sleep on {platform}", "set it in the system's settings")
