@@ -92,6 +92,8 @@ class Reply(Struct, frozen=True):
         lineage: for the same: names the folder of it.
         path: for ``session``: how the session with the other side travels.
         features: for ``session``: what the other side offers (protocol.features).
+        computer: for ``session``: the name that the other side's computer gives itself.
+        way: for ``session``: where that path goes by a relay, what it travels in there.
         status: for ``status``: what is shown.
         number: for ``queue``: of the new transfer.
         count: for ``transfers``: how many messages follow.
@@ -105,6 +107,8 @@ class Reply(Struct, frozen=True):
     status: dict[str, object] = msgspec.field(default_factory=dict)
     number: int = 0
     count: int = 0
+    computer: str = ""
+    way: str = ""
 
     def __repr__(self) -> str:
         return f"Reply(refusal={self.refusal!r})"

@@ -107,7 +107,8 @@ class LocalCommands:
         best = peer.bulk.pick(bulk=False)
         path = best.path.value if best is not None else ""
         features = peer.peer.features & OFFERED
-        await send_message(connection, replace(self._keys(), path=path, features=features))
+        reply = replace(self._keys(), path=path, features=features, computer=peer.peer.name)
+        await send_message(connection, replace(reply, way=best.way if best is not None else ""))
         session = local_session(connection, peer.pool, Forwarding(peer, self._tasks), opener=False)
         self._sessions.add(session)
         session.ended.add_done_callback(lambda _ended: self._sessions.discard(session))

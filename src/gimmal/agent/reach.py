@@ -31,6 +31,7 @@ from gimmal.agent.plugged import (
     relay_urls_of,
     state_directory,
 )
+from gimmal.agent.use_log.own_acts import OwnActs
 from gimmal.base.errors import (
     DeadlinePassed,
     GimmalError,
@@ -110,6 +111,8 @@ class Reached:
     through_agent: bool
     path: str
     """How the first link travels."""
+    way: str = ""
+    """Where that is by a relay, what it travels in there."""
 
 
 class Reach:
@@ -135,6 +138,7 @@ class Reach:
         self._keeper: PathKeeper | None = None
         self._network: NetworkWatch | None = None
         self._reached: Reached | None = None
+        self._own: OwnActs | None = None
         self._gone = asyncio.Event()
         self._opening: asyncio.Timeout | None = None
         self.journal_key = b""
@@ -148,6 +152,8 @@ class Reach:
 
     async def __aexit__(self, *_: object) -> None:
         await self.drop(CloseReason.DONE)
+        if self._own is not None:
+            await self._own.close()
         for relay in self._relays:
             await relay.close()
         if self._network is not None:
@@ -307,7 +313,7 @@ class Reach:
         # An agent that is gone does not come back to this session; the command may find another way.
         lost = Interrupted("the agent on this computer ended", "run the command again")
         session.links[0].ended.add_done_callback(lambda _ended: session.fail(lost))
-        return Reached(session, RemoteFiles(session), True, reply.path)
+        return self._noted(Reached(session, RemoteFiles(session), True, reply.path, reply.way), reply.computer)
 
     async def _by_itself(self, deadline: float) -> Reached:
         dialler = self._dialler
@@ -316,7 +322,16 @@ class Reach:
         session = await dialler.open_session(None, deadline)
         self._keeper = PathKeeper(session, dialler)
         self._tasks.start(self._watch_network(), "watch the network")
-        return Reached(session, RemoteFiles(session), False, session.links[0].path.value)
+        first = session.links[0]
+        reached = Reached(session, RemoteFiles(session), False, first.path.value, first.way)
+        return self._noted(reached, session.peer.name)
+
+    def _noted(self, reached: Reached, computer: str) -> Reached:
+        """What is done over there goes to the log of this computer."""
+        if self._own is None:
+            self._own = OwnActs(self.journal_directory, self.journal_key, self.workers)
+        reached.files.using = self._own.of_session(self.header.side.other.value, computer)
+        return reached
 
     async def _make_dialler(self) -> Dialler:
         try:

@@ -102,6 +102,10 @@ class RelayClient:
         """The peer's answerer is connected to this relay."""
         self.peer_candidates = b""
         """What the peer's answerer left, sealed; empty if none."""
+        self.by_web = False
+        """The connection is a WebSocket."""
+        self.proxy = ""
+        """Displayable address of the proxy that it goes through; empty without one."""
         self.last_seen = 0
         """Second since 1970 at which the peer's answerer was last connected; 0 if unknown."""
 
@@ -241,6 +245,7 @@ class RelayClient:
         if self.closed.done():
             stream.abort()
             raise self.closed.result()
+        self.by_web, self.proxy = won.web, won.proxy.address if won.proxy is not None else ""
         ways = self._ways.connected(dialled.network, won.web, self._loop.time())
         self._legs = LegDialler(self.url, dialled.address, won.proxy, ways)
         self._stream, self._first = stream, dialled.received

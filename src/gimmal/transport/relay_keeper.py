@@ -51,6 +51,8 @@ class RelayStatus:
         failure: why not, if not; None before the first try.
         peer_present: the peer's answerer is connected there.
         last_seen: second since 1970 of the peer's answerer; 0 if unknown.
+        by_web: the connection is a WebSocket.
+        proxy: displayable address of the proxy that it goes through; empty without one.
     """
 
     url: RelayUrl
@@ -58,6 +60,8 @@ class RelayStatus:
     failure: GimmalError | None
     peer_present: bool
     last_seen: int
+    by_web: bool = False
+    proxy: str = ""
 
 
 class RelayKeeper:
@@ -118,6 +122,8 @@ class RelayKeeper:
             None if connected else self._failure,
             client.peer_present if client else False,
             client.last_seen if client else 0,
+            connected and client is not None and client.by_web,
+            client.proxy if connected and client is not None else "",
         )
 
     @property
