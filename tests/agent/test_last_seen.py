@@ -33,41 +33,39 @@ def kept_file(half: OpenedHalf) -> Path:
 
 
 def test_it_is_kept_over_starts_and_not_written_for_every_second(half: OpenedHalf) -> None:
-    now = float(NOW)
-    seen = LastSeen(half, lambda: now)
+    seen = LastSeen(half)
     assert seen.read() == 0
-    seen.note()
+    seen.note(NOW)
     assert LastSeen(half).read() == NOW
-    now += KEEP_SECONDS - 1
-    seen.note()
+    soon = NOW + KEEP_SECONDS - 1
+    seen.note(soon)
     assert LastSeen(half).read() == NOW
-    seen.note(at_once=True)
-    assert LastSeen(half).read() == now
-    now += KEEP_SECONDS
-    seen.note()
-    assert LastSeen(half).read() == seen.read() == now
+    seen.note(soon, at_once=True)
+    assert LastSeen(half).read() == soon
+    seen.note(soon + KEEP_SECONDS)
+    assert LastSeen(half).read() == seen.read() == soon + KEEP_SECONDS
 
 
 def test_a_clock_that_was_wrong_is_put_right(half: OpenedHalf) -> None:
-    LastSeen(half, lambda: NOW + 1e9).note()
-    LastSeen(half, lambda: NOW).note()
+    LastSeen(half).note(NOW + 10**9)
+    LastSeen(half).note(NOW)
     assert LastSeen(half).read() == NOW
 
 
 def test_what_cannot_be_read_counts_as_not_known(half: OpenedHalf) -> None:
-    LastSeen(half, lambda: NOW).note()
+    LastSeen(half).note(NOW)
     path = kept_file(half)
     whole = path.read_bytes()
     for damaged in (b"", whole[:-1], whole[:20] + bytes([whole[20] ^ 1]) + whole[21:], b"x" * 10_000):
         path.write_bytes(damaged)
         assert LastSeen(half).read() == 0
-    LastSeen(half, lambda: NOW + 5.0).note()
+    LastSeen(half).note(NOW + 5)
     assert LastSeen(half).read() == NOW + 5
 
 
 def test_a_disk_that_refuses_stops_nothing(half: OpenedHalf) -> None:
     (state_directory(half.lineage_id) / "settings").write_text("no folder")
-    LastSeen(half, lambda: NOW).note()
+    LastSeen(half).note(NOW)
     assert LastSeen(half).read() == 0
 
 

@@ -47,7 +47,8 @@ _LABEL = b"gimmal control v1"
 
 
 class Question(Struct, frozen=True):
-    """What a command asks: ``session``, ``status``, ``unplug``, ``log`` (to be written now), or about the queue:
+    """What a command asks: ``session``, ``status``, ``unplug``, ``log`` (to be written now),
+    ``reread`` (what is kept for the half has changed), or about the queue:
     ``queue``, ``transfers`` (queue.messages).
     """
 
@@ -94,7 +95,7 @@ class Reply(Struct, frozen=True):
         features: for ``session``: what the other side offers (protocol.features).
         computer: for ``session``: the name that the other side's computer gives itself.
         way: for ``session``: where that path goes by a relay, what it travels in there.
-        status: for ``status``: what is shown.
+        status: for ``status``: what is shown; for ``reread``: what came of it (live_settings.Reread).
         number: for ``queue``: of the new transfer.
         count: for ``transfers``: how many messages follow.
     """

@@ -103,6 +103,21 @@ class KeptShares:
             self._setting.write(msgspec.msgpack.encode(_File(_VERSION, kept)))
 
 
+def kept_table(half: OpenedHalf) -> tuple[ShareTable, list[str]]:
+    """What is kept for a half, to be shared: all whose folders are there, and why each of the others is left out.
+
+    Raises:
+        LocalError: the file cannot be read, or was altered.
+    """
+    shares, left_out = [], []
+    for one in KeptShares(half).read():
+        try:
+            shares.append(one.opened())
+        except UsageError as exc:
+            left_out.append(exc.message)
+    return ShareTable(shares), left_out
+
+
 def refuse_odd_places(share: Share, halves: list[Path], *, whole_home: bool) -> None:
     """Refuse what is most likely a mistake when a share is to be kept.
 

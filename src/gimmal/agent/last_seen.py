@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from typing import Annotated
 
 from msgspec import Meta, Struct, msgpack
@@ -39,15 +38,13 @@ class LastSeen:
 
     Args:
         half: opened.
-        clock: seconds since 1970.
 
     Raises:
         LocalError: there is no folder for it.
     """
 
-    def __init__(self, half: OpenedHalf, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, half: OpenedHalf) -> None:
         self._setting = SealedSetting(half, _INFO, _FILE_BYTES_MAX, "the time kept in", "remove that file")
-        self._clock = clock
         self._kept: int | None = None
 
     def read(self) -> int:
@@ -56,19 +53,20 @@ class LastSeen:
             self._kept = self._read()
         return self._kept
 
-    def note(self, *, at_once: bool = False) -> None:
-        """The other side is reached now.
+    def note(self, at: int, *, at_once: bool = False) -> None:
+        """The other side was reached.
 
         Args:
+            at: second since 1970.
             at_once: keep it even where what is kept is hardly older: it may be the last time.
         """
-        now, kept = int(self._clock()), self.read()
+        kept = self.read()
         # A time that lies ahead was written with a clock that was wrong.
-        if kept <= now < kept + (1 if at_once else KEEP_SECONDS):
+        if kept <= at < kept + (1 if at_once else KEEP_SECONDS):
             return
         try:
-            self._setting.write(msgpack.encode(_File(_VERSION, now)))
-            self._kept = now
+            self._setting.write(msgpack.encode(_File(_VERSION, at)))
+            self._kept = at
         except LocalError as exc:
             logger.debug("when the other side was last seen is not kept: %s", exc)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +22,7 @@ from gimmal.agent.control import (
     send_message,
     socket_path,
 )
+from gimmal.agent.last_seen import LastSeen, told_when
 from gimmal.agent.local_commands import local_session
 from gimmal.agent.plugged import (
     PROGRAM,
@@ -31,7 +33,7 @@ from gimmal.agent.plugged import (
     relay_urls_of,
     state_directory,
 )
-from gimmal.agent.use_log.own_acts import OwnActs
+from gimmal.agent.use_log.own_acts import WRITE_SECONDS, OwnActs
 from gimmal.base.errors import (
     DeadlinePassed,
     GimmalError,
@@ -139,6 +141,9 @@ class Reach:
         self._network: NetworkWatch | None = None
         self._reached: Reached | None = None
         self._own: OwnActs | None = None
+        self._seen: LastSeen | None = None
+        self._was_seen = False
+        """The other side was reached by this command itself."""
         self._gone = asyncio.Event()
         self._opening: asyncio.Timeout | None = None
         self.journal_key = b""
@@ -154,6 +159,10 @@ class Reach:
         await self.drop(CloseReason.DONE)
         if self._own is not None:
             await self._own.close()
+        if self._seen is not None and self._was_seen:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WRITE_SECONDS):
+                    await self.workers.call(self._seen.note, int(time.time()))
         for relay in self._relays:
             await relay.close()
         if self._network is not None:
@@ -178,8 +187,20 @@ class Reach:
         self._reached = reached = await self.while_there(self._find(deadline))
         return reached
 
+    @property
+    def last_seen(self) -> int:
+        """Second since 1970 at which the other side was last reached from here, 0 if unknown, or the agent knows."""
+        return self._seen.read() if self._seen is not None else 0
+
     async def _find(self, deadline: float) -> Reached:
-        return await self._through_agent(deadline) or await self._by_itself(deadline)
+        try:
+            return await self._through_agent(deadline) or await self._by_itself(deadline)
+        except UnreachableError as exc:
+            last_seen = await self.workers.call(self._seen.read) if self._seen is not None else 0
+            told = told_when(exc, last_seen)
+            if told is exc:
+                raise
+            raise told from exc
 
     async def why_not_better(self) -> dict[str, str]:
         """Of each path that would be better than the one at hand, why it cannot be had, by a try of some seconds.
@@ -322,6 +343,7 @@ class Reach:
         session = await dialler.open_session(None, deadline)
         self._keeper = PathKeeper(session, dialler)
         self._tasks.start(self._watch_network(), "watch the network")
+        self._was_seen = True
         first = session.links[0]
         reached = Reached(session, RemoteFiles(session), False, first.path.value, first.way)
         return self._noted(reached, session.peer.name)
@@ -340,6 +362,7 @@ class Reach:
             raise _gone() from exc  # it was there when this command began
         self.journal_key = journal_key_of(half)
         self.journal_directory = state_directory(half.lineage_id)
+        self._seen = LastSeen(half)
         if self._options.at is None and not half.relays and not self._options.lan:
             raise UsageError("this pair has no relay", "name the other side with --at HOST:PORT")
         instance = random_bytes(16)

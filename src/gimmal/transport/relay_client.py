@@ -31,7 +31,7 @@ from gimmal.protocol.relay.url import RelayUrl
 from gimmal.transport.relay_contest import Contest
 from gimmal.transport.relay_legs import LegDialler
 from gimmal.transport.relay_tls import tls_failure
-from gimmal.transport.relay_ways import LegWays, RelayWays
+from gimmal.transport.relay_ways import LegWay, LegWays, RelayWays
 from gimmal.transport.tcp_connect import reason_of
 
 _log = logging.getLogger("gimmal.transport")
@@ -42,7 +42,7 @@ _LEG_SECONDS = 10.0
 CHECK_SECONDS = 2.0
 """What a relay that is asked for a sign of life has for one."""
 
-OfferTaken = Callable[[socket.socket, bytes], None]
+OfferTaken = Callable[[socket.socket, bytes, LegWay], None]
 
 
 class RelayClient:
@@ -55,8 +55,8 @@ class RelayClient:
         instance: 16 random bytes, the same for all connections of this program run.
         program: version of this program.
         candidates: sealed, may be empty.
-        on_link: takes a connected, non-blocking data leg that the peer asked for, and the asker's instance. Without
-            it offers are let pass.
+        on_link: takes a connected, non-blocking data leg that the peer asked for, the asker's instance, and what the
+            leg travels in. Without it offers are let pass.
         on_peer: called when what is known of the peer has changed.
         ways: what this process has learned of the way to this relay; None where it is new to it.
     """
@@ -331,7 +331,7 @@ class RelayClient:
             _log.debug("a link offered by the relay could not be taken: %s", type(exc).__name__)
             return
         if sock is not None:
-            self._on_link(sock, offer.instance)
+            self._on_link(sock, offer.instance, self._legs.ways.current(self._loop.time()))
 
     def _pump(self) -> None:
         machine, stream = self._machine, self._stream

@@ -73,7 +73,7 @@ class RelayKeeper:
         instance: 16 random bytes of this program run.
         program: version of this program.
         candidates: sealed, may be empty.
-        on_link: takes the data legs that the peer asked for, and the asker's instance.
+        on_link: takes the data legs that the peer asked for; see ``RelayClient``.
         on_status: told of every change.
     """
 
