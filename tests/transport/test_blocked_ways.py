@@ -257,6 +257,7 @@ def test_a_host_that_is_excepted_goes_past_the_proxy(tmp_path: Path, monkeypatch
     [
         ({"credentials": "anna:secret"}, "", "wants a name and a password"),
         ({"credentials": "anna:secret"}, "anna:wrong-secret@", "does not take the name and password"),
+        ({"canned": b"HTTP/1.1 401 Unauthorized\r\n\r\n"}, "anna:wrong-secret@", "does not take the name and password"),
         ({"canned": b"HTTP/1.1 403 Forbidden\r\n\r\n"}, "", "does not let this host and port through"),
         ({"canned": b"HTTP/1.1 502 Bad Gateway\r\n\r\n"}, "", "answers 502"),
         ({"canned": b"SSH-2.0-OpenSSH_9.2\r\n"}, "", "no HTTP proxy"),
@@ -265,7 +266,7 @@ def test_a_host_that_is_excepted_goes_past_the_proxy(tmp_path: Path, monkeypatch
         ({"canned": b"HTTP/1.1 200 OK\r\n\r\nSSH-2.0-OpenSSH_9.2\r\n"}, "", "nobody asked for"),
         ({"silent": True}, "", "does not answer within"),
     ],
-    ids=["no name", "wrong", "403", "502", "garbage", "closes", "1 MB of headers", "talks first", "stalls"],
+    ids=["no name", "wrong", "401", "403", "502", "garbage", "closes", "1 MB of headers", "talks first", "stalls"],
 )
 def test_what_a_proxy_does_wrong_is_named_with_relay_and_way_and_shows_no_password(
     monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], user: str, says: str

@@ -46,7 +46,7 @@ class Proxy:
 
 
 class ProxyRefusedError(RelayError):
-    """The proxy understood, and said no: trying again changes nothing.
+    """The proxy understood, and said no.
 
     Args:
         message: what it said.
@@ -110,7 +110,7 @@ async def tunnel(proxy: Proxy, host: str, port: int) -> socket.socket:
 
     Raises:
         ProxyRefusedError: the proxy says no.
-        RelayError: it is absent, is none, or cannot reach the relay.
+        RelayError: it is absent, or is none.
     """
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -145,15 +145,16 @@ async def _ask(sock: socket.socket, proxy: Proxy, host: str, port: int) -> int:
 
 
 def _refusal(proxy: Proxy, status: int) -> RelayError:
-    if status == 407 and proxy.name is None:
+    # Some, tinyproxy for one, say that they do not take it as a web server would.
+    if status in (401, 407) and proxy.name is None:
         return ProxyRefusedError(
-            "the proxy wants a name and a password (407)",
+            f"the proxy wants a name and a password ({status})",
             "set HTTPS_PROXY to http://NAME:PASSWORD@HOST:PORT; only Basic authentication is spoken",
             credentials=True,
         )
-    if status == 407:
+    if status in (401, 407):
         return ProxyRefusedError(
-            "the proxy does not take the name and password (407)",
+            f"the proxy does not take the name and password ({status})",
             "correct them in HTTPS_PROXY; only Basic authentication is spoken",
             credentials=True,
         )
@@ -162,7 +163,7 @@ def _refusal(proxy: Proxy, status: int) -> RelayError:
             f"the proxy does not let this host and port through ({status})",
             "use a relay on port 443, or ask whoever runs the proxy",
         )
-    return RelayError(
+    return ProxyRefusedError(
         f"the proxy answers {status}", "see that the relay runs, and that the proxy can reach its host and port"
     )
 
