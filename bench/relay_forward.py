@@ -28,7 +28,7 @@ async def link(url: RelayUrl) -> tuple[socket.socket, socket.socket]:
     home, away = new_identities()
     taken: asyncio.Queue[socket.socket] = asyncio.Queue()
     agent = RelayClient(
-        url, home, Role.ANSWERS, random_bytes(16), "bench", on_link=lambda sock, _: taken.put_nowait(sock)
+        url, home, Role.ANSWERS, random_bytes(16), "bench", on_link=lambda sock, *_: taken.put_nowait(sock)
     )
     command = RelayClient(url, away, Role.ASKS, random_bytes(16), "bench")
     await agent.connect(10)

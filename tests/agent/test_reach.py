@@ -6,11 +6,15 @@ import asyncio
 import socket
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from gimmal.agent.reach import Reach, ReachOptions
+from gimmal.agent import reach as reaching
+from gimmal.agent.reach import Reach, Reached, ReachOptions
 from gimmal.base.errors import HalfGone, PeerAbsent
+from gimmal.transport.link import PathKind
 from tests.half.helpers import folders, join
 from tests.patience import within
 
@@ -65,3 +69,68 @@ def test_a_command_that_waits_opens_no_session_without_its_half(half: Path) -> N
                     there.accept()
 
     asyncio.run(main())
+
+
+class Probed:
+    """A dialler whose paths answer as they are told to; those that are not never do."""
+
+    def __init__(self, **answers: Exception | None) -> None:
+        self.answers = answers
+        self.failures: dict[PathKind, str] = {}
+        self.dialable = frozenset((PathKind.LAN, PathKind.DIRECT, PathKind.RELAYED))
+        self.ended: list[str] = []
+
+    async def probe(self, _session: Any, paths: frozenset[PathKind]) -> str:
+        (path,) = paths
+        try:
+            if path.value not in self.answers:
+                await asyncio.Event().wait()
+            failure = self.answers[path.value]
+            if failure is not None:
+                self.failures[path] = str(failure)
+                raise failure
+            return path.value
+        finally:
+            self.ended.append(path.value)
+
+
+def why_not(half: Path, dialler: Probed) -> tuple[dict[str, str], list[str]]:
+    """What is said of the paths better than a relay, and which links were taken."""
+    taken: list[str] = []
+    link = SimpleNamespace(path=PathKind.RELAYED)
+    session = SimpleNamespace(bulk=SimpleNamespace(pick=lambda *, bulk: link), attach=taken.append)
+
+    async def main() -> dict[str, str]:
+        reach = Reach(ReachOptions(half))
+        reach._dialler = cast(Any, dialler)
+        reach._reached = Reached(cast(Any, session), cast(Any, None), False, "relayed")
+        try:
+            return await reach.why_not_better()
+        finally:
+            reach.workers.close()
+
+    return asyncio.run(asyncio.wait_for(main(), 60)), taken
+
+
+def test_status_waits_for_the_local_network_no_longer_than_it_takes_to_answer(
+    half: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaching, "PROBE_SECONDS", 1000.0)
+    monkeypatch.setattr(reaching, "NEAR_PROBE_SECONDS", 0.01)
+    dialler = Probed(direct=PeerAbsent("it cannot be dialled"))
+    said, taken = why_not(half, dialler)
+    assert list(said.items()) == [
+        ("lan", "the other side does not answer in this network"),
+        ("direct", "it cannot be dialled"),
+    ]
+    assert taken == []
+
+
+def test_where_a_better_path_is_found_the_others_are_waited_for_no_longer(
+    half: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PROBE_SECONDS", "NEAR_PROBE_SECONDS"):
+        monkeypatch.setattr(reaching, name, 1000.0)
+    dialler = Probed(direct=None)
+    assert why_not(half, dialler) == ({}, ["direct"])
+    assert sorted(dialler.ended) == ["direct", "lan"]

@@ -61,8 +61,17 @@ def test_the_log_says_who_did_what_when(world: World) -> None:
     assert (moved["names"], moved["targets"]) == (["moved"], ["shared/docs/made/here"])
     sessions = {entry["session"] for entry in connected}
     assert all(entry["session"] in sessions for entry in entries if "session" in entry)
-    # The other side was asked for nothing, and its log says so.
-    assert not any(entry["event"] in ("read", "removed", "wrote") for entry in log(world, b))
+    # The other side was asked for nothing, and its log says so; and what was done from there.
+    theirs = log(world, b)
+    assert not any(entry["event"] in ("read", "removed", "wrote") for entry in theirs if not entry["from_here"])
+    own = [entry for entry in theirs if entry["from_here"]]
+    assert not any(entry["from_here"] for entry in entries)
+    for event in ("read", "wrote", "made", "removed", "moved"):
+        assert done(own, event) == done(entries, event), event
+    host = connected[0]["computer"]
+    assert {(entry["side"], entry["computer"]) for entry in own} == {("a", host)}
+    said = f"  from here on {host}: removed 1 in :shared/docs: removed"
+    assert any(line.endswith(said) for line in world.run(b, "log").lines)
     lines = world.run(world.a, "log").lines
     assert any(line.endswith(": removed 1 in :shared/docs: removed") for line in lines)
     assert world.run(world.a, "log", "--since", "5m").lines == lines
@@ -73,6 +82,33 @@ def test_the_log_says_who_did_what_when(world: World) -> None:
     assert "is no time" in wrong.err
 
 
+def test_without_an_agent_commands_keep_their_own_log(world: World) -> None:
+    plugged = plug_in(world)
+    names = [f"marker-of-a-file-{number}" for number in range(6)]
+    for name in names:
+        write_file(plugged.shared / name, 10)
+    world.run(world.b, "cp", "-r", ":shared", world.b.folder("here"))
+    started = [world.start(world.b, "rm", f":shared/{name}") for name in names]
+    for process in started:
+        assert process.wait().code == 0
+    own = log(world, world.b)
+    assert all(entry["from_here"] for entry in own)
+    assert sorted(done(own, "removed")) == [f"shared/{name}" for name in names]
+    assert sum(entry["bytes"] for entry in own if entry["event"] == "read") == 60
+    # Only with the half.
+    for folder, _folders, files in os.walk(world.b.state):
+        for file in files:
+            assert "marker" not in file
+            assert b"marker" not in (Path(folder) / file).read_bytes()
+
+
+def test_what_fails_there_ends_no_log(world: World) -> None:
+    plugged = plug_in(world)
+    write_file(plugged.shared / "file", 10)
+    world.run(world.b, "cat", ":shared/file", ":shared/missing", code=None)
+    assert done(log(world, world.b), "read") == ["shared/file"]
+
+
 def test_what_is_not_granted_is_in_the_log(world: World) -> None:
     world.start_relay()
     world.pair()
@@ -81,6 +117,7 @@ def test_what_is_not_granted_is_in_the_log(world: World) -> None:
     world.up(world.a, f"{only}:ro")
     world.run(world.b, "rm", ":only/file", code=4)
     assert done(log(world, world.a), "refused") == ["only/file"]
+    assert done(log(world, world.b), "refused") == ["only/file"]
 
 
 def test_a_log_outlives_kill_restart_and_joining_and_is_noise_without_the_half(plugged: Plugged) -> None:
@@ -106,7 +143,7 @@ def test_a_log_outlives_kill_restart_and_joining_and_is_noise_without_the_half(p
     assert any("log" in path.parts for path in kept)
     assert not any(b"marker" in path.read_bytes() or "marker" in str(path) for path in kept)
     # The other half opens no log but its own.
-    assert log(world, world.b) == []
+    assert all(entry["from_here"] for entry in log(world, world.b))
 
 
 def test_a_log_of_a_half_with_a_password_wants_it(world: World) -> None:
@@ -131,7 +168,7 @@ def test_a_log_that_was_cut_or_altered_says_so(plugged: Plugged) -> None:
     (path,) = world.a.state.glob("gimmal/*/log/*/0*")
     path.write_bytes(path.read_bytes()[:-1])
     entries = log(world, world.a)
-    assert entries[-1] == {"event": "unreadable", "newer_records": 0, "torn": True}
+    assert entries[-1] == {"event": "unreadable", "newer_records": 0, "torn": True, "from_here": False}
     assert done(entries, "removed") == ["shared/one"]
     assert "warning: " in world.run(world.a, "log").lines[-1]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
-from tests.endtoend.world import PASSWORD, World
+from tests.endtoend.world import PASSWORD, World, until, write_file
 
 
 @pytest.fixture
@@ -102,3 +104,69 @@ def test_a_half_with_a_password_asks_for_it(world: World) -> None:
     assert world.run(world.a, "shares", "add", docs, code=6).error
     world.run(world.a, "shares", "add", docs, "--password-file", secret)
     assert world.run(world.a, "shares", "--password-file", secret).lines == [f"docs rw {docs}"]
+
+
+def test_a_running_agent_takes_up_what_changes_at_once(paired: World) -> None:
+    world = paired
+    docs, box = world.a.folder("docs"), world.a.folder("box")
+    write_file(docs / "report", 10)
+    agent = world.up(world.a)
+    other = world.up(world.b, world.b.folder("mine"))
+    other.wait_connected()
+    assert world.run(world.b, "ls").lines == []
+    added = world.run(world.a, "shares", "add", docs)
+    assert (added.lines, added.err.strip()) == ([f"share: docs rw {docs}"], "it holds at once")
+    # In the session that the two agents have all the while.
+    assert world.run(world.b, "ls").lines == ["docs/"]
+    assert world.json(world.a, "shares", "add", f"{docs}:ro") == [
+        {"name": "docs", "path": str(docs), "rights": "ro", "at_once": True}
+    ]
+    assert world.run(world.b, "rm", ":docs/report", code=4).error
+    world.run(world.a, "shares", "add", box)
+    assert [share["name"] for share in world.agent_status(world.a)["shares"]] == ["box", "docs"]
+    removed = world.run(world.a, "shares", "remove", "docs")
+    assert (removed.lines, removed.err.strip()) == (["removed: docs"], "it holds at once")
+    assert "no such file or folder" in world.run(world.b, "cat", ":docs/report", code=4).error
+    assert world.run(world.b, "ls").lines == ["box/"]
+    assert other.count_lines("connected: ") == 1
+    assert f"share: no more: docs ro {docs}" in agent.stop().out
+
+
+def test_an_upload_into_a_share_that_is_taken_away_ends_and_nothing_of_it_stays_open(paired: World) -> None:
+    world = paired
+    docs = world.a.folder("docs")
+    write_file(world.b.disk / "film", 40_000_000)
+    world.run(world.a, "shares", "add", docs)
+    agent = world.up(world.a)
+    copying = world.start(world.b, "cp", "--limit", "1M", "film", ":docs")
+    until(lambda: list(docs.glob(".gimmal-part-*")), "the upload")
+    world.run(world.a, "shares", "remove", "docs")
+    ended = copying.wait()
+    assert ended.code == 4, str(ended)
+    assert not (docs / "film").exists()
+    folders = [os.readlink(link) for link in Path(f"/proc/{agent.popen.pid}/fd").iterdir() if link.is_symlink()]
+    assert not [path for path in folders if path.startswith(str(docs))]
+    # What had come is there for another time.
+    world.run(world.a, "shares", "add", docs)
+    again = world.run(world.b, "cp", "film", ":docs")
+    assert (docs / "film").stat().st_size == 40_000_000, str(again)
+
+
+def test_shares_named_at_up_are_not_disturbed(paired: World) -> None:
+    world = paired
+    world.up(world.a, world.a.folder("once"))
+    added = world.run(world.a, "shares", "add", world.a.folder("kept"))
+    assert "keeps to the shares that were named for it" in added.err
+    assert world.run(world.b, "ls").lines == ["once/"]
+
+
+def test_a_share_that_cannot_be_taken_up_changes_nothing_for_the_running_agent(paired: World) -> None:
+    world = paired
+    docs, gone = world.a.folder("docs"), world.a.folder("gone")
+    world.run(world.a, "shares", "add", docs)
+    world.run(world.a, "shares", "add", gone)
+    world.up(world.a)
+    gone.rmdir()
+    # One whose folder is gone is left out, as at the start.
+    assert world.run(world.a, "shares", "add", world.a.folder("more")).err.strip() == "it holds at once"
+    assert world.run(world.b, "ls").lines == ["docs/", "more/"]

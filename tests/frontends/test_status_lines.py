@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from gimmal.frontends.cli.status import _print_paths, _relay_state
+from gimmal.frontends.cli.status import _print_paths, _relay_state, _seen, print_sleep
 
 
 def test_an_agent_from_before_an_update_says_its_path_alone(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,17 +33,45 @@ def test_how_a_session_travels_and_why_not_better(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize(
-    ("way", "said"),
-    [
-        (None, "connected, the other side is there"),
-        ("", "connected, the other side is there"),
-        ("raw", "connected, the other side is there"),
-        ("tls", "connected, links inside TLS, the other side is there"),
-        ("websocket", "connected, links inside WebSocket, the other side is there"),
-    ],
-)
-def test_in_what_links_to_a_relay_travel_is_said_where_raw_ones_do_not_pass(way: str | None, said: str) -> None:
-    """An agent from before an update does not say it."""
+def test_what_a_relayed_path_travels_in(capsys: pytest.CaptureFixture[str]) -> None:
+    agent = {
+        "connected": True,
+        "path": "relayed",
+        "path_way": "websocket",
+        "round_trip_ms": None,
+        "path_since": 0,
+        "received_rate": 0,
+        "sent_rate": 0,
+        "why_not": {},
+    }
+    _print_paths(agent)
+    assert capsys.readouterr().out.startswith("path: relayed (websocket), since 1970-01-01")
+
+
+def test_how_a_relay_is_reached() -> None:
     relay = {"connected": True, "failure": "", "peer_present": True, "last_seen": 0}
-    assert _relay_state(relay | ({} if way is None else {"way": way})) == said
+    assert _relay_state(relay) == "connected, the other side is there"
+    assert _relay_state(relay | {"by": "tls", "proxy": ""}) == "connected, the other side is there"
+    through = relay | {"by": "websocket", "proxy": "proxy:3128\x1b[31m", "peer_present": False}
+    assert _relay_state(through) == (
+        "connected by websocket through the proxy proxy:3128\\x1b[31m, the other side was never seen there"
+    )
+    seen = _relay_state(relay | {"peer_present": False, "last_seen": 1_700_000_000})
+    assert seen.startswith("connected, the other side was last seen 2023-11-1")
+
+
+def test_when_the_other_side_was_seen() -> None:
+    assert _seen(0) == "never seen from here"
+    assert _seen(1_700_000_000).startswith("last seen 2023-11-1")
+    assert _seen(int(time.time())) == f"last seen {time.strftime('%H:%M')}"
+
+
+def test_whether_sleep_is_held_off(capsys: pytest.CaptureFixture[str]) -> None:
+    print_sleep({"wanted": True, "held_off": True, "reason": ""})
+    print_sleep({"wanted": True, "held_off": False, "reason": "logind refuses: no\x1b[31m"})
+    print_sleep({"wanted": False, "held_off": False, "reason": "it was not asked for"})
+    assert capsys.readouterr().out.splitlines() == [
+        "sleep: held off while the other side is connected",
+        "sleep: not held off, logind refuses: no\\x1b[31m",
+        "sleep: not held off, it was not asked for; gimmal awake on asks for it",
+    ]

@@ -116,7 +116,7 @@ class LinkQueue:
     def __init__(self) -> None:
         self.queue: asyncio.Queue[tuple[socket.socket, bytes]] = asyncio.Queue()
 
-    def __call__(self, sock: socket.socket, instance: bytes) -> None:
+    def __call__(self, sock: socket.socket, instance: bytes, _way: LegWay) -> None:
         self.queue.put_nowait((sock, instance))
 
     async def next(self) -> socket.socket:

@@ -313,6 +313,7 @@ def test_a_host_that_is_excepted_goes_past_the_proxy(tmp_path: Path, monkeypatch
     [
         ({"credentials": "anna:secret"}, "", "wants a name and a password"),
         ({"credentials": "anna:secret"}, "anna:wrong-secret@", "does not take the name and password"),
+        ({"canned": b"HTTP/1.1 401 Unauthorized\r\n\r\n"}, "anna:wrong-secret@", "does not take the name and password"),
         ({"canned": b"HTTP/1.1 403 Forbidden\r\n\r\n"}, "", "does not let this host and port through"),
         ({"canned": b"HTTP/1.1 502 Bad Gateway\r\n\r\n"}, "", "answers 502"),
         ({"canned": b"SSH-2.0-OpenSSH_9.2\r\n"}, "", "no HTTP proxy"),
@@ -321,7 +322,7 @@ def test_a_host_that_is_excepted_goes_past_the_proxy(tmp_path: Path, monkeypatch
         ({"canned": b"HTTP/1.1 200 OK\r\n\r\nSSH-2.0-OpenSSH_9.2\r\n"}, "", "nobody asked for"),
         ({"silent": True}, "", "does not answer within"),
     ],
-    ids=["no name", "wrong", "403", "502", "garbage", "closes", "1 MB of headers", "talks first", "stalls"],
+    ids=["no name", "wrong", "401", "403", "502", "garbage", "closes", "1 MB of headers", "talks first", "stalls"],
 )
 def test_what_a_proxy_does_wrong_is_named_with_relay_and_way_and_shows_no_password(
     monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], user: str, says: str
@@ -339,6 +340,66 @@ def test_what_a_proxy_does_wrong_is_named_with_relay_and_way_and_shows_no_passwo
             assert "the relay relay.invalid:443 cannot be reached: " in told
             assert f"by WebSocket through the proxy 127.0.0.1:{gate.port}: " in told
             assert "secret" not in told + caught.value.hint and "anna" not in told + caught.value.hint
+            await client.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("reached", [False, True], ids=["drops", "swallows"])
+@pytest.mark.parametrize("web_first", [False, True])
+def test_a_wrong_password_is_told_at_once_where_nothing_gets_out_past_the_proxy(
+    monkeypatch: pytest.MonkeyPatch, reached: bool, web_first: bool
+) -> None:
+    monkeypatch.setattr(relay_contest, "LIKELY_WEB_SECONDS", 0.1)
+    monkeypatch.setattr(relay_contest, "AFTER_REFUSAL_SECONDS", 0.1)
+    monkeypatch.setattr(relay_contest, "DIRECT_SECONDS", 0.3)
+
+    async def no_answer(_url: RelayUrl) -> None:
+        await asyncio.Event().wait()
+
+    async def scenario() -> None:
+        swallows = box("127.0.0.1", 9, blocked=bytes(range(256)), manner=Manner.SWALLOW)
+        async with connect_proxy(credentials="anna:secret") as gate, swallows as made:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://anna:wrong@127.0.0.1:{gate.port}")
+            monkeypatch.setattr(relay_contest, "proxy_for", lambda _host: proxy.proxy_for("relay.invalid"))
+            if not reached:
+                monkeypatch.setattr(relay_contest, "dial_tls", no_answer)
+            ways = RelayWays()
+            if web_first:
+                ways.connected("127.0.0.1", True, asyncio.get_running_loop().time())
+            client = asking(RelayUrl("127.0.0.1", made.own_port, bytes(32)), new_pair().a, ways=ways)
+            with pytest.raises(RelayError, match="does not take the name and password") as caught:
+                await client.connect(1000.0)
+            # Whoever tries again and again would have the account locked.
+            assert caught.value.hopeless
+            assert len(gate.asked) == 1
+            await client.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), DEADLINE))
+
+
+def test_past_a_proxy_that_says_no_the_direct_way_is_still_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_contest, "LIKELY_WEB_SECONDS", 0.0)
+
+    async def scenario() -> None:
+        async with running_relay(tmp_path) as relay, connect_proxy(credentials="anna:secret") as gate:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://anna:wrong@127.0.0.1:{gate.port}")
+            monkeypatch.setattr(relay_contest, "proxy_for", lambda _host: proxy.proxy_for("relay.invalid"))
+            refused = asyncio.Event()
+            dial_tls = relay_contest.dial_tls
+
+            async def late(url: RelayUrl) -> object:
+                while not gate.asked:
+                    await asyncio.sleep(0)
+                refused.set()
+                return await dial_tls(url)
+
+            monkeypatch.setattr(relay_contest, "dial_tls", late)
+            client = asking(relay, new_pair().a)
+            await client.connect(DEADLINE)
+            assert refused.is_set()
             await client.close()
 
     asyncio.run(scenario())

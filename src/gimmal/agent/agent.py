@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gimmal.agent.addresses import own_addresses
+from gimmal.agent.awake.stay_awake import AwakeStatus
 from gimmal.agent.control import ControlServer, Question, socket_path
+from gimmal.agent.last_seen import LastSeen
+from gimmal.agent.live_settings import LiveSettings
 from gimmal.agent.local_commands import LocalCommands
 from gimmal.agent.mapped_port import MappedPort, MappingStatus, why_none
 from gimmal.agent.other_agent import OPEN_SECONDS, Diallers, OtherAgent, OtherAgentHost
@@ -32,6 +35,7 @@ from gimmal.agent.plugged import (
 from gimmal.agent.published import PublishedAddresses
 from gimmal.agent.queue.queue import TransferQueue
 from gimmal.agent.queue.way import Host
+from gimmal.agent.seen_peer import SeenPeer
 from gimmal.agent.sessions import Sessions, SessionsHost
 from gimmal.agent.telling import UseNews, WayNews
 from gimmal.agent.use_log.use_log import UseLog
@@ -77,6 +81,8 @@ class AgentOptions:
         at: where the other side's agent is dialled, or None.
         mapping: whether a router may be asked to let the other side in.
         lan: whether to answer and ask in the local network.
+        kept_shares: those are the ones that this computer keeps, so that a change of these holds while it serves.
+        stay_awake: sleep is held off while the other side is connected, whatever is kept.
     """
 
     shares: ShareTable
@@ -85,6 +91,8 @@ class AgentOptions:
     at: tuple[str, int] | None = None
     mapping: bool = True
     lan: bool = False
+    kept_shares: bool = False
+    stay_awake: bool = False
 
 
 @dataclass
@@ -121,6 +129,9 @@ class AgentStatus:
     paths: PathStatus
     peer_program: str
     port_mapping: MappingStatus
+    shares: ShareTable
+    sleep: AwakeStatus
+    last_seen: int
     relays: list[RelayStatus] = field(default_factory=list)
 
 
@@ -161,8 +172,19 @@ class Agent:
         self.journal_directory: Path = state_directory(half.lineage_id)
         self.use_log = UseLog(self.journal_directory, self.journal_key, self._workers, on_event)
         looking = looking_of(self._keepers, self._local)
+        self.own_log = UseLog(self.journal_directory, self.journal_key, self._workers, on_event, own=True)
+        self.seen = SeenPeer(LastSeen(half), self._workers, lambda: self._sessions)
+        self.settings = LiveSettings(
+            half,
+            self._workers,
+            options.shares,
+            from_kept=options.kept_shares,
+            stay_awake=options.stay_awake,
+            connected=lambda: self.seen.connected,
+            say=on_event,
+        )
         answering = SessionsHost(
-            self._identity, self._pool, self._budgets, self._workers, self._local, self.use_log, looking
+            self._identity, self._pool, self._budgets, self._workers, self._local, self.use_log, looking, self.seen
         )
         self._sessions = Sessions(answering, self._on_command, self._on_agent, lambda: self.other_agent.session)
         keeping = OtherAgentHost(
@@ -182,6 +204,7 @@ class Agent:
             pool=self._pool,
             workers=self._workers,
             peer=self.other_agent.when_there,
+            own_log=self.own_log,
         )
         self.queue = TransferQueue(queueing, on_event)
 
@@ -197,6 +220,8 @@ class Agent:
             ShareService, self.options.shares, self.journal_directory / "shares", self.journal_key
         )
         self._sessions.start(service)
+        await self.settings.start(service)
+        self.seen.start()
         address = "-"
         if self.options.listen is not None:
             host, port = self.options.listen
@@ -208,6 +233,7 @@ class Agent:
         self._tasks.start(self._sweep_trash(service), "sweep the trash")
         await self.queue.start()
         self.use_log.start()
+        self.own_log.start()
         self._control = ControlServer(socket_path(self.half.pair_id, self.half.side), self._answer_command)
         self._tasks.start(self._trim(), "trim buffers")
         if self.options.relays:
@@ -303,6 +329,7 @@ class Agent:
         self._tasks.cancel()
         closing = [session.finished() for session in sessions] + [keeper.close() for keeper in self._keepers]
         closing += [self.queue.close(), self.use_log.close(reason), self._mapped_port.close()]
+        closing += [self.own_log.close(reason), self.settings.close(), self.seen.close()]
         if self._listener is not None:
             closing.append(self._listener.close())
         if self._control is not None:
@@ -351,5 +378,8 @@ class Agent:
             paths=self.other_agent.path_status(),
             peer_program=peer.peer.program if peer is not None else "",
             port_mapping=self._mapped_port.status,
+            shares=self.settings.shares,
+            sleep=self.settings.awake,
+            last_seen=self.seen.at,
             relays=[keeper.status for keeper in self._keepers],
         )

@@ -47,7 +47,8 @@ _LABEL = b"gimmal control v1"
 
 
 class Question(Struct, frozen=True):
-    """What a command asks: ``session``, ``status``, ``unplug``, ``log`` (to be written now), or about the queue:
+    """What a command asks: ``session``, ``status``, ``unplug``, ``log`` (to be written now),
+    ``reread`` (what is kept for the half has changed), or about the queue:
     ``queue``, ``transfers`` (queue.messages).
     """
 
@@ -92,7 +93,9 @@ class Reply(Struct, frozen=True):
         lineage: for the same: names the folder of it.
         path: for ``session``: how the session with the other side travels.
         features: for ``session``: what the other side offers (protocol.features).
-        status: for ``status``: what is shown.
+        computer: for ``session``: the name that the other side's computer gives itself.
+        way: for ``session``: where that path goes by a relay, what it travels in there.
+        status: for ``status``: what is shown; for ``reread``: what came of it (live_settings.Reread).
         number: for ``queue``: of the new transfer.
         count: for ``transfers``: how many messages follow.
     """
@@ -105,6 +108,8 @@ class Reply(Struct, frozen=True):
     status: dict[str, object] = msgspec.field(default_factory=dict)
     number: int = 0
     count: int = 0
+    computer: str = ""
+    way: str = ""
 
     def __repr__(self) -> str:
         return f"Reply(refusal={self.refusal!r})"

@@ -1,15 +1,9 @@
-"""The shares that this computer keeps for a pair, so that nobody names them at each plugging in.
-
-One file for each half and computer, sealed with a key of the half: without it the names of folders are noise, and with
-it they are there again, over joinings too.
-"""
+"""The shares that this computer keeps for a pair, so that nobody names them at each plugging in."""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,11 +11,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from gimmal.agent.plugged import state_directory
+from gimmal.agent.sealed_setting import SealedSetting
 from gimmal.base.display import displayable
-from gimmal.base.errors import AuthenticationFailed, LocalError, ProtocolViolation, UsageError
-from gimmal.base.persistence import FileMissingError, local_errors, read_limited, write_atomic
-from gimmal.base.primitives import NONCE_SIZE, hkdf_sha256, hmac_sha256, open_at_rest, random_bytes, seal_at_rest
+from gimmal.base.errors import ProtocolViolation, UsageError
 from gimmal.half.opened import OpenedHalf
 from gimmal.protocol.codec import decode_struct
 from gimmal.share.shares import Rights, Share, ShareTable, share_of
@@ -73,11 +65,9 @@ class KeptShares:
     """
 
     def __init__(self, half: OpenedHalf) -> None:
-        key = hkdf_sha256(b"", half.storage_key, _INFO, 32)
-        folder = state_directory(half.lineage_id) / "settings"
-        # Keyed, so that the two halves of a pair have shares of their own on one computer.
-        self._path = folder / hmac_sha256(key, b"name")[:16].hex()
-        self._key = hmac_sha256(key, b"seal")
+        self._setting = SealedSetting(
+            half, _INFO, FILE_BYTES_MAX, "the shares kept in", "remove that file and add them again"
+        )
 
     def read(self) -> list[KeptShare]:
         """All of them, in order of their names.
@@ -85,16 +75,15 @@ class KeptShares:
         Raises:
             LocalError: the file cannot be read, or was altered.
         """
-        try:
-            sealed = read_limited(self._path, FILE_BYTES_MAX)
-        except FileMissingError:
+        plain = self._setting.read()
+        if plain is None:
             return []
         try:
-            kept = decode_struct(_File, open_at_rest(self._key, sealed, _INFO))
-        except (AuthenticationFailed, ProtocolViolation) as exc:
-            raise self._unreadable() from exc
+            kept = decode_struct(_File, plain)
+        except ProtocolViolation as exc:
+            raise self._setting.unreadable() from exc
         if kept.version != _VERSION:
-            raise self._unreadable()
+            raise self._setting.unreadable()
         return [KeptShare(one.name, Path(os.fsdecode(one.path)), one.rights) for one in kept.shares]
 
     def change(self, how: Callable[[list[KeptShare]], list[KeptShare]]) -> None:
@@ -104,39 +93,29 @@ class KeptShares:
             LocalError: another program is changing them, or the disk refuses.
             UsageError: two names look alike, or there are too many.
         """
-        with self._locked():
+        with self._setting.locked():
             shares = how(self.read())
             # Checks the names against each other; the folders may be gone.
             table = ShareTable([Share(one.name, one.path, one.rights) for one in shares])
             if len(table) > SHARES_MAX:
                 raise UsageError(f"there are {SHARES_MAX} shares already", "share a folder that holds several of them")
             kept = [_Kept(one.name, os.fsencode(one.path), one.rights) for one in table]
-            plain = msgspec.msgpack.encode(_File(_VERSION, kept))
-            write_atomic(self._path, seal_at_rest(self._key, plain, _INFO, random_bytes(NONCE_SIZE)))
+            self._setting.write(msgspec.msgpack.encode(_File(_VERSION, kept)))
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = self._path.with_suffix(".lock")
-        with local_errors("open", lock):
-            lock.parent.mkdir(mode=0o700, exist_ok=True)
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+def kept_table(half: OpenedHalf) -> tuple[ShareTable, list[str]]:
+    """What is kept for a half, to be shared: all whose folders are there, and why each of the others is left out.
+
+    Raises:
+        LocalError: the file cannot be read, or was altered.
+    """
+    shares, left_out = [], []
+    for one in KeptShares(half).read():
         try:
-            with contextlib.suppress(OSError):  # a disk without locks
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise LocalError(
-                        "another program is changing these shares just now", "run the command again"
-                    ) from None
-            yield
-        finally:
-            os.close(descriptor)
-
-    def _unreadable(self) -> LocalError:
-        return LocalError(
-            f"the shares kept in {displayable(os.fspath(self._path))} cannot be read",
-            "remove that file and add them again",
-        )
+            shares.append(one.opened())
+        except UsageError as exc:
+            left_out.append(exc.message)
+    return ShareTable(shares), left_out
 
 
 def refuse_odd_places(share: Share, halves: list[Path], *, whole_home: bool) -> None:

@@ -14,9 +14,10 @@ from msgspec.structs import replace
 
 from gimmal.agent.control import CONTROL_VERSION, Question, Refusal, Reply, send_message
 from gimmal.agent.forwarding import Forwarding
+from gimmal.agent.last_seen import told_when
 from gimmal.agent.path_care import PathStatus
 from gimmal.agent.plugged import PROGRAM
-from gimmal.base.errors import GimmalError, LocalError, UsageError
+from gimmal.base.errors import GimmalError, LocalError, UnreachableError, UsageError
 from gimmal.base.fair_budget import FairBudget
 from gimmal.base.primitives import random_bytes
 from gimmal.base.tasks import Tasks
@@ -76,6 +77,11 @@ class LocalCommands:
             elif question.verb == "status":
                 await send_message(connection, Reply(status=self._status()))
                 connection.close()
+            elif question.verb == "reread":
+                taken = await self._agent.settings.reread()
+                found = {"shares": taken.shares, "left_out": taken.left_out, "awake": taken.awake}
+                await send_message(connection, Reply(status=found))
+                connection.close()
             elif question.verb == "log":
                 with contextlib.suppress(LocalError):  # what was written can be read all the same
                     await self._agent.use_log.flush()
@@ -103,11 +109,15 @@ class LocalCommands:
 
     async def _session(self, connection: socket.socket, question: Question) -> None:
         agent = self._agent
-        peer = await agent.other_agent.reach(max(0.1, min(question.deadline, DEADLINE_MAX)))
+        try:
+            peer = await agent.other_agent.reach(max(0.1, min(question.deadline, DEADLINE_MAX)))
+        except UnreachableError as exc:
+            raise told_when(exc, agent.seen.at) from None
         best = peer.bulk.pick(bulk=False)
         path = best.path.value if best is not None else ""
         features = peer.peer.features & OFFERED
-        await send_message(connection, replace(self._keys(), path=path, features=features))
+        reply = replace(self._keys(), path=path, features=features, computer=peer.peer.name)
+        await send_message(connection, replace(reply, way=best.way if best is not None else ""))
         session = local_session(connection, peer.pool, Forwarding(peer, self._tasks), opener=False)
         self._sessions.add(session)
         session.ended.add_done_callback(lambda _ended: self._sessions.discard(session))
@@ -132,11 +142,17 @@ class LocalCommands:
             "connected": status.connected,
             "path": status.paths.path,
             **_paths_of(status.paths),
+            "last_seen": status.last_seen,
+            "sleep": {
+                "wanted": status.sleep.wanted,
+                "held_off": status.sleep.held,
+                "reason": status.sleep.reason,
+            },
             "peer_program": status.peer_program,
             "sessions": status.sessions,
             "shares": [
                 {"name": share.name, "path": _text_of(share.path), "rights": share.rights.value}
-                for share in self._agent.options.shares
+                for share in status.shares
             ],
             "relays": [
                 {
@@ -146,6 +162,8 @@ class LocalCommands:
                     "peer_present": relay.peer_present,
                     "last_seen": relay.last_seen,
                     "way": relay.way.value if relay.way is not None else "",
+                    "by": "websocket" if relay.by_web else "tls" if relay.connected else "",
+                    "proxy": relay.proxy,
                 }
                 for relay in status.relays
             ],
@@ -175,6 +193,7 @@ def _paths_of(paths: PathStatus) -> dict[str, object]:
     round_trip = None if paths.round_trip is None else round(paths.round_trip * 1000, 2)
     return {
         "round_trip_ms": round_trip,
+        "path_way": paths.way,
         "path_since": int(paths.since),
         "sent_rate": round(paths.sent_rate),
         "received_rate": round(paths.received_rate),

@@ -27,6 +27,7 @@ class PathStatus:
         sent_rate, received_rate: bytes a second.
         links: how many links there are of each path.
         failures: of each better path, why it could not be had when it was tried last.
+        way: of a relayed path: what it travels in to the relay (relay_ways.LegWay); empty where not known.
     """
 
     path: str = ""
@@ -36,6 +37,7 @@ class PathStatus:
     received_rate: float = 0.0
     links: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    way: str = ""
 
 
 class PathCare:
@@ -105,6 +107,7 @@ class PathCare:
             received,
             links,
             self._better_failures(link.path),
+            link.way,
         )
 
     def _better_failures(self, path: PathKind) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +22,7 @@ from gimmal.agent.control import (
     send_message,
     socket_path,
 )
+from gimmal.agent.last_seen import LastSeen, told_when
 from gimmal.agent.local_commands import local_session
 from gimmal.agent.plugged import (
     PROGRAM,
@@ -31,6 +33,7 @@ from gimmal.agent.plugged import (
     relay_urls_of,
     state_directory,
 )
+from gimmal.agent.use_log.own_acts import WRITE_SECONDS, OwnActs
 from gimmal.base.errors import (
     DeadlinePassed,
     GimmalError,
@@ -72,6 +75,9 @@ OPEN_SECONDS = 10.0
 PROBE_SECONDS = 3.0
 """What a path that would be better has to answer, where the person asks for it."""
 
+NEAR_PROBE_SECONDS = 0.5
+"""The same for the local network: who is in it answers within moments, and is asked twice in this time."""
+
 NETWORK_AFTER_SECONDS = 1.0
 """From a session's beginning until a command watches the network."""
 
@@ -107,6 +113,8 @@ class Reached:
     through_agent: bool
     path: str
     """How the first link travels."""
+    way: str = ""
+    """Where that is by a relay, what it travels in there."""
 
 
 class Reach:
@@ -132,6 +140,10 @@ class Reach:
         self._keeper: PathKeeper | None = None
         self._network: NetworkWatch | None = None
         self._reached: Reached | None = None
+        self._own: OwnActs | None = None
+        self._seen: LastSeen | None = None
+        self._was_seen = False
+        """The other side was reached by this command itself."""
         self._gone = asyncio.Event()
         self._opening: asyncio.Timeout | None = None
         self.journal_key = b""
@@ -145,6 +157,12 @@ class Reach:
 
     async def __aexit__(self, *_: object) -> None:
         await self.drop(CloseReason.DONE)
+        if self._own is not None:
+            await self._own.close()
+        if self._seen is not None and self._was_seen:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WRITE_SECONDS):
+                    await self.workers.call(self._seen.note, int(time.time()))
         for relay in self._relays:
             await relay.close()
         if self._network is not None:
@@ -169,8 +187,20 @@ class Reach:
         self._reached = reached = await self.while_there(self._find(deadline))
         return reached
 
+    @property
+    def last_seen(self) -> int:
+        """Second since 1970 at which the other side was last reached from here, 0 if unknown, or the agent knows."""
+        return self._seen.read() if self._seen is not None else 0
+
     async def _find(self, deadline: float) -> Reached:
-        return await self._through_agent(deadline) or await self._by_itself(deadline)
+        try:
+            return await self._through_agent(deadline) or await self._by_itself(deadline)
+        except UnreachableError as exc:
+            last_seen = await self.workers.call(self._seen.read) if self._seen is not None else 0
+            told = told_when(exc, last_seen)
+            if told is exc:
+                raise
+            raise told from exc
 
     async def why_not_better(self) -> dict[str, str]:
         """Of each path that would be better than the one at hand, why it cannot be had, by a try of some seconds.
@@ -181,14 +211,34 @@ class Reach:
         if reached is None or reached.through_agent or dialler is None:
             return {}
         link = reached.session.bulk.pick(bulk=False)
-        better = frozenset(path for path in dialler.dialable if link is not None and rank(path) < rank(link.path))
-        if better:
-            with contextlib.suppress(GimmalError, TimeoutError):
-                async with asyncio.timeout(PROBE_SECONDS):
-                    reached.session.attach(await dialler.probe(reached.session, better))
-                return {}
-        silent = f"it did not answer within {PROBE_SECONDS:g} s"
-        return {path.value: dialler.failures.get(path, silent) for path in sorted(better, key=rank)}
+        better = [path for path in dialler.dialable if link is not None and rank(path) < rank(link.path)]
+        better.sort(key=rank)
+        why_not: dict[str, str] = {}
+        probes = Tasks()
+        left = {probes.start(self._probe(dialler, reached.session, path), f"look for {path.value}") for path in better}
+        try:
+            while left:
+                done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+                for path, reason in (probe.result() for probe in done):
+                    if not reason:
+                        return {}
+                    why_not[path.value] = reason
+        finally:
+            await probes.close(1.0)
+        return {path.value: why_not[path.value] for path in better}
+
+    async def _probe(self, dialler: Dialler, session: Session, path: PathKind) -> tuple[PathKind, str]:
+        """Try for one path; why it cannot be had, nothing where it was."""
+        seconds = NEAR_PROBE_SECONDS if path is PathKind.LAN else PROBE_SECONDS
+        try:
+            async with asyncio.timeout(seconds):
+                session.attach(await dialler.probe(session, frozenset((path,))))
+        except (GimmalError, TimeoutError):
+            silent = f"it did not answer within {seconds:g} s"
+            if path is PathKind.LAN:
+                silent = "the other side does not answer in this network"
+            return path, dialler.failures.get(path, silent)
+        return path, ""
 
     async def rest(self, seconds: float) -> None:
         """Wait between two tries, but no longer than the half is there.
@@ -284,7 +334,7 @@ class Reach:
         # An agent that is gone does not come back to this session; the command may find another way.
         lost = Interrupted("the agent on this computer ended", "run the command again")
         session.links[0].ended.add_done_callback(lambda _ended: session.fail(lost))
-        return Reached(session, RemoteFiles(session), True, reply.path)
+        return self._noted(Reached(session, RemoteFiles(session), True, reply.path, reply.way), reply.computer)
 
     async def _by_itself(self, deadline: float) -> Reached:
         dialler = self._dialler
@@ -293,7 +343,17 @@ class Reach:
         session = await dialler.open_session(None, deadline)
         self._keeper = PathKeeper(session, dialler)
         self._tasks.start(self._watch_network(), "watch the network")
-        return Reached(session, RemoteFiles(session), False, session.links[0].path.value)
+        self._was_seen = True
+        first = session.links[0]
+        reached = Reached(session, RemoteFiles(session), False, first.path.value, first.way)
+        return self._noted(reached, session.peer.name)
+
+    def _noted(self, reached: Reached, computer: str) -> Reached:
+        """What is done over there goes to the log of this computer."""
+        if self._own is None:
+            self._own = OwnActs(self.journal_directory, self.journal_key, self.workers)
+        reached.files.using = self._own.of_session(self.header.side.other.value, computer)
+        return reached
 
     async def _make_dialler(self) -> Dialler:
         try:
@@ -302,6 +362,7 @@ class Reach:
             raise _gone() from exc  # it was there when this command began
         self.journal_key = journal_key_of(half)
         self.journal_directory = state_directory(half.lineage_id)
+        self._seen = LastSeen(half)
         if self._options.at is None and not half.relays and not self._options.lan:
             raise UsageError("this pair has no relay", "name the other side with --at HOST:PORT")
         instance = random_bytes(16)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from gimmal.agent.reach import Reach, Reached
 from gimmal.base.errors import GimmalError
+from gimmal.remote.files import Files
+from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.transfer import LOOK_SECONDS, TransferSession, TransferWay
 
 
@@ -64,6 +66,11 @@ class _ReachedSession(TransferSession):
                 connection.close()
                 return bool(reply.status.get("connected"))
         return False
+
+    def other(self, files: RemoteFiles) -> Files:
+        """See TransferSession: what it does is noted as that of the command's other questions."""
+        files.using = self._reached.files.using
+        return files
 
     def leave(self) -> None:
         """See TransferSession: the session is this command's own, and ends with it."""

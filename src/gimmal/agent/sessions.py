@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from gimmal.agent.seen_peer import SeenPeer
 from gimmal.agent.use_log.use_log import UseLog
 from gimmal.base.errors import GimmalError, Interrupted, ProtocolViolation
 from gimmal.base.fair_budget import FairBudget
@@ -26,6 +27,7 @@ from gimmal.transport.link import PathKind
 from gimmal.transport.opening import AcceptedLink, Identity, accept
 from gimmal.transport.punching.answering import PunchAnswerer
 from gimmal.transport.punching.looking import Looking
+from gimmal.transport.relay_ways import LegWay
 from gimmal.transport.session import Session
 
 logger = logging.getLogger("gimmal.agent")
@@ -48,6 +50,7 @@ class SessionsHost:
         local: what is known of the networks of this computer.
         use_log: told what the other side does.
         looking: where connections for hole punching may come from.
+        seen: told of each session.
     """
 
     identity: Identity
@@ -57,6 +60,7 @@ class SessionsHost:
     local: LanSearch
     use_log: UseLog
     looking: Looking
+    seen: SeenPeer
 
 
 class Sessions:
@@ -130,25 +134,26 @@ class Sessions:
             near = self._host.local.seems_near(connection.getpeername()[0])
         await self._greet(connection, PathKind.LAN if near else PathKind.DIRECT)
 
-    def take_relayed(self, connection: socket.socket, _instance: bytes) -> None:
-        """Take a connection that a relay offers; it is owned from now on."""
+    def take_relayed(self, connection: socket.socket, _instance: bytes, way: LegWay) -> None:
+        """Take a connection that a relay offers; it is owned from now on. ``way`` is what it travels in there."""
         if self._stopping or self._greeting_relayed >= RELAYED_WAITING_MAX:
             connection.close()
         else:
             self._greeting_relayed += 1
-            self._tasks.start(self._greet_relayed(connection), "greeting by relay")
+            self._tasks.start(self._greet_relayed(connection, way), "greeting by relay")
 
-    async def _greet_relayed(self, connection: socket.socket) -> None:
+    async def _greet_relayed(self, connection: socket.socket, way: LegWay) -> None:
         try:
-            await self._greet(connection, PathKind.RELAYED)
+            await self._greet(connection, PathKind.RELAYED, way.value)
         except GimmalError as exc:
             logger.debug("a relayed caller was turned away: %s", exc)
         finally:
             self._greeting_relayed -= 1
 
-    async def _greet(self, connection: socket.socket, path: PathKind) -> None:
+    async def _greet(self, connection: socket.socket, path: PathKind, way: str = "") -> None:
         host = self._host
         accepted = await accept(connection, host.identity, self, self._recent, path=path, pool=host.pool)
+        accepted.link.way = way
         if accepted.session_keys is None:
             session = self._all.get(accepted.key_id)
             if session is None:
@@ -212,6 +217,7 @@ class Sessions:
         """Let further links join a session until it ends."""
         key_id = session.keys.key_id
         self._all[key_id] = session
+        self._host.seen.began(session)
         if isinstance(session.handler, Serving):
             session.handler.watch(session)
         self._punches.serve(session)

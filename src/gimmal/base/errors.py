@@ -152,7 +152,12 @@ class RelayError(UnreachableError):
 
 
 class PeerAbsent(UnreachableError):
-    """The other side is not plugged in, or did not answer."""
+    """The other side is not plugged in, or did not answer.
+
+    ``last_seen`` is the second since 1970 at which the message says that it was seen last; 0 where it says none.
+    """
+
+    last_seen = 0
 
 
 class PeerSilent(PeerAbsent):

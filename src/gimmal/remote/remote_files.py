@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from math import inf
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -20,6 +21,7 @@ from gimmal.protocol.messages import (
     BundleFile,
     BundleWritten,
     Done,
+    Failed,
     Packing,
     Read,
     ReadBundle,
@@ -36,6 +38,9 @@ from gimmal.transport.link import Link, PathKind
 from gimmal.transport.packing import Packer, pack_buffer, packing_level
 from gimmal.transport.ranges import read_range, unpack_answer
 from gimmal.transport.session import Session
+
+if TYPE_CHECKING:
+    from gimmal.share.using import Using
 
 BLOCKS_MAX = 12
 """Blocks under way at a time, however many links there are: what bounds a copy's memory."""
@@ -62,6 +67,8 @@ class RemoteFiles(Files):
         self.saved = 0
         """How many bytes fewer went either way than were read and written, because they were packed."""
         self._packer = Packer()
+        self.using: Using | None = None
+        """Is told what is done there, where somebody keeps a log of it."""
 
     def choose_packing(self, packing: Packing) -> None:
         """Say whether bytes may be packed; never where the other side does not know how."""
@@ -92,13 +99,18 @@ class RemoteFiles(Files):
         answer = await self.session.call(request, deadline=deadline)
         # The links know it too, but where an agent carries the questions on theirs is only that to the agent.
         self._round_trip = min(self._round_trip, asyncio.get_running_loop().time() - began)
+        if self.using is not None:
+            self.using.answered(request, answer)
         return answer
 
     async def read_block(
         self, path: str, offset: int, length: int, version: Version | None, *, sparse: bool = False
     ) -> Block:
         """See Files."""
-        read = await read_range(self.session, Read(path, offset, length, version, sparse, self.packing))
+        request = Read(path, offset, length, version, sparse, self.packing)
+        read = await read_range(self.session, request)
+        if self.using is not None:
+            self.using.read(request, read.answer if isinstance(read.answer, Failed) else read.received)
         if read.answer is not None:
             self.expect(read.answer, Block, path)
         self.saved += read.saved
@@ -165,6 +177,8 @@ class RemoteFiles(Files):
         items, contents = split_bundle_items(piece.body, sink.header_length)
         if len(items) != len(names):
             raise ProtocolViolation("the other side bundled another number of files than asked")
+        if self.using is not None:
+            self.using.read_items(request, items)
 
         def release() -> None:
             if piece.owner is not None:
@@ -196,6 +210,8 @@ class RemoteFiles(Files):
 
         sink = await self.session.exchange(request, AnswerSink, send_more=send, bulk=True)
         assert sink.answer is not None
+        if self.using is not None and isinstance(sink.answer, BundleWritten | Failed):
+            self.using.wrote_bundle(request, files, sink.answer)
         written = self.expect(sink.answer, BundleWritten, request.folder)
         self.bare += written.bare
         self.saved += written.saved

@@ -83,6 +83,8 @@ class Cursors:
             walk = self._walks.get(number)
             if walk is None or (walk.path, walk.descending) != (path, descending):
                 raise RefusedError(Code.UNKNOWN_CURSOR)
+            if walk.share.ended or any(share.ended for share in walk.shares_left):
+                raise RefusedError(Code.UNKNOWN_CURSOR)  # it is to be listed again, as it is now
             self._walks[number] = _bare(walk)
             return walk
 

@@ -64,6 +64,13 @@ class OpenParts:
             self._holders[place] = holder
         return None
 
+    def end_shares(self) -> None:
+        """Let go of what is open in shares that have ended; the files stay for another time."""
+        with self._changed:
+            ended = [(place, holder) for place, holder in self._holders.items() if place.share.ended]
+        for place, holder in ended:
+            holder.give_way(place)
+
     def release(self, place: Place, holder: PartTable) -> None:
         """A session is done with a place."""
         with self._changed:
@@ -109,6 +116,9 @@ class PartTable:
         """
         with self._lock:
             part = self._parts.get(number)
+        if part is not None and part.place.share.ended:
+            self.drop(number, forget=False)  # opened just as its share was taken out
+            part = None
         if part is None:
             raise RefusedError(Code.UNKNOWN_PART)
         return part

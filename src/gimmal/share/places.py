@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -16,6 +17,7 @@ from gimmal.base.beneath import Root
 from gimmal.base.errors import BadName
 from gimmal.base.paths import is_mapped, parse_shared_path, wire_name_to_local
 from gimmal.protocol.codes import Code
+from gimmal.share.leaving import Leaving
 from gimmal.share.refused import RefusedError
 from gimmal.share.shares import HALF_FILES, HALF_FOLDER, Rights, Share, ShareTable
 from gimmal.share.trash_names import is_trash_name
@@ -54,6 +56,8 @@ class OpenShare:
     """Per device: whether it keeps holes (`disk_traits`)."""
     grains: dict[int, int] = field(default_factory=dict)
     """Per device: in which steps it keeps times (`disk_traits`)."""
+    ended: bool = False
+    """It is shared no longer, or not with these rights: what was begun of it must not be gone on with."""
 
     def grants(self, access: Access) -> bool:
         """Whether the peer may do that here."""
@@ -94,12 +98,39 @@ class Places:
 
     def __init__(self, shares: ShareTable) -> None:
         self._shares: dict[str, OpenShare] = {}
+        self._leaving = Leaving()
         try:
             for share in shares:
                 self._shares[share.name] = OpenShare(share, Root(share.path))
         except OSError:
             self.close()
             raise
+
+    def using(self) -> AbstractContextManager[None]:
+        """Held while a request is worked on: the folders that it found stay open until then."""
+        return self._leaving.inside()
+
+    def replace(self, shares: ShareTable) -> None:
+        """Share these from now on. What was shared before with the same folder and rights goes on undisturbed.
+
+        Raises:
+            OSError: the folder of a new share cannot be opened; nothing has changed.
+        """
+        before = {opened.share: opened for opened in self._shares.values()}
+        after: dict[str, OpenShare] = {}
+        try:
+            for share in shares:
+                after[share.name] = before.get(share) or OpenShare(share, Root(share.path))
+        except OSError:
+            for opened in after.values():
+                if opened.share not in before:
+                    opened.root.close()
+            raise
+        self._shares = after
+        for opened in before.values():
+            if after.get(opened.share.name) is not opened:
+                opened.ended = True
+                self._leaving.close_later(opened.root)
 
     def close(self) -> None:
         """Let go of all folders."""

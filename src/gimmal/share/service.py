@@ -132,10 +132,7 @@ class ShareService:
         try:
             self._places = Places(shares)
         except OSError as error:
-            raise LocalError(
-                f"a shared folder cannot be opened: {(error.strerror or 'unknown error').lower()}",
-                "check that it is there and may be read",
-            ) from error
+            raise _unopened(error) from error
         journals = PartJournals(journal_directory, journal_key)
         journals.sweep()
         self._parts = OpenParts(journals)
@@ -155,13 +152,28 @@ class ShareService:
         state = SessionState(self._places, cursors, parts, self._new_file_mode, trash, self._clock)
         return ShareSession(state, Using(watcher) if watcher is not None else None)
 
+    def set_shares(self, shares: ShareTable) -> None:
+        """Share these from now on, also in sessions that run: what is shared no longer is refused and let go of.
+
+        A request that is being worked on just then is finished.
+
+        Raises:
+            LocalError: the folder of a new share cannot be opened; nothing has changed.
+        """
+        try:
+            self._places.replace(shares)
+        except OSError as error:
+            raise _unopened(error) from error
+        self._parts.end_shares()
+
     def sweep_trash(self) -> bool:
         """Remove some of what has been in the trash of a writable share for too long; True: call again."""
         more = False
-        for opened in self._places:
-            if opened.share.rights is Rights.READ_WRITE:
-                with contextlib.suppress(OSError):
-                    more = trash_removing.sweep(opened.root, self._clock()) or more
+        with self._places.using():
+            for opened in self._places:
+                if opened.share.rights is Rights.READ_WRITE:
+                    with contextlib.suppress(OSError):
+                        more = trash_removing.sweep(opened.root, self._clock()) or more
         return more
 
     def close(self) -> None:
@@ -187,7 +199,8 @@ class ShareSession:
             return Failed(Code.UNSUPPORTED)
         answer: Answer
         try:
-            answer = act(self._state, request)
+            with self._state.places.using():
+                answer = act(self._state, request)
         except RefusedError as refused:
             answer = Failed(refused.code)
         except OSError as error:
@@ -198,31 +211,35 @@ class ShareSession:
 
     def open_range(self, request: Read) -> OpenRange | Failed:
         """The range a Read asks for; the caller closes it."""
-        opened = reading.open_range(self._state, request)
+        with self._state.places.using():
+            opened = reading.open_range(self._state, request)
         if self._using is not None:
             self._using.read(request, opened if isinstance(opened, Failed) else opened.length)
         return opened
 
     def read_bundle(self, request: ReadBundle) -> tuple[bytes, list[bytes]]:
         """Header and contents of the BUNDLE record that answers."""
-        header, contents = bundle_reading.read_bundle(self._state, request)
+        with self._state.places.using():
+            header, contents = bundle_reading.read_bundle(self._state, request)
         if self._using is not None:
             self._using.read_bundle(request, header, contents)
         return header, contents
 
     def begin_write(self, request: Write) -> PartWriter | ReusingWriter | Failed:
         """A writer for the block whose bytes follow; the caller finishes or abandons it."""
-        return (
-            part_reusing.begin_write(self._state, request)
-            if request.reused
-            else part_writing.begin_write(self._state, request)
-        )
+        with self._state.places.using():
+            return (
+                part_reusing.begin_write(self._state, request)
+                if request.reused
+                else part_writing.begin_write(self._state, request)
+            )
 
     def write_bundle(
         self, request: WriteBundle, files: Sequence[BundleFile], contents: Sequence[memoryview]
     ) -> BundleWritten | Failed:
         """Place the files of the BUNDLE record that followed."""
-        answer = bundle_writing.write_bundle(self._state, request, files, contents)
+        with self._state.places.using():
+            answer = bundle_writing.write_bundle(self._state, request, files, contents)
         if self._using is not None:
             self._using.wrote_bundle(request, files, answer)
         return answer
@@ -239,6 +256,13 @@ class ShareSession:
         """The session is over: part files are let go of and stay for another time."""
         self._state.parts.close()
         self._state.cursors.close()
+
+
+def _unopened(error: OSError) -> LocalError:
+    return LocalError(
+        f"a shared folder cannot be opened: {(error.strerror or 'unknown error').lower()}",
+        "check that it is there and may be read",
+    )
 
 
 def _umask() -> int:

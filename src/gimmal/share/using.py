@@ -1,4 +1,5 @@
-"""What a request of the other side did here, in the words of the log of use (docs/decisions/0071-log-of-use.md).
+"""What a request did, in the words of the log of use (docs/decisions/0071-log-of-use.md): one of the other side here,
+or one of this side there.
 
 Pure: a request and its answer go in, what was used comes out. Only what was done is named, and what was refused.
 """
@@ -17,6 +18,7 @@ from gimmal.protocol.limits import PARTS_MAX
 from gimmal.protocol.messages import (
     Answer,
     BundleFile,
+    BundleItem,
     BundleWritten,
     Commit,
     Copy,
@@ -202,11 +204,15 @@ class Using:
 
     def read_bundle(self, request: ReadBundle, header: bytes, contents: Sequence[bytes]) -> None:
         """Files were read whole; ``header`` is that of the bundle that answers."""
-        codes = [0] * len(request.names)
-        sizes = [len(content) for content in contents]
         if len(contents) != len(request.names):
-            items = decode_bundle_items(header)
-            codes, sizes = [item.code for item in items], [item.size for item in items]
+            self.read_items(request, decode_bundle_items(header))
+            return
+        codes, sizes = [0] * len(request.names), [len(content) for content in contents]
+        self._tell(_grouped(Act.READ, _in_folder(request.folder, request.names), codes, sizes=sizes))
+
+    def read_items(self, request: ReadBundle, items: Sequence[BundleItem]) -> None:
+        """The same, by the header of the bundle."""
+        codes, sizes = [item.code for item in items], [item.size for item in items]
         self._tell(_grouped(Act.READ, _in_folder(request.folder, request.names), codes, sizes=sizes))
 
     def wrote_bundle(self, request: WriteBundle, files: Sequence[BundleFile], answer: BundleWritten | Failed) -> None:

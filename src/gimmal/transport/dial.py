@@ -376,7 +376,10 @@ class _Race:
         await self._let_near_go_first()
         await asyncio.sleep(self._relay_wait)
         try:
-            self._results.put_nowait(await prepare_relayed(relay, RELAY_SECONDS, shake))
+            prepared = await prepare_relayed(relay, RELAY_SECONDS, shake)
+            if relay.leg_ways is not None:
+                prepared.link.way = relay.leg_ways.current(asyncio.get_running_loop().time()).value
+            self._results.put_nowait(prepared)
         except GimmalError as exc:
             logger.debug("relayed attempt failed: %s", exc)
             self._path_failures[PathKind.RELAYED] = exc.message

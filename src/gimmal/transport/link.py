@@ -143,6 +143,8 @@ class Link:
         self._expiry: asyncio.TimerHandle | None = None
         self.dialler = dialler
         self.path = path
+        self.way = ""
+        """Of a relayed one: what its leg to the relay travels in (relay_ways.LegWay); empty where not known."""
         self.number = 0
         self.bulk = False
         self.bytes_received = 0

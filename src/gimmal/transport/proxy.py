@@ -45,6 +45,20 @@ class Proxy:
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
 
+class ProxyRefusedError(RelayError):
+    """The proxy understood, and said no.
+
+    Args:
+        message: what it said.
+        hint: what to do.
+        credentials: it is the name and password that it does not take. Each try may count against an account.
+    """
+
+    def __init__(self, message: str, hint: str, *, credentials: bool = False) -> None:
+        super().__init__(message, hint, hopeless=credentials)
+        self.credentials = credentials
+
+
 def proxy_for(host: str) -> Proxy | None:
     """The proxy to use for a host; None where there is none, or the host is excepted.
 
@@ -95,7 +109,8 @@ async def tunnel(proxy: Proxy, host: str, port: int) -> socket.socket:
         port: of the relay.
 
     Raises:
-        RelayError: the proxy is absent, says no, or is none.
+        ProxyRefusedError: the proxy says no.
+        RelayError: it is absent, or is none.
     """
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -130,22 +145,25 @@ async def _ask(sock: socket.socket, proxy: Proxy, host: str, port: int) -> int:
 
 
 def _refusal(proxy: Proxy, status: int) -> RelayError:
-    if status == 407 and proxy.name is None:
-        return RelayError(
-            "the proxy wants a name and a password (407)",
+    # Some, tinyproxy for one, say that they do not take it as a web server would.
+    if status in (401, 407) and proxy.name is None:
+        return ProxyRefusedError(
+            f"the proxy wants a name and a password ({status})",
             "set HTTPS_PROXY to http://NAME:PASSWORD@HOST:PORT; only Basic authentication is spoken",
+            credentials=True,
         )
-    if status == 407:
-        return RelayError(
-            "the proxy does not take the name and password (407)",
+    if status in (401, 407):
+        return ProxyRefusedError(
+            f"the proxy does not take the name and password ({status})",
             "correct them in HTTPS_PROXY; only Basic authentication is spoken",
+            credentials=True,
         )
     if status in (403, 405):
-        return RelayError(
+        return ProxyRefusedError(
             f"the proxy does not let this host and port through ({status})",
             "use a relay on port 443, or ask whoever runs the proxy",
         )
-    return RelayError(
+    return ProxyRefusedError(
         f"the proxy answers {status}", "see that the relay runs, and that the proxy can reach its host and port"
     )
 

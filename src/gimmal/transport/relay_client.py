@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
+import time
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from gimmal.base.display import displayable
 from gimmal.base.errors import DeadlinePassed, GimmalError, PeerAbsent, RelayError
+from gimmal.base.moments import clock_text
 from gimmal.base.socket_stream import Stream
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.places import parse_place, place_of
@@ -33,7 +33,7 @@ from gimmal.transport.punching.places import View
 from gimmal.transport.relay_contest import Contest
 from gimmal.transport.relay_legs import LegDialler
 from gimmal.transport.relay_tls import tls_failure
-from gimmal.transport.relay_ways import LegWays, RelayWays
+from gimmal.transport.relay_ways import LegWay, LegWays, RelayWays
 from gimmal.transport.tcp_connect import reason_of
 
 _log = logging.getLogger("gimmal.transport")
@@ -44,7 +44,7 @@ _LEG_SECONDS = 10.0
 CHECK_SECONDS = 2.0
 """What a relay that is asked for a sign of life has for one."""
 
-OfferTaken = Callable[[socket.socket, bytes], None]
+OfferTaken = Callable[[socket.socket, bytes, LegWay], None]
 
 
 class RelayClient:
@@ -57,8 +57,8 @@ class RelayClient:
         instance: 16 random bytes, the same for all connections of this program run.
         program: version of this program.
         candidates: sealed, may be empty.
-        on_link: takes a connected, non-blocking data leg that the peer asked for, and the asker's instance. Without
-            it offers are let pass.
+        on_link: takes a connected, non-blocking data leg that the peer asked for, the asker's instance, and what the
+            leg travels in. Without it offers are let pass.
         on_peer: called when what is known of the peer has changed.
         ways: what this process has learned of the way to this relay; None where it is new to it.
     """
@@ -107,6 +107,10 @@ class RelayClient:
         """The peer's answerer is connected to this relay."""
         self.peer_candidates = b""
         """What the peer's answerer left, sealed; empty if none."""
+        self.by_web = False
+        """The connection is a WebSocket."""
+        self.proxy = ""
+        """Displayable address of the proxy that it goes through; empty without one."""
         self.last_seen = 0
         """Second since 1970 at which the peer's answerer was last connected; 0 if unknown."""
 
@@ -246,6 +250,7 @@ class RelayClient:
         if self.closed.done():
             stream.abort()
             raise self.closed.result()
+        self.by_web, self.proxy = won.web, won.proxy.address if won.proxy is not None else ""
         ways = self._ways.connected(dialled.own[0], won.web, self._loop.time())
         self._legs = LegDialler(self.url, dialled.address, won.proxy, ways)
         self._stream, self._first = stream, dialled.received
@@ -332,7 +337,7 @@ class RelayClient:
             _log.debug("a link offered by the relay could not be taken: %s", type(exc).__name__)
             return
         if sock is not None:
-            self._on_link(sock, offer.instance)
+            self._on_link(sock, offer.instance, self._legs.ways.current(self._loop.time()))
 
     def _pump(self) -> None:
         machine, stream = self._machine, self._stream
@@ -447,11 +452,10 @@ def peer_absent(last_seen: int) -> PeerAbsent:
     Args:
         last_seen: second since 1970; 0 if unknown.
     """
-    when = "never seen by this relay"
-    if last_seen:
-        with contextlib.suppress(OverflowError, OSError, ValueError):
-            when = f"last seen {datetime.fromtimestamp(last_seen).astimezone():%Y-%m-%d %H:%M}"
-    return PeerAbsent(
+    when = f"last seen {clock_text(last_seen, time.time())}" if last_seen else "never seen by this relay"
+    absent = PeerAbsent(
         f"the other side is not connected ({when})",
         "plug in the other half where gimmal runs; if the pair was joined again, this half is dead",
     )
+    absent.last_seen = last_seen
+    return absent

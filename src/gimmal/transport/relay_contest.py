@@ -11,7 +11,7 @@ from gimmal.base.errors import RelayError
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.relay.messages import CONTROL_PATH
 from gimmal.protocol.relay.url import RelayUrl
-from gimmal.transport.proxy import Proxy, proxy_for
+from gimmal.transport.proxy import Proxy, ProxyRefusedError, proxy_for
 from gimmal.transport.relay_streams import Dialled, dial_tls, dial_web
 from gimmal.transport.tcp_connect import reason_of
 
@@ -23,6 +23,8 @@ LIKELY_WEB_SECONDS = 0.75
 
 UNREACHED_SECONDS = 0.25
 """The same where a proxy is set and TCP is not even connected: such networks mostly drop what goes past the proxy."""
+AFTER_REFUSAL_SECONDS = 0.5
+"""What the direct way still has to reach the relay once a proxy has said no: as a rule nothing gets out past it."""
 
 _WEB_PORT = 443
 
@@ -59,6 +61,8 @@ class Contest:
         """TCP to the relay itself was connected once."""
         self._proxy: Proxy | None = None
         self._through = ""
+        self._refused: ProxyRefusedError | None = None
+        self._refused_at = 0.0
 
     async def run(self) -> Won:
         """The first to bring a byte; the caller holds the deadline.
@@ -76,12 +80,14 @@ class Contest:
                         running.add(self._tasks.start(self._guarded(name, attempt), "relay control"))
                 if not running:
                     continue
-                done, running = await self._wait(running, patient=not waiting)
+                done, running = await self._wait(running, last=not waiting)
                 winners = [won for task in done if (won := task.result()) is not None]
                 for loser in winners[1:]:
                     loser.dialled.abort()
                 if winners:
                     return winners[0]
+                if not waiting and self._left() == 0:
+                    break
         finally:
             await self._abandon(running)
         raise self.failure() or RelayError(f"the relay {self._url.address} cannot be reached", "check the network")
@@ -92,7 +98,9 @@ class Contest:
             return None
         failures = [failure for _name, failure in sorted(self._failures.items(), key=lambda item: item[0])]
         messages = dict.fromkeys(failure.message for failure in failures)
-        hopeless = all(failure.hopeless for failure in failures)
+        # A password that is wrong must not be shown to the proxy every two seconds: that locks accounts.
+        locks = self._refused is not None and self._refused.credentials
+        hopeless = locks or all(failure.hopeless for failure in failures)
         return RelayError("; ".join(messages), failures[-1].hint, hopeless=hopeless)
 
     def _ways(self) -> list[tuple[str, Callable[[], Awaitable[Won]]]]:
@@ -106,11 +114,11 @@ class Contest:
         return ways[::-1] if self._web_first else ways
 
     async def _wait(
-        self, running: set[asyncio.Task[Won | None]], *, patient: bool
+        self, running: set[asyncio.Task[Won | None]], *, last: bool
     ) -> tuple[set[asyncio.Task[Won | None]], set[asyncio.Task[Won | None]]]:
-        """Wait until one of them is over, or unless ``patient`` until the next way joins in; as ``asyncio.wait``."""
-        if patient:
-            return await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        """Wait until one is over, the next way joins in, or the ``last`` is given up; as ``asyncio.wait``."""
+        if last:
+            return await asyncio.wait(running, timeout=self._left(), return_when=asyncio.FIRST_COMPLETED)
         patience = self._patience()
         if self._proxy is not None and not self._web_first:
             first = await asyncio.wait(running, timeout=UNREACHED_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -122,6 +130,14 @@ class Contest:
     def _patience(self) -> float:
         likely = self._proxy is not None or (self._url.port == _WEB_PORT and self._url.pin is None)
         return LIKELY_WEB_SECONDS if likely and not self._web_first else DIRECT_SECONDS
+
+    def _left(self) -> float | None:
+        """Seconds until the direct way, the last one, is given up; None while nothing says that it should be."""
+        if self._refused is None:
+            return None
+        # One that has reached the relay lacks only its first byte.
+        patience = DIRECT_SECONDS if self._reached else AFTER_REFUSAL_SECONDS
+        return max(0.0, self._refused_at + patience - asyncio.get_running_loop().time())
 
     def _is_worthwhile(self, name: str) -> bool:
         """Whether this way can do better than the direct one, as far as that has come."""
@@ -154,6 +170,8 @@ class Contest:
         except OSError as exc:
             raise self._by_web(reason_of(exc), "check the network, and that the relay runs") from exc
         except RelayError as exc:
+            if isinstance(exc, ProxyRefusedError):
+                self._refused, self._refused_at = exc, asyncio.get_running_loop().time()
             raise self._by_web(exc.message, exc.hint) from exc
         try:
             return await _first(Won(dialled, True, self._proxy))

@@ -53,6 +53,8 @@ class RelayStatus:
         peer_present: the peer's answerer is connected there.
         last_seen: second since 1970 of the peer's answerer; 0 if unknown.
         way: what links over it travel in; None where it is not connected, or none was there yet.
+        by_web: the connection is a WebSocket.
+        proxy: displayable address of the proxy that it goes through; empty without one.
     """
 
     url: RelayUrl
@@ -61,6 +63,8 @@ class RelayStatus:
     peer_present: bool
     last_seen: int
     way: LegWay | None = None
+    by_web: bool = False
+    proxy: str = ""
 
 
 class RelayKeeper:
@@ -72,7 +76,7 @@ class RelayKeeper:
         instance: 16 random bytes of this program run.
         program: version of this program.
         candidates: sealed, may be empty.
-        on_link: takes the data legs that the peer asked for, and the asker's instance.
+        on_link: takes the data legs that the peer asked for; see ``RelayClient``.
         on_status: told of every change.
     """
 
@@ -124,6 +128,8 @@ class RelayKeeper:
             client.peer_present if client else False,
             client.last_seen if client else 0,
             ways.known(asyncio.get_running_loop().time()) if connected and (ways := self.leg_ways) else None,
+            connected and client is not None and client.by_web,
+            client.proxy if connected and client is not None else "",
         )
 
     @property

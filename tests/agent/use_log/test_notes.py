@@ -310,3 +310,14 @@ def test_every_change_is_told_once_and_in_time(steps: list[tuple[object, ...]]) 
         for name in record.names
     ]
     assert sorted(told) == sorted(done)
+
+
+def test_of_a_session_that_is_only_known_what_it_did_is_told_and_no_more() -> None:
+    clocked = Clocked()
+    clocked.notes.knows(ONE, WHO)
+    clocked.notes.used(ONE, [Used(Act.READ, "docs", ["a"], size=3)])
+    clocked.notes.forgets(ONE)
+    clocked.notes.forgets(ONE)
+    (record,) = clocked.take(everything=True)
+    assert isinstance(record, Did)
+    assert (record.side, record.computer, record.names) == (WHO.side, WHO.computer, ["a"])

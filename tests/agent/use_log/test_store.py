@@ -7,6 +7,7 @@ import resource
 import signal
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -199,3 +200,55 @@ def test_any_bytes_read_as_nothing_and_are_left_alone(tmp_path_factory: pytest.T
     write(folder, 2)
     assert numbers(folder) == [2]
     assert files(folder)[0].read_bytes() == data or not data
+
+
+def test_what_this_side_did_is_kept_apart_and_written_in_turn(tmp_path: Path) -> None:
+    write(tmp_path, 1)
+    one, two = (UseLogStore(UseLogFiles(tmp_path, KEY, own=True)) for _ in range(2))
+    one.append(records(10))
+    two.append(records(11))
+    one.append(records(12))
+    own = list(read_use_log(tmp_path, KEY, written=True, own=True))
+    assert own == [Served(10), Served(11), Served(12)]
+    assert numbers(tmp_path) == [1]
+    for store in (one, two):
+        store.close()
+
+
+def test_commands_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+    def command(number: int) -> None:
+        store = UseLogStore(UseLogFiles(tmp_path, KEY, own=True))
+        for step in range(5):
+            store.append(records(10 * number + step))
+        store.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(command, range(6)))
+    own = [record.at for record in read_use_log(tmp_path, KEY, written=False, own=True) if isinstance(record, Served)]
+    assert sorted(own) == [10 * number + step for number in range(6) for step in range(5)]
+
+
+def test_who_holds_up_the_others_is_not_waited_for_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "TURN_SECONDS", 0.02)
+    holder = UseLogStore(UseLogFiles(tmp_path, KEY, own=True))
+    holder._open()
+    other = UseLogStore(UseLogFiles(tmp_path, KEY, own=True))
+    waiting = records(1, 2)
+    with pytest.raises(LocalError, match="another program"):
+        other.append(waiting)
+    assert waiting == records(1, 2), "it is kept for another try"
+    holder.close()
+    other.append(waiting)
+    assert len(list(read_use_log(tmp_path, KEY, written=False, own=True))) == 2
+
+
+def test_what_this_side_did_is_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "OWN_FILE_BYTES", 1000)
+    monkeypatch.setattr(store_module, "OWN_LOG_BYTES_MAX", 5000)
+    for number in range(300):
+        store = UseLogStore(UseLogFiles(tmp_path, KEY, own=True))
+        store.append(records(number))
+        store.close()
+    assert sum(path.stat().st_size for path in files(tmp_path)) <= 5000
+    last = list(read_use_log(tmp_path, KEY, written=False, own=True))[-1]
+    assert last == Served(299)

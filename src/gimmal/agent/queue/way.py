@@ -9,12 +9,14 @@ from pathlib import Path
 
 from gimmal.agent.open_parts import OpenParts
 from gimmal.agent.queue.files import Flow, Parts, QueuedFiles, Room
+from gimmal.agent.use_log.use_log import OwnUse, UseLog
 from gimmal.base.tasks import Tasks
 from gimmal.base.workers import Workers
 from gimmal.remote.files import Files
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.transfer import TransferSession, TransferWay
 from gimmal.share.service import ShareSession
+from gimmal.share.using import Using
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.session import Session
 
@@ -28,6 +30,7 @@ class Host:
         directory, key: folder and key of what is kept sealed on this computer.
         pool, workers: of the process.
         peer: waits, for at most so many seconds, for a session with the other side; PeerAbsent where none comes.
+        own_log: keeps what is done over there, or None.
     """
 
     side: str
@@ -36,6 +39,7 @@ class Host:
     pool: BufferPool
     workers: Workers
     peer: Callable[[float], Awaitable[Session]]
+    own_log: UseLog | None = None
 
 
 class QueueWay(TransferWay):
@@ -78,6 +82,9 @@ class _PeerSession(TransferSession):
     def __init__(self, host: Host, session: Session, opened: OpenParts, room: Room, flow: Flow, parts: Parts) -> None:
         super().__init__(session, host.pool, host.workers)
         self._opened = opened
+        self._own: OwnUse | None = None
+        if host.own_log is not None:
+            self._own = host.own_log.own_session("b" if host.side == "a" else "a", session.peer.name)
         self._room = room
         self._flow = flow
         self._parts = parts
@@ -98,9 +105,13 @@ class _PeerSession(TransferSession):
 
     def other(self, files: RemoteFiles) -> Files:
         """See TransferSession."""
+        if self._own is not None:
+            files.using = Using(self._own)
         return QueuedFiles(super().other(files), self._room, self._flow, self._parts, self._opened)
 
     def leave(self) -> None:
         """See TransferSession."""
+        if self._own is not None:
+            self._own.over()
         self._parts.session_over()
         self._opened.leave()

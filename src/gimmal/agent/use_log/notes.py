@@ -119,6 +119,16 @@ class UseNotes:
             told = self._due_by(self._steady())
         self._say(told)
 
+    def knows(self, session: bytes, who: Who) -> None:
+        """Whose the session is, where nothing is to be written of its beginning and end."""
+        with self._lock:
+            self._who[session] = who
+
+    def forgets(self, session: bytes) -> None:
+        """The end of what `knows` began; what was done in it is still written."""
+        with self._lock:
+            self._leave(session)
+
     def began(self, session: bytes, who: Who, path: str) -> None:
         """A session began; ``session`` is 8 bytes that no other has."""
         with self._lock:
@@ -134,12 +144,9 @@ class UseNotes:
     def ended(self, session: bytes, reason: str) -> None:
         """A session is over; nothing more comes of it but what was under way."""
         with self._lock:
-            who = self._who.pop(session, None)
+            who = self._leave(session)
             if who is None:
                 return
-            self._left[session] = who
-            if len(self._left) > ENDED_MAX:
-                del self._left[next(iter(self._left))]
             now = self._steady()
             for key, tally in self._tallies.items():
                 if key[0] == session:
@@ -187,6 +194,14 @@ class UseNotes:
             records += self._crowded(now, everything=everything)
             self._reckon()
             return records
+
+    def _leave(self, session: bytes) -> Who | None:
+        who = self._who.pop(session, None)
+        if who is not None:
+            self._left[session] = who
+            if len(self._left) > ENDED_MAX:
+                del self._left[next(iter(self._left))]
+        return who
 
     # Gathering -------------------------------------------------------------------------------------------------------
 

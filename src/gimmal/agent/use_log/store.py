@@ -4,6 +4,8 @@
 of their own on one computer. A crash takes at most the record it cut: what is torn is left as it is and a new file is
 begun. One program writes at a time, by a lock of the kernel; any may read meanwhile.
 
+What this side did over there lies beside it, in files of its own: each command writes them, one after the other.
+
 All of it may block on the disk, and may be called from any thread.
 """
 
@@ -29,6 +31,12 @@ FILE_BYTES = 1 << 20
 LOG_BYTES_MAX = 32 << 20
 """Bytes of all files together; the oldest go."""
 
+OWN_FILE_BYTES, OWN_LOG_BYTES_MAX = 64 << 10, 8 << 20
+"""The same of what this side did: each command reads the newest file to its end before it adds to it."""
+
+TURN_SECONDS = 1.0
+"""How long a command waits for others that write just now."""
+
 FILES_MAX = 1024
 """Files; the oldest go."""
 
@@ -47,12 +55,17 @@ class UseLogFiles:
     Args:
         directory: where the sealed things of the lineage lie.
         key: 32 bytes from the half; all that is here is noise without it.
+        own: those of what this side did over there.
     """
 
-    def __init__(self, directory: Path, key: bytes) -> None:
-        name = hmac_sha256(hmac_sha256(key, b"gimmal use log v1 name"), b"log")[:16].hex()
-        self._seal_key = hmac_sha256(key, b"gimmal use log v1 seal")
+    def __init__(self, directory: Path, key: bytes, *, own: bool = False) -> None:
+        label = b"gimmal own log v1" if own else b"gimmal use log v1"
+        name = hmac_sha256(hmac_sha256(key, label + b" name"), b"log")[:16].hex()
+        self._seal_key = hmac_sha256(key, label + b" seal")
         self.folder = directory / "log" / name
+        self.own = own
+        self.file_bytes = OWN_FILE_BYTES if own else FILE_BYTES
+        self.bytes_max = OWN_LOG_BYTES_MAX if own else LOG_BYTES_MAX
 
     def numbers(self) -> list[int]:
         """Numbers of the files that are there, oldest first; OSError where the folder cannot be read."""
@@ -76,6 +89,9 @@ class UseLogFiles:
 class UseLogStore:
     """Appends to the log of one half on this computer; one at a time.
 
+    That of the other side's use belongs to one program and is durable at once. To that of this side's own all commands
+    write in turn, so that it is let go of after each time; a power cut may take the last of it.
+
     Args:
         files: where they lie.
     """
@@ -90,7 +106,7 @@ class UseLogStore:
         self._closed = False
 
     def append(self, records: list[bytes]) -> None:
-        """Keep records; they are durable when this returns.
+        """Keep records.
 
         Args:
             records: what is kept of them is taken out.
@@ -105,12 +121,15 @@ class UseLogStore:
             try:
                 journal = self._open()
                 for data in records:
-                    if journal.size and journal.size + len(data) > FILE_BYTES:
+                    if journal.size and journal.size + len(data) > self._files.file_bytes:
                         journal.sync()
                         journal = self._next()
                     journal.append(data)
                     done += 1
-                journal.sync()
+                if self._files.own:
+                    self._leave()
+                else:
+                    journal.sync()
             except (OSError, LocalError):
                 # The next try looks anew at what the disk made of this one.
                 self._leave()
@@ -132,7 +151,7 @@ class UseLogStore:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._lock = os.open(self._files.folder / "lock", flags, 0o600)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take_lock()
         except BlockingIOError:
             self._leave()
             raise LocalError(
@@ -149,6 +168,16 @@ class UseLogStore:
             if not journal.torn():
                 return journal
         return self._next()
+
+    def _take_lock(self) -> None:
+        until = time.monotonic() + (TURN_SECONDS if self._files.own else 0.0)
+        while True:
+            try:
+                return fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(0.005)
 
     def _next(self) -> SealedJournal:
         if self._journal is not None:
@@ -167,9 +196,9 @@ class UseLogStore:
         numbers = self._files.numbers()
         self._drop_old(numbers)
         sizes = {number: _size(self._files.path(number)) for number in numbers}
-        total = sum(sizes.values()) + FILE_BYTES
+        total = sum(sizes.values()) + self._files.file_bytes
         for index, number in enumerate(numbers[:-1]):
-            if total <= LOG_BYTES_MAX and len(numbers) - index <= FILES_MAX:
+            if total <= self._files.bytes_max and len(numbers) - index <= FILES_MAX:
                 break
             with contextlib.suppress(OSError):
                 self._files.path(number).unlink()

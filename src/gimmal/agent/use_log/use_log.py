@@ -37,11 +37,15 @@ class UseLog:
         key: 32 bytes from the half that seal it.
         workers: threads.
         say: told one line where the log cannot be kept, and when it can again.
+        own: keep what this side does over there instead, by itself or through others.
     """
 
-    def __init__(self, directory: Path, key: bytes, workers: Workers, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, directory: Path, key: bytes, workers: Workers, say: Callable[[str], None], *, own: bool = False
+    ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._store = UseLogStore(UseLogFiles(directory, key))
+        self._own = own
+        self._store = UseLogStore(UseLogFiles(directory, key, own=own))
         self._notes = UseNotes(time.time, time.monotonic, self._wake)
         self._workers = workers
         self._say = say
@@ -54,12 +58,22 @@ class UseLog:
     def start(self) -> None:
         """Begin to write."""
         self._started = True
-        self._notes.served()
+        if not self._own:
+            self._notes.served()
         self._tasks.start(self._keep(), "log of use")
 
     def session(self, side: str) -> SessionUse:
         """For a new session of the other side, ``a`` or ``b``."""
         return SessionUse(self._notes, side)
+
+    def own_session(self, side: str, computer: str) -> OwnUse:
+        """For what this side does through one session.
+
+        Args:
+            side: the other one, ``a`` or ``b``.
+            computer: the name that its computer gives itself, or nothing.
+        """
+        return OwnUse(self._notes, Who(side, computer, b"", "", agent=False))
 
     async def flush(self) -> None:
         """Write what was gathered, due or not.
@@ -72,7 +86,7 @@ class UseLog:
     async def close(self, reason: CloseReason) -> None:
         """Write the rest and let go of the log; the caller bounds how long that may take."""
         self._tasks.cancel()
-        if self._started:
+        if self._started and not self._own:
             self._notes.served(reason.name.lower())
         with contextlib.suppress(LocalError):
             await self.flush()
@@ -146,6 +160,28 @@ class SessionUse:
     def used(self, used: Sequence[Used]) -> None:
         """See UseWatcher."""
         self._notes.used(self._id, used)
+
+
+class OwnUse:
+    """What this side does through one session; see share.using.UseWatcher.
+
+    Args:
+        notes: of all sessions.
+        where: it is done.
+    """
+
+    def __init__(self, notes: UseNotes, where: Who) -> None:
+        self._notes = notes
+        self._id = random_bytes(8)
+        notes.knows(self._id, where)
+
+    def used(self, used: Sequence[Used]) -> None:
+        """See UseWatcher."""
+        self._notes.used(self._id, used)
+
+    def over(self) -> None:
+        """Nothing more comes of it."""
+        self._notes.forgets(self._id)
 
 
 def _reason(session: Session) -> str:

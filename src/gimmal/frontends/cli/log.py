@@ -1,4 +1,4 @@
-"""``gimmal log``: what the other side did here."""
+"""``gimmal log``: what the other side did here, and what was done from here on the other side."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def command(
 ) -> None:
     """Show what the other side did on this computer: who, when, what was listed, read, changed and removed.
 
-    Only the half opens the log. It is kept while `gimmal up` runs, for each half and computer by itself.
+    Lines that begin with `from here` tell what commands of this computer did on the other side. Only the half opens
+    the log, which is kept for each half and computer by itself; what the other side does, while `gimmal up` runs.
     """
     from gimmal.frontends.cli.log_output import json_of, lines_of, moment, says_since
     from gimmal.frontends.cli.output import print_json, say
@@ -51,16 +52,16 @@ def command(
     first = moment(since) if since is not None else None
     way = Way(half, None, None, half_password(password_file, password_fd))
 
-    def show(records: Iterator[Record | Unreadable]) -> None:
+    def show(records: Iterator[tuple[Record | Unreadable, bool]]) -> None:
         shown = False
-        for record in records:
+        for record, own in records:
             if first is not None and not says_since(record, first):
                 continue
             shown = True
             if as_json:
-                print_json(json_of(record))
+                print_json(json_of(record, own=own))
             else:
-                for line in lines_of(record, all_names=all_names):
+                for line in lines_of(record, all_names=all_names, own=own):
                     print(line)
         if not shown and not as_json:
             say("nothing is in the log" if first is None else "nothing is in the log since then")
@@ -69,13 +70,13 @@ def command(
 
 
 async def _read(
-    reach: Reach, password: Callable[[], str] | None, show: Callable[[Iterator[Record | Unreadable]], None]
+    reach: Reach, password: Callable[[], str] | None, show: Callable[[Iterator[tuple[Record | Unreadable, bool]]], None]
 ) -> None:
-    from gimmal.agent.use_log.reading import read_use_log
+    from gimmal.agent.use_log.reading import read_both_logs
 
     directory, key, written = await _keys(reach, password)
     # In a thread: whoever reads our output may take hours, and the half may be pulled out meanwhile.
-    await reach.while_there(reach.workers.long(show, read_use_log(directory, key, written=written)))
+    await reach.while_there(reach.workers.long(show, read_both_logs(directory, key, written=written)))
 
 
 async def _keys(reach: Reach, password: Callable[[], str] | None) -> tuple[Path, bytes, bool]:

@@ -75,15 +75,16 @@ def says_since(record: Record | Unreadable, first: int) -> bool:
     return isinstance(record, Unreadable) or _last(record) >= first
 
 
-def lines_of(record: Record | Unreadable, *, all_names: bool) -> list[str]:
-    """One line or, with many names, several."""
+def lines_of(record: Record | Unreadable, *, all_names: bool, own: bool = False) -> list[str]:
+    """One line or, with many names, several; ``own``: of what was done from here on the other side."""
     if isinstance(record, Unreadable):
         return [f"warning: {_unreadable(record)}"]
     when = _local(_last(record))
     if isinstance(record, Served):
         return [f"{when}  this half: {_stopped(record.reason) if record.reason else 'plugged in here'}"]
     if isinstance(record, Crowded):
-        lines = [f"{when}  more was done than is kept in detail since {_local(record.first)}:"]
+        where = "from here: " if own else ""
+        lines = [f"{when}  {where}more was done than is kept in detail since {_local(record.first)}:"]
         lines += [
             f"    {_PHRASES[one.act]}: {counted(one.count, 'time')}, {human_size(one.size)}, in {_place(one.share)}"
             for one in record.acts
@@ -91,7 +92,7 @@ def lines_of(record: Record | Unreadable, *, all_names: bool) -> list[str]:
         if record.sessions:
             lines.append(f"    {counted(record.sessions, 'session')} began")
         return lines
-    front = f"{when}  {_who(record)}"
+    front = f"{when}  {_who(record, own=own)}"
     if isinstance(record, Began):
         kind = "an agent" if record.who.agent else "a command"
         return [f"{front}: connected, {displayable(record.path)}, {kind}, {displayable(record.who.program)}"]
@@ -114,8 +115,12 @@ def _did(front: str, record: Did, *, all_names: bool) -> list[str]:
     return [f"{text}: {', '.join([*kept, *_more(record.count - len(kept), '')])}"]
 
 
-def json_of(record: Record | Unreadable) -> dict[str, Any]:
+def json_of(record: Record | Unreadable, *, own: bool = False) -> dict[str, Any]:
     """All of it; names are exact."""
+    return _json_of(record) | {"from_here": own}
+
+
+def _json_of(record: Record | Unreadable) -> dict[str, Any]:
     if isinstance(record, Unreadable):
         return {"event": "unreadable", "newer_records": record.newer, "torn": record.torn}
     if isinstance(record, Served):
@@ -167,10 +172,12 @@ def _more(count: int, indent: str) -> list[str]:
     return [f"{indent}and {count:,} more"] if count > 0 else []
 
 
-def _who(record: Began | Did | Ended) -> str:
+def _who(record: Began | Did | Ended, *, own: bool) -> str:
     side, computer = (
         (record.who.side, record.who.computer) if isinstance(record, Began) else (record.side, record.computer)
     )
+    if own:
+        return "from here" + (f" on {displayable(computer)}" if computer else f" on side {displayable(side or '?')}")
     return f"side {displayable(side or '?')}" + (f" on {displayable(computer)}" if computer else "")
 
 

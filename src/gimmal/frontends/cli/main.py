@@ -17,6 +17,7 @@ _COMMANDS = {
     "password": ("set or clear the password of a half", "password"),
     "up": ("plug in: answer the other side and share folders", "up"),
     "shares": ("name what this computer shares with a pair, once for all", "shares"),
+    "awake": ("keep this computer awake while the other side is connected", "awake"),
     "service": ("serve halves by itself as soon as they are plugged in", "service"),
     "unlock": ("give the service the password of a half", "unlock"),
     "unplug": ("end the use of a half, so that it may be pulled out", "unplug"),

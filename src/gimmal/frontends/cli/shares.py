@@ -2,57 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from gimmal.base.errors import UsageError
+from gimmal.frontends.cli.kept import NEXT_TIME, ByDefault, kept_options, opened_half, tell_agent
 from gimmal.frontends.cli.output import print_json, say, want_json
-from gimmal.frontends.cli.passwords import half_password, password_options
 
 if TYPE_CHECKING:
     from gimmal.agent.kept_shares import KeptShare, KeptShares
-
-CommandT = TypeVar("CommandT", bound=Callable[..., Any])
-
-
-class _ListByDefault(click.Group):
-    """``gimmal shares`` means ``gimmal shares list``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not (args and (args[0] in self.commands or args[0] in ("-h", "--help"))):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
+    from gimmal.half.opened import OpenedHalf
 
 
-@click.group("shares", cls=_ListByDefault, subcommand_metavar="[list|add|remove]")
+@click.group("shares", cls=ByDefault, default="list", subcommand_metavar="[list|add|remove]")
 def command() -> None:
     """Show and change the folders of this computer that the other side of a pair may see.
 
-    They are kept on this computer, sealed with the half, and hold for `gimmal up` without --share and for the service.
+    They are kept on this computer, sealed with the half, and hold for `gimmal up` without --share and for the service,
+    also for one that runs.
     """
 
 
-def _options(function: CommandT) -> CommandT:
-    decorated: Any = password_options(function)
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-        click.option("--half", metavar="DIR", help="The half that is meant; not needed when one is plugged in."),
-    ):
-        decorated = option(decorated)
-    result: CommandT = decorated
-    return result
-
-
 @command.command("list")
-@_options
+@kept_options
 def list_command(half: str | None, as_json: bool, password_file: str | None, password_fd: int | None) -> None:
     """List the shares with their rights; those whose folder is gone are marked."""
     from gimmal.base.display import displayable
 
     want_json(as_json)
-    for share in _kept(half, password_file, password_fd).read():
+    for share in _kept(opened_half(half, password_file, password_fd)).read():
         fault = _fault_of(share)
         if as_json:
             print_json(_facts(share) | {"fault": fault})
@@ -64,7 +43,7 @@ def list_command(half: str | None, as_json: bool, password_file: str | None, pas
 @command.command("add")
 @click.argument("share", metavar="[NAME=]PATH[:ro|:rw|:drop]")
 @click.option("--whole-home", is_flag=True, help="Share the home folder itself, or one that holds it, all the same.")
-@_options
+@kept_options
 def add(
     share: str,
     whole_home: bool,
@@ -85,19 +64,19 @@ def add(
     want_json(as_json)
     parsed = parse_share(share)
     refuse_odd_places(parsed, find_plugged(), whole_home=whole_home)
-    kept = _kept(half, password_file, password_fd)
+    opened = opened_half(half, password_file, password_fd)
     new = KeptShare(parsed.name, parsed.path, parsed.rights)
-    kept.change(lambda before: [one for one in before if (one.name, one.path) != (new.name, new.path)] + [new])
+    _kept(opened).change(lambda before: [one for one in before if (one.name, one.path) != (new.name, new.path)] + [new])
+    if not as_json:
+        print(f"share: {displayable(new.name)} {new.rights.value} {displayable(str(new.path))}", flush=True)
+    at_once = _holds_at_once(opened, as_json=as_json)
     if as_json:
-        print_json(_facts(new))
-    else:
-        print(f"share: {displayable(new.name)} {new.rights.value} {displayable(str(new.path))}")
-        say("it holds from the next time that this half is served")
+        print_json(_facts(new) | {"at_once": at_once})
 
 
 @command.command("remove")
 @click.argument("name", metavar="NAME")
-@_options
+@kept_options
 def remove(name: str, half: str | None, as_json: bool, password_file: str | None, password_fd: int | None) -> None:
     """Keep the share NAME no longer. Its folder is not touched."""
     from gimmal.base.display import displayable
@@ -110,20 +89,33 @@ def remove(name: str, half: str | None, as_json: bool, password_file: str | None
             raise UsageError(f"no share is called {displayable(name)}", "gimmal shares list shows what there is")
         return left
 
-    _kept(half, password_file, password_fd).change(without)
+    opened = opened_half(half, password_file, password_fd)
+    _kept(opened).change(without)
+    if not as_json:
+        print(f"removed: {displayable(name)}", flush=True)
+    at_once = _holds_at_once(opened, as_json=as_json)
     if as_json:
-        print_json({"removed": name})
-    else:
-        print(f"removed: {displayable(name)}")
-        say("it holds from the next time that this half is served")
+        print_json({"removed": name, "at_once": at_once})
 
 
-def _kept(half: str | None, password_file: str | None, password_fd: int | None) -> KeptShares:
+def _holds_at_once(half: OpenedHalf, *, as_json: bool) -> bool:
+    """Have a running agent take up the change, and say from when on it holds."""
+    taken = tell_agent(half)
+    at_once = taken is not None and taken.get("shares") is True
+    if not as_json:
+        if at_once:
+            say("it holds at once")
+        elif taken is not None:
+            say(f"the running `gimmal up` keeps to the shares that were named for it; {NEXT_TIME}")
+        else:
+            say(NEXT_TIME)
+    return at_once
+
+
+def _kept(half: OpenedHalf) -> KeptShares:
     from gimmal.agent.kept_shares import KeptShares
-    from gimmal.half.plugged import choose_half
-    from gimmal.half.reading import open_half
 
-    return KeptShares(open_half(choose_half(half), half_password(password_file, password_fd)))
+    return KeptShares(half)
 
 
 def _fault_of(share: KeptShare) -> str:

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from gimmal.agent.reach import Reach
     from gimmal.base.errors import GimmalError
 
-_INSIDE = {"tls": ", links inside TLS", "websocket": ", links inside WebSocket"}
-"""What is told of links to a relay where raw ones do not pass."""
-
 
 @click.command("status")
 @reach_options
@@ -35,7 +32,7 @@ def command(way: Way, as_json: bool) -> None:
 
 
 async def _collect(reach: Reach) -> tuple[dict[str, Any], GimmalError | None]:
-    from gimmal.base.errors import GimmalError, WrongPassword
+    from gimmal.base.errors import GimmalError, PeerAbsent, WrongPassword
 
     header = reach.header
     value: dict[str, Any] = {
@@ -60,7 +57,9 @@ async def _collect(reach: Reach) -> tuple[dict[str, Any], GimmalError | None]:
         raise
     except GimmalError as exc:
         failure = exc
-        value["other_side"] = {"reached": False, "reason": exc.message}
+        said = exc.last_seen if isinstance(exc, PeerAbsent) else 0
+        known = value["agent"]["last_seen"] if value["agent"] and "last_seen" in value["agent"] else reach.last_seen
+        value["other_side"] = {"reached": False, "reason": exc.message, "last_seen": max(said, known)}
     return value, failure
 
 
@@ -72,7 +71,7 @@ async def _look_over(reach: Reach) -> dict[str, Any]:
     started = loop.time()
     await reached.files.stat("")
     round_trip = loop.time() - started
-    value = {"reached": True, "path": reached.path, "round_trip_ms": round(round_trip * 1000, 2)}
+    value = {"reached": True, "path": reached.path, "way": reached.way, "round_trip_ms": round(round_trip * 1000, 2)}
     return value if reached.through_agent else value | {"why_not": await reach.why_not_better()}
 
 
@@ -94,12 +93,38 @@ def _print(value: dict[str, Any]) -> None:
             print(f"relay: {displayable(relay['address'])} {_relay_state(relay)}")
         if "port_mapping" in agent:  # an agent started before an update does not say
             _print_port_mapping(agent["port_mapping"])
+        if "sleep" in agent:
+            print_sleep(agent["sleep"])
     other = value["other_side"]
     if other["reached"]:
-        print(f"other side: answers, {other['path']}, {other['round_trip_ms']} ms")
+        print(f"other side: answers, {_path(other['path'], other['way'])}, {other['round_trip_ms']} ms")
         _print_why_not(other.get("why_not", {}))
     else:
-        print("other side: not reached")
+        print(f"other side: not reached, {_seen(other.get('last_seen', 0))}")
+
+
+def print_sleep(sleep: dict[str, Any]) -> None:
+    """Whether this computer's sleep is held off, by what its agent says."""
+    from gimmal.base.display import displayable
+
+    if sleep["held_off"]:
+        print("sleep: held off while the other side is connected")
+    else:
+        how = "" if sleep["wanted"] else "; gimmal awake on asks for it"
+        print(f"sleep: not held off, {displayable(sleep['reason'])}{how}")
+
+
+def _seen(moment: int) -> str:
+    import time
+
+    from gimmal.base.moments import clock_text
+
+    return f"last seen {clock_text(moment, time.time())}" if moment else "never seen from here"
+
+
+def _path(path: str, way: str) -> str:
+    """A path, and of a relayed one what it travels in on its way to the relay."""
+    return f"{path} ({way})" if way else path
 
 
 def _print_port_mapping(mapping: dict[str, Any]) -> None:
@@ -120,7 +145,7 @@ def _print_paths(agent: dict[str, Any]) -> None:
     if "why_not" not in agent:  # an agent started before an update says no more
         print(f"path: {agent['path']}")
         return
-    parts = [agent["path"]]
+    parts = [_path(agent["path"], agent.get("path_way", ""))]
     if agent["round_trip_ms"] is not None:
         parts.append(f"{agent['round_trip_ms']} ms")
     parts.append(f"since {local_time(agent['path_since'] * 1_000_000_000)}")
@@ -137,16 +162,19 @@ def _print_why_not(why_not: dict[str, str]) -> None:
 
 
 def _relay_state(relay: dict[str, Any]) -> str:
-    import datetime
+    import time
 
     from gimmal.base.display import displayable
+    from gimmal.base.moments import clock_text
 
     if not relay["connected"]:
         return f"not connected: {displayable(relay['failure'] or 'not tried yet')}"
-    connected = f"connected{_INSIDE.get(relay.get('way', ''), '')}"  # an agent started before an update does not say
+    way = " by websocket" if relay.get("by") == "websocket" else ""
+    if relay.get("proxy"):
+        way += f" through the proxy {displayable(relay['proxy'])}"
     if relay["peer_present"]:
-        return f"{connected}, the other side is there"
+        return f"connected{way}, the other side is there"
     seen = relay["last_seen"]
     if not seen:
-        return f"{connected}, the other side was never seen there"
-    return f"{connected}, the other side was last seen {datetime.datetime.fromtimestamp(seen):%Y-%m-%d %H:%M}"
+        return f"connected{way}, the other side was never seen there"
+    return f"connected{way}, the other side was last seen {clock_text(seen, time.time())}"

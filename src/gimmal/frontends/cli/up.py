@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--no-mapping", is_flag=True, help="Do not ask the router to let the other side in.")
 @click.option("--no-lan", is_flag=True, help="Neither ask nor answer in the local network.")
 @click.option("--at", metavar="HOST:PORT", help="Dial the other side's agent there.")
+@click.option("--stay-awake", is_flag=True, help="Hold off sleep while the other side is connected.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON, one object a line.")
 @click.option("--verbose", is_flag=True, help="Say what happens in detail on stderr.")
 @click.option("--until-closed", "lifeline", type=click.IntRange(0), metavar="N", hidden=True)
@@ -42,6 +43,7 @@ def command(
     no_mapping: bool,
     no_lan: bool,
     at: str | None,
+    stay_awake: bool,
     as_json: bool,
     verbose: bool,
     lifeline: int | None,
@@ -95,25 +97,29 @@ def command(
     if not opened.relays and not no_relay:
         elsewhere = "in the same network, elsewhere with --at" if lan else "with --at only"
         say(f"relay: none, the other side reaches this one {elsewhere}")
-    options = AgentOptions(shares, address, not no_relay, dial_at, mapping=not no_mapping, lan=lan)
+    options = AgentOptions(
+        shares,
+        address,
+        not no_relay,
+        dial_at,
+        mapping=not no_mapping,
+        lan=lan,
+        kept_shares=not share_arguments,
+        stay_awake=stay_awake,
+    )
     run_async(serve(location, opened, options, say, lifeline))
 
 
 def _kept_shares(half: OpenedHalf, say: Callable[[str], None]) -> ShareTable:
     """Those that this computer keeps for the pair; one whose folder is gone is left out, and said."""
-    from gimmal.agent.kept_shares import KeptShares
-    from gimmal.share.shares import ShareTable
+    from gimmal.agent.kept_shares import kept_table
 
-    shares = []
-    kept = KeptShares(half).read()
-    if kept:
+    shares, left_out = kept_table(half)
+    if len(shares) or left_out:
         say("shares: those that this computer keeps for this pair")
-    for one in kept:
-        try:
-            shares.append(one.opened())
-        except UsageError as exc:
-            say(f"share: left out: {exc.message}")
-    return ShareTable(shares)
+    for reason in left_out:
+        say(f"share: left out: {reason}")
+    return shares
 
 
 def _listen_address(text: str) -> tuple[str, int]:
