@@ -49,11 +49,10 @@ def served_halves() -> set[str]:
 
 
 def put_away(half: HalfNamed) -> None:
-    """Have the supervisor leave a half alone until it was pulled out or is unlocked.
+    """Have the supervisor leave a half alone until it was pulled out or is unlocked, where it looks after it.
 
     Raises:
         NoServiceError, LocalError: see ``service_status``.
-        HalfMissing: it does not look after that half.
     """
     with _Asking("put-away", half) as asking:
         asking.reply()

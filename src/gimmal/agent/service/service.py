@@ -72,6 +72,8 @@ class Service:
         """Descriptor of the password for an agent that is being started."""
         self._outcomes: dict[int, asyncio.Future[Ended | None]] = {}
         self._last_words: dict[str, str] = {}
+        self._early: set[int] = set()
+        """Agents that are to end and whose processes are still being begun."""
         self._looking: asyncio.Future[None] | None = None
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
@@ -141,7 +143,7 @@ class Service:
             if action.deed is Deed.START:
                 self._tasks.start(self._run_child(action), f"agent {action.number}")
             elif (child := self._children.get(action.number)) is None:
-                continue  # it has just ended, or was never begun
+                self._early.add(action.number)
             elif action.deed is Deed.STOP:
                 child.stop()
             else:
@@ -152,11 +154,14 @@ class Service:
         self._last_words.pop(action.location, None)
         try:
             child = self._children[number] = await self._start_child(action)
+            if number in self._early:
+                child.kill()
             ended = await child.follow(lambda event, text: self._on_event(action, event, text))
         except OSError as exc:
             ended = Ended(-1, f"its agent could not be started: {(exc.strerror or '').lower()}")
         finally:
             self._children.pop(number, None)
+            self._early.discard(number)
         if ended.code and ended.last_words:
             self._last_words[action.location] = ended.last_words
         reason = f"{ended.message}; {ended.hint}" if ended.hint else ended.message
@@ -240,15 +245,16 @@ class Service:
         self._do([action])
         return outcome
 
-    def put_away(self, location: str) -> None:
+    def put_away(self, pair_id: bytes, side: str) -> None:
         """See Supervision.put_away."""
-        action = self._machine.put_away(location, time.monotonic())
-        self._do([] if action is None else [action])
+        self._do(self._machine.put_away(pair_id, side, time.monotonic()))
         self._tell()
 
     # Telling ---------------------------------------------------------------------------------------------------------
 
     def _tell(self) -> None:
+        if self._stop.is_set():
+            return  # that agents end now is nobody's command about a half
         now = {view.seen.location: view for view in self.views()}
         for location, view in now.items():
             condition = view.condition.value
