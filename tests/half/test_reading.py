@@ -244,8 +244,18 @@ class TestPlugged:
         with pytest.raises(UsageError, match="several"):
             choose_half(None)
 
+    def test_a_disk_at_two_places_is_one_half(self, two: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+        again = two[0].parent / "again"
+        again.symlink_to(two[0])  # to whoever looks at it as to a bind mount: the same file of the same disk
+        self.plug(monkeypatch, two[0], again, two[1])
+        assert find_plugged() == sorted([two[0] / "GIMMAL", two[1] / "GIMMAL"])
+        self.plug(monkeypatch, again, two[0])
+        assert find_plugged() == [again / "GIMMAL"], "where it was mounted first"
+        self.plug(monkeypatch, two[0])
+        assert choose_half(None) == two[0] / "GIMMAL"
+
     def test_real_mounts_can_be_looked_at(self) -> None:
-        assert isinstance(find_plugged(), list)
+        assert all((found / "half.json").exists() for found in find_plugged())
 
 
 class TestPasswordChange:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 from gimmal.base.display import displayable
-from gimmal.base.errors import GimmalError, HalfMissing, UsageError
-from gimmal.base.persistence import exists
+from gimmal.base.errors import HalfMissing, UsageError
 from gimmal.half.places import FOLDER, HALF_FILE, find_half_folder
 
 ENVIRONMENT = "GIMMAL_HALF"
@@ -15,19 +15,20 @@ _MOUNTS_MAX = 256
 
 
 def find_plugged() -> list[Path]:
-    """The ``GIMMAL`` folders at the top of mounted disks, in order of path."""
+    """The ``GIMMAL`` folders at the top of mounted disks, in order of path.
+
+    A disk that is mounted at several places is named once, where it was mounted first.
+    """
     import psutil
 
-    found = set()
+    found: dict[tuple[int, int], Path] = {}
     for partition in psutil.disk_partitions(all=False)[:_MOUNTS_MAX]:
         location = Path(partition.mountpoint) / FOLDER
-        try:
-            if exists(location / HALF_FILE):
-                found.add(location)
-        except GimmalError:
-            # A disk that cannot be looked at holds no half that could be used.
-            continue
-    return sorted(found)
+        # A disk that cannot be looked at holds no half that could be used.
+        with contextlib.suppress(OSError):
+            state = os.lstat(location / HALF_FILE)
+            found.setdefault((state.st_dev, state.st_ino), location)
+    return sorted(found.values())
 
 
 def choose_half(given: Path | str | None) -> Path:
