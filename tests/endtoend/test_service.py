@@ -201,6 +201,20 @@ def test_unlock_of_a_half_that_the_service_does_not_see(world: World) -> None:
     assert result.error == "the service does not see this half"
 
 
+def test_a_runtime_folder_with_too_long_a_path_is_named_and_what_to_do(world: World) -> None:
+    world.pair(relay=False)
+    deep = world.a.base / ("d" * 100)
+    deep.mkdir(mode=0o700)
+    environment = {"XDG_RUNTIME_DIR": str(deep)}
+    for words in (("up",), ("service", "run")):
+        result = world.run(world.a, *words, environment=environment, code=9)
+        assert result.error.startswith(f"cannot make the socket {deep}/gimmal/")
+        assert result.error.endswith(": its path is too long")
+        assert "XDG_RUNTIME_DIR" in result.err
+    assert world.run(world.a, "unlock", environment=environment, code=9).error == "no service runs for this user"
+    assert world.run(world.a, "unplug", environment=environment).lines == ["unplugged: no agent served it"]
+
+
 def test_one_service_for_a_user(world: World) -> None:
     start_service(world, world.a)
     assert world.run(world.a, "service", "run", code=9).error == "the service runs already for this user"
@@ -316,7 +330,6 @@ def test_installed_without_starting_and_removed(world: World) -> None:
     assert not unit.exists()
 
 
-@pytest.mark.skipif(Path("/run/systemd/system").exists(), reason="a systemd runs here, which would start it")
 def test_a_system_that_does_not_start_it_is_quoted(world: World) -> None:
     result = world.run(world.a, "service", "install", code=9)
     assert result.error.startswith("the service is installed but not started: ")

@@ -219,8 +219,18 @@ class TestLocks:
 
     def test_runtime_folder_open_to_others_is_refused(self, own_runtime_directory: Path) -> None:
         runtime_directory().chmod(0o777)
+        with pytest.raises(LocalError, match="not this user's alone") as caught:
+            HalfLock(bytes(16), Side.A)
+        assert "XDG_RUNTIME_DIR" in caught.value.hint
+
+    def test_a_link_in_place_of_the_runtime_folder_is_refused(
+        self, own_runtime_directory: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        (own_runtime_directory / "gimmal").symlink_to(tmp_path / "elsewhere")
         with pytest.raises(LocalError, match="not this user's alone"):
             HalfLock(bytes(16), Side.A)
+        assert not list((tmp_path / "elsewhere").iterdir())
 
 
 class TestPlugged:

@@ -20,6 +20,7 @@ from msgspec import Meta, Struct
 from gimmal.agent.plugged import state_directory
 from gimmal.base.display import displayable
 from gimmal.base.errors import AuthenticationFailed, LocalError, ProtocolViolation, UsageError
+from gimmal.base.home import home_folder
 from gimmal.base.persistence import FileMissingError, local_errors, read_limited, write_atomic
 from gimmal.base.primitives import NONCE_SIZE, hkdf_sha256, hmac_sha256, open_at_rest, random_bytes, seal_at_rest
 from gimmal.half.opened import OpenedHalf
@@ -148,9 +149,10 @@ def refuse_odd_places(share: Share, halves: list[Path], *, whole_home: bool) -> 
 
     Raises:
         UsageError: the folder lies on a stick that holds a half, or is the home folder or one that holds it.
+        LocalError: this computer does not say which that is.
     """
     shown = displayable(os.fspath(share.path))
-    home = Path.home().resolve()
+    home = home_folder().resolve()
     for half in halves:
         disk = half.parent.resolve()
         # A half at the top of the disk that the home folder is on is on no stick.

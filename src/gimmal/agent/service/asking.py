@@ -105,6 +105,9 @@ class _Asking:
             raise NoServiceError from None
         except OSError as exc:
             self._connection.close()
+            if exc.errno is None and not isinstance(exc, TimeoutError):
+                # Python itself refuses so long a path; no service can listen there either.
+                raise NoServiceError from None
             raise _silent(exc) from exc
 
     def _send(self, message: msgspec.Struct) -> None:
