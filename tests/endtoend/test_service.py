@@ -143,7 +143,8 @@ def test_the_password_goes_to_the_child_alone(world: World) -> None:
     world.run(world.a, "shares", "add", world.a.folder("shared"), "--password-file", secret)
     service = start_service(world, world.a, world.a.half)
     service.wait_state(world.a.half, "waiting for its password")
-    assert "gimmal unlock" in world.run(world.a, "service", "status").out
+    hint = f"      waiting for its password: gimmal unlock --half {world.a.half}"
+    assert world.run(world.a, "service", "status").lines[-1] == hint
     # Without one, with a wrong one, with the right one.
     assert world.run(world.a, "unlock", code=6).error == "this half has a password"
     wrong = world.a.base / "wrong"
@@ -157,7 +158,9 @@ def test_the_password_goes_to_the_child_alone(world: World) -> None:
         for name in ("cmdline", "environ"):
             assert PASSWORD.encode() not in Path(f"/proc/{process}/{name}").read_bytes()
     if os.geteuid() == 0:
-        assert PASSWORD.encode() not in memory_of(service.pid), "the service hands it on unread"
+        memory = memory_of(service.pid)
+        assert os.fsencode(world.a.half) in memory, "it was read"
+        assert PASSWORD.encode() not in memory, "the service hands it on unread"
     # Served already: no question, no failure. After a crash nobody has it any more.
     world.run(world.a, "unlock", "--password-file", secret)
     # How often it was said so far is not fixed: a child that meets a wrong password may be over between two looks.

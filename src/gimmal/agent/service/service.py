@@ -184,7 +184,7 @@ class Service:
             self._settle(action.number, None)
         view = next((one for one in self.views() if one.number == action.number), None)
         if view is not None and event in ("connected", "used"):
-            self._notices.used(view.seen.pair_name, text)
+            self._notices.used(view.seen, text)
         self._tell()
 
     def _settle(self, number: int, ended: Ended | None) -> None:
@@ -262,7 +262,7 @@ class Service:
                 self._told[location] = condition
                 self._say(f"half: {displayable(location)}: {condition}")
                 if view.condition is Condition.LOCKED:
-                    self._notices.locked(view.seen.pair_name)
+                    self._notices.locked(view.seen)
         for location in [one for one in self._told if one not in now]:
             del self._told[location]
             self._say(f"half: {displayable(location)}: gone")
