@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,14 @@ libc = ctypes.CDLL(None, use_errno=True)
 failed = not hasattr(libc, "unshare") or libc.unshare(0x20000) or libc.mount(b"none", b"/", None, 0x44000, None)
 if failed and "GIMMAL_NEEDS_MOUNTS" in os.environ:
     raise SystemExit({NO_MOUNTS})
+if not failed:
+    with open("/proc/self/mounts", "rb") as mounts:
+        for place in [line.split()[1] for line in mounts]:
+            if place.startswith(b"{tempfile.gettempdir()}/"):
+                libc.umount2(place, 2)
 """
-"""In front of a driver: mounts made from now on elsewhere are not seen, those made here are seen by nobody else. For a
-service in a test would else serve the halves that other tests mount."""
+"""In front of a driver: mounts made from now on elsewhere are not seen, those made here are seen by nobody else, and sticks
+of tests that are mounted already are gone. For a service in a test would else serve the halves of other tests."""
 
 
 class Service(Process):
