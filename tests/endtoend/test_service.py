@@ -70,6 +70,7 @@ def test_plugged_in_served_and_pulled_out(paired: World) -> None:
     assert within(time.monotonic() - pulled, 1.0, "pulled under the service, to process ended")
     assert not set(world.a.runtime.glob("half-*.sock"))
     service.wait_state(world.a.half, "gone")
+    assert not service.count_lines(f"half: {world.a.half}/GIMMAL: starting again soon"), "nothing failed"
     away.rename(world.a.half)
     other.wait_connected(after=1)
     assert world.run(world.b, "ls", ":shared").lines == ["file"]

@@ -78,6 +78,7 @@ class Service:
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._told: dict[str, str] = {}
+        self._status = ""
         self._notices = Notices(self._workers, self._tasks, wanted=options.notify)
         self._environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
 
@@ -167,8 +168,9 @@ class Service:
         reason = f"{ended.message}; {ended.hint}" if ended.hint else ended.message
         self._machine.ended(number, ended.code, reason, time.monotonic())
         self._settle(number, ended)
-        self._tell()
         self._wake.set()
+        # Most often its half was pulled out: that is what is to be told, not that the agent is no more.
+        await self.look()
 
     async def _start_child(self, action: Action) -> Child:
         password = self._passwords.pop(action.number, None)
@@ -267,4 +269,7 @@ class Service:
             del self._told[location]
             self._say(f"half: {displayable(location)}: gone")
         serving = sum(view.condition is Condition.SERVING for view in now.values())
-        tell_manager(f"STATUS=halves: {len(now)}, served: {serving}")
+        status = f"STATUS=halves: {len(now)}, served: {serving}"
+        if status != self._status:
+            self._status = status
+            tell_manager(status)
