@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,13 @@ if failed and "GIMMAL_NEEDS_MOUNTS" in os.environ:
     raise SystemExit({NO_MOUNTS})
 if not failed:
     with open("/proc/self/mounts", "rb") as mounts:
-        for place in [line.split()[1] for line in mounts]:
-            if place.startswith(b"{tempfile.gettempdir()}/"):
-                libc.umount2(place, 2)
+        places = [line.split()[1].decode("unicode_escape").encode("latin-1") for line in mounts]
+    for place in reversed(places):
+        if place != b"/" and os.path.lexists(place + b"/GIMMAL"):
+            libc.umount2(place, 2)
 """
-"""In front of a driver: mounts made from now on elsewhere are not seen, those made here are seen by nobody else, and sticks
-of tests that are mounted already are gone. For a service in a test would else serve the halves of other tests."""
+"""In front of a driver: mounts made from now on elsewhere are not seen, those made here are seen by nobody else, and
+sticks that are there already are gone. For a service in a test would else serve the halves that other tests mount."""
 
 
 class Service(Process):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gimmal.agent.plugged import computer_name
 from tests.agent.service.desktop import Desktop, session_bus
 from tests.endtoend.processes import Process
 from tests.endtoend.services import OWN_MOUNTS, halves, start_service
@@ -56,7 +57,8 @@ def test_plugged_in_served_and_pulled_out(paired: World) -> None:
     child = half["process"]
     assert child not in (None, service.pid)
     other = world.up(world.b, world.b.folder("mine"))
-    other.wait_connected()
+    assert other.wait_connected() == "direct"
+    assert other.wait_line("connected: the other side on ").startswith(f"{computer_name()}, ")
     until(lambda: halves(world, world.a)[0]["connected"], "the service knows that the other side is there")
     assert "serving, the other side is connected" in world.run(world.a, "service", "status").out
     # Pulled out: the process with the keys ends, its socket is gone, the other side knows. Then in again.

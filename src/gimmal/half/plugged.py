@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from gimmal.base.display import displayable
@@ -15,15 +16,25 @@ _MOUNTS_MAX = 256
 
 
 def find_plugged() -> list[Path]:
-    """The ``GIMMAL`` folders at the top of mounted disks, in order of path.
+    """The ``GIMMAL`` folders at the top of mounted disks, in order of path."""
+    return plugged_at(mounted_disks())
 
-    A disk that is mounted at several places is named once, where it was mounted first.
-    """
+
+def mounted_disks() -> list[Path]:
+    """Where disks are mounted now, in order of mounting."""
     import psutil
 
+    return [Path(partition.mountpoint) for partition in psutil.disk_partitions(all=False)[:_MOUNTS_MAX]]
+
+
+def plugged_at(disks: Iterable[Path]) -> list[Path]:
+    """The ``GIMMAL`` folders at the top of these disks, in order of path.
+
+    A disk that is named at several places counts once, at the first of them.
+    """
     found: dict[tuple[int, int], Path] = {}
-    for partition in psutil.disk_partitions(all=False)[:_MOUNTS_MAX]:
-        location = Path(partition.mountpoint) / FOLDER
+    for disk in disks:
+        location = disk / FOLDER
         # A disk that cannot be looked at holds no half that could be used.
         with contextlib.suppress(OSError):
             state = os.lstat(location / HALF_FILE)
