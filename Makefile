@@ -32,7 +32,7 @@ lab: ## system packages of the network laboratory (tests/lab), where root
 	@sh scripts/lab.sh
 
 test: check lab ## every check and every test, long ones on a small fixed sample
-	$(BIN)/python -m pytest -n 2 -p randomly
+	$(BIN)/python -m pytest -n 2 -p randomly -rs
 
 demo: setup ## the main job on real files: join, plug in, list, copy both ways, unplug
 	$(BIN)/python scripts/demo.py

@@ -16,7 +16,7 @@ from gimmal.agent.reach import Reach, Reached, ReachOptions
 from gimmal.base.errors import HalfGone, PeerAbsent
 from gimmal.transport.link import PathKind
 from tests.half.helpers import folders, join
-from tests.patience import within
+from tests.patience import PATIENCE, within
 
 
 @pytest.fixture
@@ -37,13 +37,15 @@ def pull(half: Path) -> None:
 def test_pulling_the_half_out_ends_an_opening_at_once(half: Path) -> None:
     async def main() -> float:
         with socket.create_server(("127.0.0.1", 0)) as silent:
+            silent.setblocking(False)
             async with Reach(ReachOptions(half, at=silent.getsockname()[:2])) as reach:
                 opening = asyncio.ensure_future(reach.open())
-                await asyncio.sleep(0.3)
+                async with asyncio.timeout(PATIENCE):
+                    dialled, _address = await asyncio.get_running_loop().sock_accept(silent)
                 assert not opening.done()
                 pull(half)
                 pulled = time.monotonic()
-                with pytest.raises(HalfGone):
+                with dialled, pytest.raises(HalfGone):
                     await opening
                 return time.monotonic() - pulled
 
@@ -60,7 +62,8 @@ def test_a_command_that_waits_opens_no_session_without_its_half(half: Path) -> N
             with pytest.raises(PeerAbsent):
                 await reach.open()
             pull(half)
-            await asyncio.sleep(0.6)
+            with pytest.raises(HalfGone):
+                await reach.rest(PATIENCE)  # as a command does between two tries
             with socket.create_server(address) as there:
                 there.settimeout(0.2)
                 with pytest.raises(HalfGone):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 
-from gimmal.agent.telling import USE_QUIET_SECONDS, UseNews, WayNews
+from gimmal.agent.telling import COMPUTER_MAX, USE_QUIET_SECONDS, UseNews, WayNews, connected_line
 from gimmal.base.errors import GimmalError, RelayError
 from gimmal.protocol.relay.url import RelayUrl
 from gimmal.transport.link import PathKind
@@ -56,6 +56,15 @@ def test_an_address_dialled_in_vain_is_told_once_for_each_absence() -> None:
     assert lines == ["waiting: cannot connect; see that gimmal runs there", "waiting: cannot connect"]
 
 
+def test_who_has_connected_is_named_as_it_calls_itself_and_cannot_write_lines() -> None:
+    assert connected_line("oak", "lan") == "connected: the other side on oak, lan"
+    assert connected_line("", "relayed") == "connected: the other side, relayed"
+    crooked = connected_line("\n\x1b[31m\u202e" + "x" * 1000, "direct")
+    assert crooked.startswith("connected: the other side on \\x0a\\x1b[31m\\u202ex")
+    assert len(crooked) < COMPUTER_MAX + 50
+    assert crooked.isprintable()
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -91,7 +100,7 @@ def test_up_says_that_the_address_it_dials_does_not_answer() -> None:
         agent = world.up(world.b, more=["--at", f"127.0.0.1:{port}"])
         assert f"cannot connect to 127.0.0.1 port {port}" in agent.wait_line("waiting: ")
         home = world.up(world.a, listen=f"127.0.0.1:{port}")
-        assert home.wait_line("connected: ") == agent.wait_line("connected: ") == "the other side, direct"
+        assert home.wait_connected() == agent.wait_connected() == "direct"
         assert agent.count_lines("waiting: ") == 1
 
 

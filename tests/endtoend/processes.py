@@ -247,7 +247,7 @@ class Agent(Process):
 
     def wait_connected(self, seconds: float = DEADLINE, after: int = 0) -> str:
         """How it reached the other side's agent."""
-        return self.wait_line("connected: the other side, ", seconds, after=after)
+        return self.wait_line("connected: the other side", seconds, after=after).rpartition(", ")[2]
 
 
 class Relay(Process):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gimmal.agent.plugged import computer_name
 from tests.agent.service.desktop import Desktop, session_bus
 from tests.endtoend.processes import Process
 from tests.endtoend.services import OWN_MOUNTS, halves, start_service
@@ -56,7 +57,8 @@ def test_plugged_in_served_and_pulled_out(paired: World) -> None:
     child = half["process"]
     assert child not in (None, service.pid)
     other = world.up(world.b, world.b.folder("mine"))
-    other.wait_connected()
+    assert other.wait_connected() == "direct"
+    assert other.wait_line("connected: the other side on ").startswith(f"{computer_name()}, ")
     until(lambda: halves(world, world.a)[0]["connected"], "the service knows that the other side is there")
     assert "serving, the other side is connected" in world.run(world.a, "service", "status").out
     # Pulled out: the process with the keys ends, its socket is gone, the other side knows. Then in again.
@@ -70,6 +72,7 @@ def test_plugged_in_served_and_pulled_out(paired: World) -> None:
     assert within(time.monotonic() - pulled, 1.0, "pulled under the service, to process ended")
     assert not set(world.a.runtime.glob("half-*.sock"))
     service.wait_state(world.a.half, "gone")
+    assert not service.count_lines(f"half: {world.a.half}/GIMMAL: starting again soon"), "nothing failed"
     away.rename(world.a.half)
     other.wait_connected(after=1)
     assert world.run(world.b, "ls", ":shared").lines == ["file"]
@@ -143,7 +146,8 @@ def test_the_password_goes_to_the_child_alone(world: World) -> None:
     world.run(world.a, "shares", "add", world.a.folder("shared"), "--password-file", secret)
     service = start_service(world, world.a, world.a.half)
     service.wait_state(world.a.half, "waiting for its password")
-    assert "gimmal unlock" in world.run(world.a, "service", "status").out
+    hint = f"      waiting for its password: gimmal unlock --half {world.a.half}"
+    assert world.run(world.a, "service", "status").lines[-1] == hint
     # Without one, with a wrong one, with the right one.
     assert world.run(world.a, "unlock", code=6).error == "this half has a password"
     wrong = world.a.base / "wrong"
@@ -157,7 +161,9 @@ def test_the_password_goes_to_the_child_alone(world: World) -> None:
         for name in ("cmdline", "environ"):
             assert PASSWORD.encode() not in Path(f"/proc/{process}/{name}").read_bytes()
     if os.geteuid() == 0:
-        assert PASSWORD.encode() not in memory_of(service.pid), "the service hands it on unread"
+        memory = memory_of(service.pid)
+        assert os.fsencode(world.a.half) in memory, "it was read"
+        assert PASSWORD.encode() not in memory, "the service hands it on unread"
     # Served already: no question, no failure. After a crash nobody has it any more.
     world.run(world.a, "unlock", "--password-file", secret)
     # How often it was said so far is not fixed: a child that meets a wrong password may be over between two looks.
@@ -199,6 +205,20 @@ def test_unlock_of_a_half_that_the_service_does_not_see(world: World) -> None:
     start_service(world, world.a)
     result = world.run(world.a, "unlock", code=5)
     assert result.error == "the service does not see this half"
+
+
+def test_a_runtime_folder_with_too_long_a_path_is_named_and_what_to_do(world: World) -> None:
+    world.pair(relay=False)
+    deep = world.a.base / ("d" * 100)
+    deep.mkdir(mode=0o700)
+    environment = {"XDG_RUNTIME_DIR": str(deep)}
+    for words in (("up",), ("service", "run")):
+        result = world.run(world.a, *words, environment=environment, code=9)
+        assert result.error.startswith(f"cannot make the socket {deep}/gimmal/")
+        assert result.error.endswith(": its path is too long")
+        assert "XDG_RUNTIME_DIR" in result.err
+    assert world.run(world.a, "unlock", environment=environment, code=9).error == "no service runs for this user"
+    assert world.run(world.a, "unplug", environment=environment).lines == ["unplugged: no agent served it"]
 
 
 def test_one_service_for_a_user(world: World) -> None:
@@ -316,7 +336,6 @@ def test_installed_without_starting_and_removed(world: World) -> None:
     assert not unit.exists()
 
 
-@pytest.mark.skipif(Path("/run/systemd/system").exists(), reason="a systemd runs here, which would start it")
 def test_a_system_that_does_not_start_it_is_quoted(world: World) -> None:
     result = world.run(world.a, "service", "install", code=9)
     assert result.error.startswith("the service is installed but not started: ")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from tests.endtoend.services import halves, start_service
-from tests.endtoend.world import World
+from tests.endtoend.world import World, until
 
 
 def test_it_ends_an_agent_and_tells_the_other_side(world: World) -> None:
@@ -46,6 +47,32 @@ def test_the_service_leaves_it_alone_until_it_is_unlocked_or_plugged_in_again(wo
     service.wait_state(world.a.half, "gone")
     away.rename(world.a.half)
     service.wait_state(world.a.half, "serving", after=2)
+
+
+def test_no_copy_of_it_is_served_in_its_place(world: World) -> None:
+    world.pair(relay=False)
+    copy = world.a.base / "copy"
+    shutil.copytree(world.a.half, copy)
+    service = start_service(world, world.a, world.a.half, copy)
+    until(lambda: sorted(half["state"] for half in halves(world, world.a)) == ["pausing", "serving"], "one is served")
+    world.run(world.a, "unplug")
+    until(lambda: {half["state"] for half in halves(world, world.a)} == {"put_away"}, "both are left alone")
+    assert not list(world.a.runtime.glob("half-*.sock"))
+
+
+def test_a_service_that_stops_does_not_say_that_halves_were_unplugged_by_command(world: World) -> None:
+    world.pair(relay=False)
+    service = start_service(world, world.a, world.a.half)
+    service.wait_state(world.a.half, "serving")
+    assert service.stop().lines[-2:] == [f"half: {world.a.half}/GIMMAL: serving", "stopped: every agent has ended"]
+
+
+def test_beside_a_service_that_does_not_see_the_half(world: World) -> None:
+    world.pair(relay=False)
+    start_service(world, world.a)
+    agent = world.up(world.a)
+    assert world.run(world.a, "unplug").lines == ["unplugged: every connection is closed"]
+    assert agent.wait().code == 0
 
 
 def test_a_half_in_a_folder_is_not_ejected(world: World) -> None:

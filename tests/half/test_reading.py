@@ -219,8 +219,18 @@ class TestLocks:
 
     def test_runtime_folder_open_to_others_is_refused(self, own_runtime_directory: Path) -> None:
         runtime_directory().chmod(0o777)
+        with pytest.raises(LocalError, match="not this user's alone") as caught:
+            HalfLock(bytes(16), Side.A)
+        assert "XDG_RUNTIME_DIR" in caught.value.hint
+
+    def test_a_link_in_place_of_the_runtime_folder_is_refused(
+        self, own_runtime_directory: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        (own_runtime_directory / "gimmal").symlink_to(tmp_path / "elsewhere")
         with pytest.raises(LocalError, match="not this user's alone"):
             HalfLock(bytes(16), Side.A)
+        assert not list((tmp_path / "elsewhere").iterdir())
 
 
 class TestPlugged:
@@ -244,8 +254,18 @@ class TestPlugged:
         with pytest.raises(UsageError, match="several"):
             choose_half(None)
 
+    def test_a_disk_at_two_places_is_one_half(self, two: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+        again = two[0].parent / "again"
+        again.symlink_to(two[0])  # to whoever looks at it as to a bind mount: the same file of the same disk
+        self.plug(monkeypatch, two[0], again, two[1])
+        assert find_plugged() == sorted([two[0] / "GIMMAL", two[1] / "GIMMAL"])
+        self.plug(monkeypatch, again, two[0])
+        assert find_plugged() == [again / "GIMMAL"], "where it was mounted first"
+        self.plug(monkeypatch, two[0])
+        assert choose_half(None) == two[0] / "GIMMAL"
+
     def test_real_mounts_can_be_looked_at(self) -> None:
-        assert isinstance(find_plugged(), list)
+        assert all((found / "half.json").exists() for found in find_plugged())
 
 
 class TestPasswordChange:

@@ -26,13 +26,19 @@ def ip(*words):
 async def main():
     came = asyncio.Event()
     watch = NetworkWatch(Workers(), came.set)
+    looked, look = asyncio.Event(), watch._state
+    async def state():
+        found = await look()
+        looked.set()
+        return found
+    watch._state = state
     watch.start()
     async def expect(*words):
         came.clear()
         ip(*words)
         await asyncio.wait_for(came.wait(), 60)
         print(" ".join(words[:2]), flush=True)
-    await asyncio.sleep(0.5)
+    await asyncio.wait_for(looked.wait(), 60)
     ip("link", "add", "one", "type", "veth", "peer", "name", "two")
     ip("link", "set", "two", "up")
     await expect("link", "set", "one", "up")

@@ -77,11 +77,11 @@ class TestCloseAndCut:
             left.pause()
             right.pause()  # the first request waits there, unread, when the session is closed
             first = asyncio.create_task(pair.a.call(Stat("a")))
-            await asyncio.sleep(0.02)
+            await until(lambda: left.outstanding == 1 and not left.queued)
             pair.b.close(CloseReason.UNPLUGGED)
-            await asyncio.sleep(0.02)
+            await until(lambda: not right.queued)
             second = asyncio.create_task(pair.a.call(Stat("b")))  # onto a connection that must not be reset
-            await asyncio.sleep(0.02)
+            await until(lambda: left.outstanding == 2 and not left.queued)
             left.resume()
             for asking in (first, second):
                 with pytest.raises(PeerAbsent):

@@ -19,6 +19,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from gimmal.base.display import displayable
 from gimmal.base.errors import (
     ExitCode,
     GimmalError,
@@ -180,9 +181,10 @@ class ControlServer:
             self._listener.listen(CLIENTS_MAX)
         except OSError as exc:
             self._listener.close()
-            raise LocalError(
-                f"cannot make the socket {path}: {(exc.strerror or '').lower()}", "check that folder"
-            ) from exc
+            reason, hint = (exc.strerror or "").lower(), "check that folder"
+            if not reason:  # Python itself refuses it
+                reason, hint = "its path is too long", "set XDG_RUNTIME_DIR to a folder with a shorter path"
+            raise LocalError(f"cannot make the socket {displayable(str(path))}: {reason}", hint) from exc
         self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def _accept(self) -> None:

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from gimmal.agent.sealed_setting import SealedSetting
 from gimmal.base.display import displayable
 from gimmal.base.errors import ProtocolViolation, UsageError
+from gimmal.base.home import home_folder
 from gimmal.half.opened import OpenedHalf
 from gimmal.protocol.codec import decode_struct
 from gimmal.share.shares import Rights, Share, ShareTable, share_of
@@ -127,9 +128,10 @@ def refuse_odd_places(share: Share, halves: list[Path], *, whole_home: bool) -> 
 
     Raises:
         UsageError: the folder lies on a stick that holds a half, or is the home folder or one that holds it.
+        LocalError: this computer does not say which that is.
     """
     shown = displayable(os.fspath(share.path))
-    home = Path.home().resolve()
+    home = home_folder().resolve()
     for half in halves:
         disk = half.parent.resolve()
         # A half at the top of the disk that the home folder is on is on no stick.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gimmal.agent.path_care import PathCare, PathStatus
 from gimmal.agent.sessions import Sessions
-from gimmal.agent.telling import WayNews
+from gimmal.agent.telling import WayNews, connected_line
 from gimmal.base.errors import GimmalError, PeerAbsent, VersionMismatch
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.messages import CloseReason
@@ -140,7 +140,7 @@ class OtherAgent:
             before.close(CloseReason.DUPLICATE)
         else:
             path = session.links[0].path.value if session.links else "?"
-            self._host.say(f"connected: the other side, {path}")
+            self._host.say(connected_line(session.peer.name, path))
             self._host.ways.on_connected()
         self._host.paths.take(session)
         session.ended.add_done_callback(lambda _ended: self._on_ended(session))

@@ -9,6 +9,7 @@ from pathlib import Path
 from gimmal import __version__
 from gimmal.base.display import displayable
 from gimmal.base.errors import LocalError
+from gimmal.base.home import home_folder
 from gimmal.base.primitives import hkdf_sha256, random_bytes, sha256
 from gimmal.base.workers import Workers
 from gimmal.half.opened import OpenedHalf
@@ -67,7 +68,7 @@ def state_directory(lineage_id: bytes) -> Path:
         LocalError: it cannot be made.
     """
     given = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(given) if given.startswith("/") else Path.home() / ".local" / "state"
+    base = Path(given) if given.startswith("/") else home_folder() / ".local" / "state"
     folder = base / "gimmal" / sha256(_STATE_LABEL, lineage_id)[:16].hex()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -82,9 +82,24 @@ class UseNews:
         """
         now = self._clock()
         if self._last is None or now - self._last >= USE_QUIET_SECONDS:
-            where = f" on {displayable(computer, COMPUTER_MAX)}" if computer else ""
-            self._say(f"used: by a command of the other side{where}, {displayable(program, PROGRAM_MAX)}, {path}")
+            self._say(
+                f"used: by a command of the other side{_where(computer)}, {displayable(program, PROGRAM_MAX)}, {path}"
+            )
         self._last = now
+
+
+def connected_line(computer: str, path: str) -> str:
+    """What is told when a session with the other side's agent has begun.
+
+    Args:
+        computer: the name that the other computer gives itself, or nothing.
+        path: how it travels.
+    """
+    return f"connected: the other side{_where(computer)}, {path}"
+
+
+def _where(computer: str) -> str:
+    return f" on {displayable(computer, COMPUTER_MAX)}" if computer else ""
 
 
 def _sentence(failure: GimmalError) -> str:

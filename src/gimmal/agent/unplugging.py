@@ -14,7 +14,7 @@ from gimmal.agent.reach import Reach
 from gimmal.agent.service.asking import NoServiceError, put_away
 from gimmal.agent.service.messages import HalfNamed
 from gimmal.base.display import displayable
-from gimmal.base.errors import HalfInUse, HalfMissing, LocalError, UsageError
+from gimmal.base.errors import HalfInUse, LocalError, UsageError
 from gimmal.base.programs import run_program
 from gimmal.half.lockfile import HalfLock
 from gimmal.half.reading import HalfHeader
@@ -50,7 +50,7 @@ async def end_use(reach: Reach) -> bool:
         finally:
             connection.close()
     # One that failed just now, and would be started again in a moment, too.
-    with contextlib.suppress(NoServiceError, HalfMissing):
+    with contextlib.suppress(NoServiceError):
         await reach.workers.call(put_away, HalfNamed(reach.header.pair_id, reach.header.side))
     return running
 

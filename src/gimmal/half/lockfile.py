@@ -20,7 +20,7 @@ from gimmal.base.side import Side
 
 _LABEL = b"gimmal half lock v1"
 _BUSY = (errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN)
-_HINT = "stop that program first (gimmal up, pair or password)"
+_HINT = "gimmal unplug ends the use of a half; gimmal pair and password end by themselves"
 
 
 def runtime_directory() -> Path:
@@ -43,7 +43,8 @@ def runtime_directory() -> Path:
         status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise LocalError(
-            f"{displayable(str(folder))} is not this user's alone", "remove it, then run the command again"
+            f"{displayable(str(folder))} is not this user's alone",
+            "remove it, or set XDG_RUNTIME_DIR to a folder that nobody else may enter",
         )
     return folder
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from gimmal.base.display import displayable
-from gimmal.base.errors import GimmalError, HalfMissing, UsageError
-from gimmal.base.persistence import exists
+from gimmal.base.errors import HalfMissing, UsageError
 from gimmal.half.places import FOLDER, HALF_FILE, find_half_folder
 
 ENVIRONMENT = "GIMMAL_HALF"
@@ -16,18 +17,29 @@ _MOUNTS_MAX = 256
 
 def find_plugged() -> list[Path]:
     """The ``GIMMAL`` folders at the top of mounted disks, in order of path."""
+    return plugged_at(mounted_disks())
+
+
+def mounted_disks() -> list[Path]:
+    """Where disks are mounted now, in order of mounting."""
     import psutil
 
-    found = set()
-    for partition in psutil.disk_partitions(all=False)[:_MOUNTS_MAX]:
-        location = Path(partition.mountpoint) / FOLDER
-        try:
-            if exists(location / HALF_FILE):
-                found.add(location)
-        except GimmalError:
-            # A disk that cannot be looked at holds no half that could be used.
-            continue
-    return sorted(found)
+    return [Path(partition.mountpoint) for partition in psutil.disk_partitions(all=False)[:_MOUNTS_MAX]]
+
+
+def plugged_at(disks: Iterable[Path]) -> list[Path]:
+    """The ``GIMMAL`` folders at the top of these disks, in order of path.
+
+    A disk that is named at several places counts once, at the first of them.
+    """
+    found: dict[tuple[int, int], Path] = {}
+    for disk in disks:
+        location = disk / FOLDER
+        # A disk that cannot be looked at holds no half that could be used.
+        with contextlib.suppress(OSError):
+            state = os.lstat(location / HALF_FILE)
+            found.setdefault((state.st_dev, state.st_ino), location)
+    return sorted(found.values())
 
 
 def choose_half(given: Path | str | None) -> Path:

@@ -160,14 +160,39 @@ def test_unplugged_by_command_it_is_left_alone_until_pulled_out_or_unlocked() ->
 
 def test_put_away() -> None:
     machine = Supervision()
-    assert machine.put_away("/m/GIMMAL", 0.0) is None
+    assert machine.put_away(PAIR, "a", 0.0) == []
     number = served(machine, half())
-    assert machine.put_away("/m/GIMMAL", 1.0) == Action(Deed.STOP, "/m/GIMMAL", number)
     machine.ended(number, 5, "", 1.0)
     assert condition(machine) is Condition.PAUSING
-    assert machine.put_away("/m/GIMMAL", 1.0) is None
+    assert machine.put_away(PAIR, "a", 1.0) == []
     assert condition(machine) is Condition.PUT_AWAY
     assert machine.look([half()], 100.0) == []
+
+
+def test_put_away_while_its_agent_starts() -> None:
+    machine = Supervision()
+    (begun,) = machine.look([half()], 0.0)
+    assert machine.put_away(PAIR, "b", 0.0) == []
+    assert machine.put_away(PAIR, "a", 0.0) == [Action(Deed.STOP, "/m/GIMMAL", begun.number)]
+    machine.ended(begun.number, -15, "", 1.0)
+    assert condition(machine) is Condition.PUT_AWAY
+    assert machine.look([half()], 100.0) == []
+    again = machine.start("/m/GIMMAL", 101.0)
+    assert again is not None
+    machine.ended(again.number, -15, "", 102.0)
+    assert condition(machine) is Condition.PAUSING, "that it was unwanted once is over"
+
+
+def test_no_copy_steps_in_for_a_half_that_was_put_away() -> None:
+    machine = Supervision()
+    one, two = machine.look([half("/x/GIMMAL"), half("/y/GIMMAL")], 0.0)
+    machine.said(one.number, "ready", 0.0)
+    machine.ended(two.number, ExitCode.HALF, "another program uses this half", 0.5)
+    machine.said(one.number, "stopped", 1.0)
+    machine.ended(one.number, 0, "", 1.0)
+    assert machine.put_away(PAIR, "a", 1.0) == []
+    assert [view.condition for view in machine.views(1.0)] == [Condition.PUT_AWAY] * 2
+    assert machine.look([half("/x/GIMMAL"), half("/y/GIMMAL")], 100.0) == []
 
 
 def test_a_half_that_cannot_be_read_is_tried_again_when_it_has_changed() -> None:
@@ -211,7 +236,7 @@ steps = st.lists(
         st.tuples(st.just("end"), st.tuples(st.integers(0, 3), st.sampled_from([0, 1, 5, 6, 11, -9]))),
         st.tuples(st.just("stop"), st.integers(0, 3)),
         st.tuples(st.just("start"), st.sampled_from("xy")),
-        st.tuples(st.just("away"), st.sampled_from("xy")),
+        st.tuples(st.just("away"), st.none()),
         st.tuples(st.just("wait"), st.floats(0.1, 100.0)),
     ),
     max_size=40,
@@ -257,8 +282,7 @@ def test_whatever_happens_a_place_has_one_agent_and_a_half_without_fault_gets_on
             action = machine.start(f"/{value}/GIMMAL", now)
             take([action] if action else [])
         elif what == "away":
-            action = machine.put_away(f"/{value}/GIMMAL", now)
-            take([action] if action else [])
+            take(machine.put_away(PAIR, "a", now))
         else:
             now += value  # type: ignore[operator]
         assert {view.number for view in machine.views(now)} - {0} == set(running)

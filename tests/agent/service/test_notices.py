@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
+import threading
 from pathlib import Path
 
 import pytest
 
-from gimmal.agent.service.notices import PAIRS_MAX, QUIET_SECONDS, Quiet, notify
+from gimmal.agent.service import notices
+from gimmal.agent.service.machine import Seen
+from gimmal.agent.service.notices import PAIRS_MAX, QUIET_SECONDS, WAITING_MAX, Notices, Quiet, notify
+from gimmal.base.tasks import Tasks
+from gimmal.base.workers import Workers
 from tests.agent.service.desktop import Desktop, session_bus
 from tests.patience import PATIENCE
 
@@ -53,3 +60,69 @@ def test_the_same_is_told_again_only_after_a_quiet_time() -> None:
     assert not quiet.due("one more")
     now = 2 * QUIET_SECONDS
     assert quiet.due("one more")
+
+
+def test_a_bus_that_lets_one_in_and_says_nothing_more_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "REPLY_SECONDS", 0.3)
+    said = bytearray()
+
+    def sit() -> None:
+        connection, _address = listener.accept()
+        with connection:
+            while more := connection.recv(4096):
+                said.extend(more)
+                if more.endswith(b"\r\n") and more != b"BEGIN\r\n":
+                    connection.sendall(b"OK 0123456789abcdef0123456789abcdef\r\n")
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "bus"))
+        listener.listen()
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path}/bus")
+        bus = threading.Thread(target=sit, daemon=True)
+        bus.start()
+        shown: list[bool] = []
+        asked = threading.Thread(target=lambda: shown.append(notify("a", "b")), daemon=True)
+        asked.start()
+        asked.join(PATIENCE)
+        bus.join(PATIENCE)
+    assert shown == [False]
+    assert b"BEGIN" in said, "it was let in"
+    assert b"Hello" in said, "and asked something"
+
+
+def test_each_half_is_told_of_and_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two are plugged in at once; one has the name of the other."""
+    shown: list[str] = []
+    running: list[str] = []
+
+    def show(summary: str, body: str) -> bool:
+        assert not running
+        running.append(summary)
+        shown.append(f"{summary}: {body}")
+        running.remove(summary)
+        return True
+
+    monkeypatch.setattr(notices, "notify", show)
+    crowd = [Seen(f"/{number}", (number,), bytes([number]) * 16, "a", "Home", True) for number in range(WAITING_MAX)]
+
+    async def main() -> None:
+        workers, tasks = Workers(), Tasks()
+        told = Notices(workers, tasks, wanted=True)
+        for half in [*crowd, crowd[0]]:
+            told.locked(half)
+        told.used(crowd[0], "by a command")
+        while len(tasks):
+            await asyncio.sleep(0.001)
+        told.used(crowd[0], "by an agent")
+        while len(tasks):
+            await asyncio.sleep(0.001)
+        Notices(workers, tasks, wanted=False).locked(crowd[0])
+        assert not len(tasks)
+        workers.close()
+
+    asyncio.run(main())
+    assert shown[:-1] == ["Home waits for its password: In a terminal: gimmal unlock"] * WAITING_MAX
+    assert shown[-1].startswith("Home: the other half is in use: ")
+    assert shown[-1].endswith(": by an agent")

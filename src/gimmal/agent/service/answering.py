@@ -58,23 +58,19 @@ class ServiceCommands:
             return Reply(status=self._status())
         if question.verb not in ("unlock", "put-away"):
             raise UsageError("the service on this computer does not know this command", "restart the service")
-        view = await self._half_meant(connection)
-        if question.verb == "put-away":
-            self._service.put_away(view.seen.location)
-            return Reply()
-        return await self._unlock(connection, view)
-
-    async def _half_meant(self, connection: socket.socket) -> View:
         async with asyncio.timeout(QUESTION_SECONDS):
             named = decode_struct(HalfNamed, await receive_message(connection, ORDER_MAX))
         await self._service.look()
+        if question.verb == "put-away":
+            self._service.put_away(named.pair_id, named.side.value)
+            return Reply()
         view = self._service.find(named.pair_id, named.side.value)
         if view is None:
             raise HalfMissing(
                 "the service does not see this half",
                 "it looks at the top of mounted disks, and in the folders named to gimmal service install --half",
             )
-        return view
+        return await self._unlock(connection, view)
 
     async def _unlock(self, connection: socket.socket, view: View) -> Reply:
         if view.condition in (Condition.STARTING, Condition.SERVING):

@@ -49,11 +49,10 @@ def served_halves() -> set[str]:
 
 
 def put_away(half: HalfNamed) -> None:
-    """Have the supervisor leave a half alone until it was pulled out or is unlocked.
+    """Have the supervisor leave a half alone until it was pulled out or is unlocked, where it looks after it.
 
     Raises:
         NoServiceError, LocalError: see ``service_status``.
-        HalfMissing: it does not look after that half.
     """
     with _Asking("put-away", half) as asking:
         asking.reply()
@@ -106,6 +105,9 @@ class _Asking:
             raise NoServiceError from None
         except OSError as exc:
             self._connection.close()
+            if exc.errno is None and not isinstance(exc, TimeoutError):
+                # Python itself refuses so long a path; no service can listen there either.
+                raise NoServiceError from None
             raise _silent(exc) from exc
 
     def _send(self, message: msgspec.Struct) -> None:

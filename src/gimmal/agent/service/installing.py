@@ -13,6 +13,7 @@ from gimmal.agent.service.launchd import LABEL, launchd_list
 from gimmal.agent.service.systemd import UNIT, systemd_unit
 from gimmal.agent.service.windows_task import windows_task
 from gimmal.base.errors import LocalError
+from gimmal.base.home import home_folder
 from gimmal.base.persistence import exists, local_errors, remove_durably, write_atomic
 from gimmal.base.programs import run_program
 
@@ -66,9 +67,9 @@ def definition(manager: Manager, command: Sequence[str]) -> str:
 def definition_path(manager: Manager) -> Path:
     """Where the definition of this user lies."""
     if manager is Manager.LAUNCHD:
-        return Path.home() / "Library" / "LaunchAgents" / f"{LABEL}.plist"
+        return home_folder() / "Library" / "LaunchAgents" / f"{LABEL}.plist"
     given = os.environ.get("XDG_CONFIG_HOME", "")
-    base = Path(given) if given.startswith("/") else Path.home() / ".config"
+    base = Path(given) if given.startswith("/") else home_folder() / ".config"
     return base / "systemd" / "user" / UNIT
 
 

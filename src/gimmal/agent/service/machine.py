@@ -108,6 +108,8 @@ class _Half:
     """When it was first missed while its agent still runs."""
     told: int = 0
     """How often that agent was told to end."""
+    unwanted: bool = False
+    """A command had its agent end."""
 
 
 class Supervision:
@@ -161,7 +163,7 @@ class Supervision:
     def _start(self, half: _Half, now: float, actions: list[Action]) -> None:
         self._numbers += 1
         half.number, half.started, half.last_event = self._numbers, now, ""
-        half.connected, half.gone = False, None
+        half.connected, half.gone, half.unwanted = False, None, False
         self._become(half, Condition.STARTING, now, half.reason)
         actions.append(Action(Deed.START, half.seen.location, half.number))
 
@@ -196,7 +198,7 @@ class Supervision:
         if half.gone is not None:
             # The next look finds whatever lies there now, as something new.
             del self._halves[half.seen.location]
-        elif code == ExitCode.OK and half.last_event == "stopped":
+        elif half.unwanted or (code == ExitCode.OK and half.last_event == "stopped"):
             self._become(half, Condition.PUT_AWAY, now)
         elif code == ExitCode.DISABLED:
             self._become(half, Condition.REFUSED, now, reason)
@@ -212,8 +214,7 @@ class Supervision:
 
     def find(self, pair_id: bytes, side: str) -> View | None:
         """The half of a pair and side, where one is plugged in; one that runs before one that does not."""
-        ours = [half for half in self._halves.values() if (half.seen.pair_id, half.seen.side) == (pair_id, side)]
-        best = max(ours, key=lambda half: half.number, default=None)
+        best = max(self._all(pair_id, side), key=lambda half: half.number, default=None)
         return None if best is None else self._view(best, best.changed)
 
     def start(self, location: str, now: float) -> Action | None:
@@ -226,16 +227,19 @@ class Supervision:
         self._start(half, now, actions)
         return actions[0]
 
-    def put_away(self, location: str, now: float) -> Action | None:
-        """Start nothing for a half until it was pulled out, or is unlocked; what still runs is to be stopped."""
-        half = self._halves.get(location)
-        if half is None:
-            return None
-        if half.number:
-            return Action(Deed.STOP, location, half.number)
-        if half.condition in (Condition.LOCKED, Condition.PAUSING):
-            self._become(half, Condition.PUT_AWAY, now)
-        return None
+    def put_away(self, pair_id: bytes, side: str, now: float) -> list[Action]:
+        """Start nothing for a half until it was pulled out, or is unlocked; what still runs is to be stopped.
+
+        That goes for each copy of it that is plugged in: none is to step in for the one that was unplugged.
+        """
+        actions = []
+        for half in self._all(pair_id, side):
+            if half.number:
+                half.unwanted = True
+                actions.append(Action(Deed.STOP, half.seen.location, half.number))
+            elif half.condition in (Condition.LOCKED, Condition.PAUSING):
+                self._become(half, Condition.PUT_AWAY, now)
+        return actions
 
     def views(self, now: float) -> list[View]:
         """All halves, in order of place."""
@@ -245,6 +249,9 @@ class Supervision:
     def _view(half: _Half, now: float) -> View:
         again_in = max(0.0, half.again - now) if half.condition is Condition.PAUSING else None
         return View(half.seen, half.condition, half.number, half.connected, now - half.changed, again_in, half.reason)
+
+    def _all(self, pair_id: bytes, side: str) -> list[_Half]:
+        return [half for half in self._halves.values() if (half.seen.pair_id, half.seen.side) == (pair_id, side)]
 
     def _of(self, number: int) -> _Half | None:
         return next((half for half in self._halves.values() if half.number == number and number), None)

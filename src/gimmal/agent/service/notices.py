@@ -6,11 +6,16 @@ sends them, not the agent: no more code than is needed runs beside keys.
 
 from __future__ import annotations
 
+import contextlib
 import html
 import logging
+import socket
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
+from gimmal.agent.service.machine import Seen
 from gimmal.base.display import displayable
 from gimmal.base.tasks import Tasks
 from gimmal.base.workers import Workers
@@ -21,7 +26,12 @@ QUIET_SECONDS = 600.0
 """Between two notices of the same thing: a line that comes and goes must not fill the screen."""
 
 PAIRS_MAX = 64
+WAITING_MAX = 8
+"""Notices that wait while another is being shown; more are dropped."""
+
 REPLY_SECONDS = 5.0
+"""For all that one notice takes."""
+
 NAME_MAX, TEXT_MAX = 60, 200
 
 
@@ -47,7 +57,7 @@ class Quiet:
 
 
 class Notices:
-    """Tells the desktop, one notice at a time; those that come meanwhile are dropped.
+    """Tells the desktop, one notice at a time; those that come meanwhile wait, a few of them.
 
     Args:
         workers: for the blocking bus.
@@ -59,33 +69,41 @@ class Notices:
         self._workers = workers
         self._tasks = tasks
         self._wanted = wanted
-        self._busy = False
+        self._sending = False
+        self._waiting: deque[tuple[str, str]] = deque()
         self._quiet = Quiet()
 
-    def used(self, pair_name: str, how: str) -> None:
+    def used(self, half: Seen, how: str) -> None:
         """The other half of a pair has come to use this one.
 
         Args:
+            half: this one.
             how: what the agent says of it.
         """
         moment = time.strftime("%H:%M")
-        self._send(f"used {pair_name}", f"{_name(pair_name)}: the other half is in use", f"{moment}: {how}")
+        self._tell("used", half, f"{_name(half.pair_name)}: the other half is in use", f"{moment}: {how}")
 
-    def locked(self, pair_name: str) -> None:
+    def locked(self, half: Seen) -> None:
         """A half was plugged in that has a password."""
-        text = "In a terminal: gimmal unlock"
-        self._send(f"locked {pair_name}", f"{_name(pair_name)} waits for its password", text)
+        self._tell("locked", half, f"{_name(half.pair_name)} waits for its password", "In a terminal: gimmal unlock")
 
-    def _send(self, what: str, summary: str, body: str) -> None:
-        if self._wanted and not self._busy and self._quiet.due(what):
-            self._busy = True
-            self._tasks.start(self._sending(summary, body), "notice")
+    def _tell(self, what: str, half: Seen, summary: str, body: str) -> None:
+        if not self._wanted or len(self._waiting) >= WAITING_MAX:
+            return
+        # Not by the name, which halves of others may have, too.
+        if not self._quiet.due(f"{what} {half.pair_id.hex()} {half.side}"):
+            return
+        self._waiting.append((summary, body))
+        if not self._sending:
+            self._sending = True
+            self._tasks.start(self._send(), "notices")
 
-    async def _sending(self, summary: str, body: str) -> None:
+    async def _send(self) -> None:
         try:
-            await self._workers.call(notify, summary, body)
+            while self._waiting:
+                await self._workers.call(notify, *self._waiting.popleft())
         finally:
-            self._busy = False
+            self._sending = False
 
 
 def _name(pair_name: str) -> str:
@@ -101,7 +119,8 @@ def notify(summary: str, body: str) -> bool:
     """
     try:
         from jeepney import DBusAddress, MessageType, new_method_call
-        from jeepney.io.blocking import open_dbus_connection
+        from jeepney.bus import get_bus
+        from jeepney.io.blocking import DBusConnection, prep_socket
 
         shown = DBusAddress(
             "/org/freedesktop/Notifications",
@@ -112,10 +131,24 @@ def notify(summary: str, body: str) -> bool:
         hints = {"transient": ("b", True), "category": ("s", "network")}
         text = html.escape(displayable(body, TEXT_MAX), quote=False)
         arguments: tuple[object, ...] = ("gimmal", 0, "drive-removable-media", summary, text, [], hints, -1)
-        with open_dbus_connection(bus="SESSION") as connection:
-            message = new_method_call(shown, "Notify", "susssasa{sv}i", arguments)
-            reply = connection.send_and_get_reply(message, timeout=REPLY_SECONDS)
+        message = new_method_call(shown, "Notify", "susssasa{sv}i", arguments)
+        bus = prep_socket(get_bus("SESSION"), timeout=REPLY_SECONDS)
+        # The library waits for ever for a bus that lets one in and then says nothing.
+        patience = threading.Timer(REPLY_SECONDS, _hang_up, (bus,))
+        patience.daemon = True
+        patience.start()
+        try:
+            with DBusConnection(bus) as connection:
+                reply = connection.send_and_get_reply(message, timeout=REPLY_SECONDS)
+        finally:
+            patience.cancel()
+            bus.close()
         return bool(reply.header.message_type is MessageType.method_return)
     except Exception as exc:  # noqa: BLE001 - whatever a desktop does wrong must not end the service
         logger.debug("no notice was shown: %s", type(exc).__name__)
         return False
+
+
+def _hang_up(bus: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        bus.shutdown(socket.SHUT_RDWR)

@@ -72,10 +72,13 @@ class Service:
         """Descriptor of the password for an agent that is being started."""
         self._outcomes: dict[int, asyncio.Future[Ended | None]] = {}
         self._last_words: dict[str, str] = {}
+        self._early: set[int] = set()
+        """Agents that are to end and whose processes are still being begun."""
         self._looking: asyncio.Future[None] | None = None
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._told: dict[str, str] = {}
+        self._status = ""
         self._notices = Notices(self._workers, self._tasks, wanted=options.notify)
         self._environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
 
@@ -141,7 +144,7 @@ class Service:
             if action.deed is Deed.START:
                 self._tasks.start(self._run_child(action), f"agent {action.number}")
             elif (child := self._children.get(action.number)) is None:
-                continue  # it has just ended, or was never begun
+                self._early.add(action.number)
             elif action.deed is Deed.STOP:
                 child.stop()
             else:
@@ -152,18 +155,22 @@ class Service:
         self._last_words.pop(action.location, None)
         try:
             child = self._children[number] = await self._start_child(action)
+            if number in self._early:
+                child.kill()
             ended = await child.follow(lambda event, text: self._on_event(action, event, text))
         except OSError as exc:
             ended = Ended(-1, f"its agent could not be started: {(exc.strerror or '').lower()}")
         finally:
             self._children.pop(number, None)
+            self._early.discard(number)
         if ended.code and ended.last_words:
             self._last_words[action.location] = ended.last_words
         reason = f"{ended.message}; {ended.hint}" if ended.hint else ended.message
         self._machine.ended(number, ended.code, reason, time.monotonic())
         self._settle(number, ended)
-        self._tell()
         self._wake.set()
+        # Most often its half was pulled out: that is what is to be told, not that the agent is no more.
+        await self.look()
 
     async def _start_child(self, action: Action) -> Child:
         password = self._passwords.pop(action.number, None)
@@ -179,7 +186,7 @@ class Service:
             self._settle(action.number, None)
         view = next((one for one in self.views() if one.number == action.number), None)
         if view is not None and event in ("connected", "used"):
-            self._notices.used(view.seen.pair_name, text)
+            self._notices.used(view.seen, text)
         self._tell()
 
     def _settle(self, number: int, ended: Ended | None) -> None:
@@ -240,15 +247,16 @@ class Service:
         self._do([action])
         return outcome
 
-    def put_away(self, location: str) -> None:
+    def put_away(self, pair_id: bytes, side: str) -> None:
         """See Supervision.put_away."""
-        action = self._machine.put_away(location, time.monotonic())
-        self._do([] if action is None else [action])
+        self._do(self._machine.put_away(pair_id, side, time.monotonic()))
         self._tell()
 
     # Telling ---------------------------------------------------------------------------------------------------------
 
     def _tell(self) -> None:
+        if self._stop.is_set():
+            return  # that agents end now is nobody's command about a half
         now = {view.seen.location: view for view in self.views()}
         for location, view in now.items():
             condition = view.condition.value
@@ -256,9 +264,12 @@ class Service:
                 self._told[location] = condition
                 self._say(f"half: {displayable(location)}: {condition}")
                 if view.condition is Condition.LOCKED:
-                    self._notices.locked(view.seen.pair_name)
+                    self._notices.locked(view.seen)
         for location in [one for one in self._told if one not in now]:
             del self._told[location]
             self._say(f"half: {displayable(location)}: gone")
         serving = sum(view.condition is Condition.SERVING for view in now.values())
-        tell_manager(f"STATUS=halves: {len(now)}, served: {serving}")
+        status = f"STATUS=halves: {len(now)}, served: {serving}"
+        if status != self._status:
+            self._status = status
+            tell_manager(status)

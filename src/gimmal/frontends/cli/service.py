@@ -157,6 +157,8 @@ def status(as_json: bool) -> None:
 
 
 def _print(value: dict[str, Any]) -> None:
+    import shlex
+
     from gimmal.base.display import displayable
     from gimmal.frontends.cli.output import local_time
 
@@ -170,7 +172,8 @@ def _print(value: dict[str, Any]) -> None:
         since = local_time(half["since"] * 1_000_000_000)
         print(f"half: {displayable(half['half'])}{name}: {state}, since {since}")
         if half["state"] == "locked":
-            print("      waiting for its password: gimmal unlock")
+            folder = half["half"].removesuffix("/GIMMAL")
+            print(f"      waiting for its password: gimmal unlock --half {displayable(shlex.quote(folder))}")
         if half["again_in"] is not None:
             print(f"      started again in {half['again_in']:.0f} s")
         if half["reason"]:
