@@ -130,6 +130,7 @@ class LocalCommands:
         status = self._agent.status()
         return {
             "connected": status.connected,
+            "silent": status.paths.silent,
             "path": status.paths.path,
             **_paths_of(status.paths),
             "peer_program": status.peer_program,

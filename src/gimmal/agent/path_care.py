@@ -27,6 +27,7 @@ class PathStatus:
         sent_rate, received_rate: bytes a second.
         links: how many links there are of each path.
         failures: of each better path, why it could not be had when it was tried last.
+        silent: there are links, and the other side answers on none.
     """
 
     path: str = ""
@@ -36,6 +37,7 @@ class PathStatus:
     received_rate: float = 0.0
     links: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    silent: bool = False
 
 
 class PathCare:
@@ -105,6 +107,7 @@ class PathCare:
             received,
             links,
             self._better_failures(link.path),
+            not session.leads_there,
         )
 
     def _better_failures(self, path: PathKind) -> dict[str, str]:
