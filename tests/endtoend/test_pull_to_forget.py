@@ -75,7 +75,9 @@ def guest() -> Iterator[Guest]:
         stick = undo.enter_context(loop_disk(base, "s", 16))
         world = undo.enter_context(new_world())
         world.b = Computer(disk.folder / "b", "b")
-        world.b.half = stick.folder
+        # Not at its top, where every service that runs here, of other tests too, would find and serve it.
+        world.b.half = stick.folder / "keys"
+        world.b.half.mkdir()
         secret, kept = (f"{word}{secrets.token_hex(8)}".encode() for word in ("secret", "kept"))
         world.start_relay()
         world.pair()
@@ -131,7 +133,7 @@ def stuck(guest: Guest, *words: str) -> subprocess.Popen[bytes]:
 def pull(guest: Guest, how: str) -> float:
     """Take the half away; returns when that was."""
     if how == "renamed":
-        (guest.stick.folder / "GIMMAL").rename(guest.stick.folder / "elsewhere")
+        (guest.computer.half / "GIMMAL").rename(guest.computer.half / "elsewhere")
     elif how == "unmounted":
         guest.stick.unmount_lazily()
     else:

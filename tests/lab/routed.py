@@ -62,7 +62,7 @@ class Routed:
     def __init__(self) -> None:
         _remove_stale()
         self._base = f"{_PREFIX}-{os.getpid()}"
-        self._cut: set[tuple[str, str]] = set()
+        self._stopped: dict[tuple[str, str], bool] = {}
         self.relay_computer: Computer | None = None
         router = self.name("router")
         _ip("netns", "add", router)
@@ -90,17 +90,47 @@ class Routed:
 
     def cut(self, one: str, other: str) -> None:
         """From now on nothing passes between two places."""
-        for here, there in ((one, other), (other, one)):
-            if (here, there) not in self._cut:
-                self._cut.add((here, there))
-                self._rule("add", here, there)
+        self.stop_way(one, other)
+        self.stop_way(other, one)
 
     def mend(self, one: str, other: str) -> None:
         """From now on everything passes between two places again."""
-        for here, there in ((one, other), (other, one)):
-            if (here, there) in self._cut:
-                self._cut.discard((here, there))
-                self._rule("del", here, there)
+        self.let_way(one, other)
+        self.let_way(other, one)
+
+    def stop_way(self, here: str, there: str, *, reset: bool = False) -> None:
+        """From now on nothing passes from here to there; where ``reset``, who sends is told so."""
+        if (here, there) in self._stopped:
+            return
+        self._stopped[here, there] = reset
+        if reset:
+            self._refuse()
+        else:
+            self._rule("add", here, there)
+
+    def let_way(self, here: str, there: str) -> None:
+        """From now on everything passes from here to there."""
+        if (here, there) not in self._stopped:
+            return
+        if self._stopped.pop((here, there)):
+            self._refuse()
+        else:
+            self._rule("del", here, there)
+
+    def _refuse(self) -> None:
+        """Have the router answer with resets what is stopped so, and nothing else."""
+        rules = ["add table ip gm", "delete table ip gm", "add table ip gm"]
+        rules.append("add chain ip gm pass { type filter hook forward priority 0; }")
+        for (here, there), reset in self._stopped.items():
+            if reset:
+                networks = [f"10.77.{_PLACES[place]}.0/24" for place in (here, there)]
+                where = f"ip saddr {networks[0]} ip daddr {networks[1]}"
+                rules.append(f"add rule ip gm pass {where} meta l4proto tcp reject with tcp reset")
+        words = ["ip", "netns", "exec", self.name("router"), "nft", "-f", "-"]
+        done = subprocess.run(
+            words, input="\n".join(rules), capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+        assert done.returncode == 0, done.stderr
 
     def _rule(self, verb: str, here: str, there: str) -> None:
         networks = [f"10.77.{_PLACES[place]}.0/24" for place in (here, there)]

@@ -21,6 +21,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(liveness, "ASK_SECONDS", 0.2)
     monkeypatch.setattr(liveness, "SUSPECT_SECONDS", 0.3)
     monkeypatch.setattr(liveness, "LOST_SECONDS", 0.4)
+    monkeypatch.setattr(link_care, "SUSPECT_SECONDS", 0.3)
 
 
 def linked(pair: Pair, path: PathKind) -> tuple[Link, Link]:
@@ -99,6 +100,26 @@ def test_doubt_is_over_when_the_link_is_heard() -> None:
         await until(lambda: left.suspect)
         right.resume()
         await until(lambda: not left.suspect)
+        await pair.close()
+
+    run(main())
+
+
+def test_a_session_leads_nowhere_when_none_of_its_links_answers_also_those_that_nothing_waits_on() -> None:
+    async def main() -> None:
+        pair = Pair(None, Notes(), wires=tcp_pair)
+        _used, used_there = linked(pair, PathKind.RELAYED)
+        assert pair.a.leads_there
+        used_there.pause()
+        asking = asyncio.create_task(pair.a.call(Stat("a"), deadline=None))
+        reserve, reserve_there = linked(pair, PathKind.DIRECT)
+        reserve_there.pause()
+        await until(lambda: not pair.a.leads_there)
+        assert not reserve.suspect and not reserve.over
+        assert pair.a.asks
+        used_there.resume()
+        assert await asking == Done()
+        await until(lambda: pair.a.leads_there)
         await pair.close()
 
     run(main())

@@ -23,7 +23,7 @@ from gimmal.protocol.relay.messages import Code
 from gimmal.protocol.relay.url import RelayUrl
 from gimmal.relay.certificate import load_or_make_certificate, server_context
 from gimmal.relay.listening import listen
-from gimmal.transport import relay_keeper
+from gimmal.transport import relay_contest, relay_keeper
 from gimmal.transport.relay_client import RelayRefusedError, peer_absent
 from gimmal.transport.relay_keeper import RelayKeeper, RelayStatus
 from gimmal.transport.tcp_connect import connect_tcp
@@ -371,6 +371,52 @@ def test_a_relay_that_says_nothing_any_more_is_not_waited_for_long(monkeypatch: 
                 await keeper.wait_connected(60)
             assert within(time.monotonic() - started, 5)
             await keeper.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_change_of_network_ends_a_try_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TCP stands, and TLS goes into the void, as in a network that was just left: the next try does not wait for it."""
+    monkeypatch.setattr(relay_keeper, "_CONNECT_SECONDS", 1e6)
+    monkeypatch.setattr(relay_contest, "DIRECT_SECONDS", 1e6)
+
+    async def scenario() -> None:
+        silent = socket.create_server(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        async with running_relay(tmp_path) as elsewhere:
+            pin = elsewhere.url.pin
+        keeper, _ = keeper_for(RelayUrl("127.0.0.1", port, pin), LinkQueue())
+        keeper.start()
+        with silent:
+            hanging, _address = await asyncio.to_thread(silent.accept)
+        async with running_relay(tmp_path, port=port):
+            assert not keeper.status.connected
+            tries = keeper._client
+            keeper.changed()
+            await keeper.wait_connected(DEADLINE)
+            assert tries.closed.result().message == "the connection to the relay was given up"
+            # The side that hung was left by this, not by its own deadline.
+            hanging.settimeout(DEADLINE)
+            while hanging.recv(4096):
+                pass
+        hanging.close()
+        await keeper.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("dialling", [True, False])
+def test_what_is_given_up_ends_at_once_though_its_way_hangs(dialling: bool) -> None:
+    async def scenario() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            client = asking(RelayUrl("127.0.0.1", silent.getsockname()[1], bytes(32)), new_pair().a)
+            trying = asyncio.ensure_future(client.dial_link(1e6) if dialling else client.connect(1e6))
+            connection, _address = await asyncio.to_thread(silent.accept)
+            client.give_up()
+            with pytest.raises(RelayError, match="given up"):
+                await asyncio.wait_for(trying, DEADLINE)
+            connection.close()
+            await client.close()
 
     asyncio.run(scenario())
 

@@ -140,6 +140,7 @@ class LocalCommands:
         status = self._agent.status()
         return {
             "connected": status.connected,
+            "silent": status.paths.silent,
             "path": status.paths.path,
             **_paths_of(status.paths),
             "last_seen": status.last_seen,

@@ -28,6 +28,7 @@ class PathStatus:
         links: how many links there are of each path.
         failures: of each better path, why it could not be had when it was tried last.
         way: of a relayed path: what it travels in to the relay (relay_ways.LegWay); empty where not known.
+        silent: there are links, and the other side answers on none.
     """
 
     path: str = ""
@@ -38,6 +39,7 @@ class PathStatus:
     links: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     way: str = ""
+    silent: bool = False
 
 
 class PathCare:
@@ -108,6 +110,7 @@ class PathCare:
             links,
             self._better_failures(link.path),
             link.way,
+            not session.leads_there,
         )
 
     def _better_failures(self, path: PathKind) -> dict[str, str]:

@@ -51,6 +51,7 @@ from gimmal.half.presence import Presence
 from gimmal.half.reading import HalfHeader, open_half, read_header
 from gimmal.protocol.candidates import candidate_key
 from gimmal.protocol.codec import decode_struct
+from gimmal.protocol.limits import CALL_SECONDS
 from gimmal.protocol.messages import CloseReason
 from gimmal.protocol.relay.messages import Role
 from gimmal.remote.remote_files import RemoteFiles
@@ -59,6 +60,7 @@ from gimmal.transport.buffers import BufferPool
 from gimmal.transport.dial import Dialler, Ways
 from gimmal.transport.lan.asking import LanSearch
 from gimmal.transport.link import PathKind
+from gimmal.transport.liveness import SUSPECT_SECONDS
 from gimmal.transport.network_watch import NetworkWatch
 from gimmal.transport.path_keeper import PathKeeper
 from gimmal.transport.path_policy import rank
@@ -80,6 +82,12 @@ NEAR_PROBE_SECONDS = 0.5
 
 NETWORK_AFTER_SECONDS = 1.0
 """From a session's beginning until a command watches the network."""
+
+LOOK_SECONDS = 1.0
+"""How often it is looked whether a way leads to the other side; the agent has as long to say so."""
+
+SILENT_SECONDS = CALL_SECONDS - SUSPECT_SECONDS
+"""Of a call's time, what is left when its silence has been noticed."""
 
 QUEUE_SECONDS = 0.05
 """How long to wait where very many commands come to the agent at once."""
@@ -170,11 +178,13 @@ class Reach:
         self._tasks.cancel()
         self.workers.close()
 
-    async def open(self, deadline: float = OPEN_SECONDS) -> Reached:
+    async def open(self, deadline: float = OPEN_SECONDS, *, waits: bool = False) -> Reached:
         """A session with the other side; the one at hand where it still lives.
 
         Args:
             deadline: seconds.
+            waits: the caller waits for the other side as long as it wants; else the session fails once nothing that
+                was asked in it has been answered for 10 s because no way leads there.
 
         Raises:
             HalfGone: the half was pulled out, now or earlier.
@@ -185,6 +195,8 @@ class Reach:
         if self._gone.is_set():
             raise _gone()
         self._reached = reached = await self.while_there(self._find(deadline))
+        if not waits:
+            self._tasks.start(self._end_when_silent(reached), "silence of the other side")
         return reached
 
     @property
@@ -201,6 +213,38 @@ class Reach:
             if told is exc:
                 raise
             raise told from exc
+
+    async def leads_there(self) -> bool:
+        """Whether, as far as is known, what is asked now comes to the other side."""
+        reached = self._reached
+        if reached is None:
+            return False
+        if not reached.through_agent:
+            return reached.session.leads_there
+        # The link to the agent is always there; the agent knows how it stands with the other side.
+        with contextlib.suppress(GimmalError):
+            answered = await self.ask_agent("status", LOOK_SECONDS)
+            if answered is not None:
+                reply, connection = answered
+                connection.close()
+                return bool(reply.status.get("connected")) and not reply.status.get("silent")
+        return False
+
+    async def _end_when_silent(self, reached: Reached) -> None:
+        """Not every question has a deadline of its own: bytes come slowly where line or disk are slow."""
+        loop = asyncio.get_running_loop()
+        answered_at = loop.time()
+        while not reached.session.over:
+            await asyncio.sleep(LOOK_SECONDS)
+            if not reached.session.asks or await self.leads_there():
+                answered_at = loop.time()
+            elif loop.time() - answered_at >= SILENT_SECONDS:
+                reached.session.fail(
+                    DeadlinePassed(
+                        f"the other side did not answer within {CALL_SECONDS:g} s",
+                        "try again; `gimmal status` shows the connection",
+                    )
+                )
 
     async def why_not_better(self) -> dict[str, str]:
         """Of each path that would be better than the one at hand, why it cannot be had, by a try of some seconds.
@@ -270,11 +314,13 @@ class Reach:
             self._opening = None
 
     async def drop(self, reason: CloseReason) -> None:
-        """Close the session at hand and wait until its last record is out."""
+        """Close the session at hand and wait until its last record is out, where it leads anywhere."""
         if self._reached is not None:
-            self._reached.session.close(reason)
-            await self._reached.session.finished()
-            self._reached = None
+            session, self._reached = self._reached.session, None
+            awaited = session.leads_there
+            session.close(reason)
+            if awaited:
+                await session.finished()
 
     async def ask_agent(self, verb: str, deadline: float, more: bytes = b"") -> tuple[Reply, socket.socket] | None:
         """Put a question to the agent of this half; None where none runs. The caller closes the socket.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 from gimmal.agent.reach import Reach, Reached
-from gimmal.base.errors import GimmalError
 from gimmal.remote.files import Files
 from gimmal.remote.remote_files import RemoteFiles
-from gimmal.remote.transfer import LOOK_SECONDS, TransferSession, TransferWay
+from gimmal.remote.transfer import TransferSession, TransferWay
 
 
 class ReachWay(TransferWay):
@@ -29,7 +27,7 @@ class ReachWay(TransferWay):
 
     async def open(self, deadline: float) -> TransferSession:
         """See TransferWay."""
-        return _ReachedSession(self._reach, await self._reach.open(deadline))
+        return _ReachedSession(self._reach, await self._reach.open(deadline, waits=True))
 
     def journals(self) -> tuple[Path, bytes]:
         """See TransferWay."""
@@ -56,16 +54,7 @@ class _ReachedSession(TransferSession):
 
     async def linked(self) -> bool:
         """See TransferSession."""
-        if not self._reached.through_agent:
-            return bool(self.session.links)
-        # The link to the agent is always there; the agent knows how it stands with the other side.
-        with contextlib.suppress(GimmalError):
-            answered = await self._reach.ask_agent("status", LOOK_SECONDS)
-            if answered is not None:
-                reply, connection = answered
-                connection.close()
-                return bool(reply.status.get("connected"))
-        return False
+        return await self._reach.leads_there()
 
     def other(self, files: RemoteFiles) -> Files:
         """See TransferSession: what it does is noted as that of the command's other questions."""

@@ -160,8 +160,10 @@ async def transfer_until_done(
     try:
         while True:
             moved = progress.bytes
+            trying: float | None = loop.time()
             try:
                 opened = await way.open(OPEN_SECONDS)
+                trying = None
                 telling.cancel()
                 watcher.going()
                 if attempts:
@@ -170,6 +172,9 @@ async def transfer_until_done(
                 attempts += 1
                 await _run_over(way, opened, transfer, progress, watcher)
                 return opened.path
+            except _NotBackError as exc:
+                # It was waited for as long as was to be waited, and a way was looked for all the time.
+                raise _gave_up(transfer, exc, started=True) from None
             except PeerSilent:
                 if not attempts:
                     raise
@@ -180,7 +185,8 @@ async def transfer_until_done(
                 failure = exc
             now = loop.time()
             if away_since is None or progress.bytes > moved:
-                away_since, pause = now, RETRY_FIRST
+                # A try that found nobody was a part of the waiting, too.
+                away_since, pause = now if trying is None else trying, RETRY_FIRST
             if telling.cancelled():
                 telling = loop.call_later(TELL_WAITING_SECONDS, tell_waiting)
             if now - away_since >= transfer.wait:
@@ -189,6 +195,10 @@ async def transfer_until_done(
             pause = min(2 * pause, RETRY_MOST)
     finally:
         telling.cancel()
+
+
+class _NotBackError(Interrupted):
+    """The other side was away for as long as this transfer waits."""
 
 
 def _gave_up(transfer: Transfer, failure: GimmalError, *, started: bool) -> GimmalError:
@@ -242,7 +252,7 @@ async def _watch_links(opened: TransferSession, wait: float, watcher: TransferWa
             continue
         away = loop.time() - linked_at
         if away >= max(wait, LOOK_SECONDS):
-            opened.session.fail(Interrupted("the other side did not come back", "run the command again"))
+            opened.session.fail(_NotBackError("the other side did not come back", "run the command again"))
             return
         if away >= TELL_WAITING_SECONDS and not told:
             told = True

@@ -9,7 +9,7 @@ from gimmal.base.errors import Interrupted
 from gimmal.base.tcp_info import TcpInfo
 from gimmal.protocol import limits
 from gimmal.transport.link import Link, PathKind
-from gimmal.transport.liveness import ASK_SECONDS, Liveness, Sight, Verdict
+from gimmal.transport.liveness import ASK_SECONDS, SUSPECT_SECONDS, Liveness, Sight, Verdict
 
 WATCH_SECONDS = 0.25
 """Between two looks while something waits for the other side."""
@@ -89,6 +89,16 @@ class LinkCare:
                 link.fail(Interrupted("the other side does not renew the keys", "run the command again"))
             elif silent > limits.PING_SECONDS:
                 self._ping(link)
+
+    def is_silent(self, link: Link, now: float) -> bool:
+        """Whether a link is suspect, or owes a sign of life for so long that it would be if anything waited on it.
+
+        Args:
+            link: of the session.
+            now: the event loop's time.
+        """
+        asked = self._watch(link).asked
+        return link.suspect or (asked is not None and now - asked >= SUSPECT_SECONDS)
 
     def end(self) -> None:
         """The session is over; nothing here leads to it any more."""

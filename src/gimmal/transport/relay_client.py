@@ -30,7 +30,7 @@ from gimmal.protocol.relay.messages import (
 from gimmal.protocol.relay.proof import RelayIdentity
 from gimmal.protocol.relay.url import RelayUrl
 from gimmal.transport.punching.places import View
-from gimmal.transport.relay_contest import Contest
+from gimmal.transport.relay_contest import Contest, Won
 from gimmal.transport.relay_legs import LegDialler
 from gimmal.transport.relay_tls import tls_failure
 from gimmal.transport.relay_ways import LegWay, LegWays, RelayWays
@@ -88,6 +88,7 @@ class RelayClient:
         self._machine: RelayClientMachine | None = None
         self._ways = ways or RelayWays()
         self._contest: Contest | None = None
+        self._contending: asyncio.Timeout | None = None
         self._stream: Stream | None = None
         self._first = b""
         self._own: tuple[str, int] | None = None
@@ -241,7 +242,7 @@ class RelayClient:
         assert self._contest is None, "a client connects once"
         self._contest = Contest(self.url, self._ways.web_first(self._loop.time()))
         try:
-            won = await self._contest.run()
+            won = await self._contend(self._contest)
         except RelayError as exc:
             self._lose(exc)
             raise
@@ -267,6 +268,17 @@ class RelayClient:
         for number in self._links:
             self._machine.request_link(number)
         self._arm()
+
+    async def _contend(self, contest: Contest) -> Won:
+        """Run a contest for as long as this connection is wanted."""
+        try:
+            async with asyncio.timeout(None) as self._contending:
+                return await contest.run()
+        except TimeoutError:
+            # Nobody sets a time for this but ``_lose``.
+            raise self.closed.result() from None
+        finally:
+            self._contending = None
 
     def _begin(self) -> None:
         """Answer the relay's first bytes, with all that was asked meanwhile directly behind."""
@@ -406,6 +418,9 @@ class RelayClient:
             return
         self.closed.set_result(failure)
         self.peer_present = False
+        if self._contending is not None:
+            # A way that hangs would hold up the next try for as long as this one was given.
+            self._contending.reschedule(self._loop.time())
         if self._timer is not None:
             self._timer.cancel()
         waiters: list[asyncio.Future[Any]] = [self._welcome, *self._links.values()]

@@ -146,6 +146,17 @@ class Session:
         """Since when, on the event loop's clock, it has had no link; None while it has one."""
         return None if self.links else self._without_links_since
 
+    @property
+    def leads_there(self) -> bool:
+        """Whether it has a link that is not suspected of leading nowhere."""
+        now = self._loop.time()
+        return any(not self._care.is_silent(link, now) for link in self.links)
+
+    @property
+    def asks(self) -> bool:
+        """Whether this side waits for an answer."""
+        return self._asking.busy
+
     def next_link_number(self) -> int:
         """A number for a further link dialled by this side; the first link of a session has number 0."""
         self._links_dialled += 1

@@ -97,7 +97,7 @@ class _PeerSession(TransferSession):
 
     async def linked(self) -> bool:
         """See TransferSession."""
-        return bool(self.session.links)
+        return self.session.leads_there
 
     def local(self, share: ShareSession, roots: Mapping[str, Path]) -> Files:
         """See TransferSession."""
