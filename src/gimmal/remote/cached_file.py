@@ -83,9 +83,14 @@ class CachedFile:
         """Bytes of the file."""
         return self.attributes.size
 
-    def reader(self, *, streaming: bool = False) -> Reader:
-        """Somebody who reads, to be closed; ``streaming`` where it is known to read on from wherever it begins."""
-        return Reader(self._cache, self, streaming=streaming)
+    def reader(self, *, streaming: bool = False, until: int | None = None) -> Reader:
+        """Somebody who reads; to be closed.
+
+        Args:
+            streaming: it is known to read on from wherever it begins.
+            until: where it will stop; None for the end of the file.
+        """
+        return Reader(self._cache, self, streaming=streaming, until=self.size if until is None else until)
 
     async def confirm(self) -> None:
         """See that the other side still has this version, unless that was just heard.
@@ -160,7 +165,8 @@ class CachedFile:
     def plan(self, reader: Reader, offset: int, length: int) -> None:
         """A reader reads there now: give up what nobody wants any more, and fetch what it will want next."""
         ahead = reader.ahead.windows(self._cache.ahead_most)
-        spans = [(offset, offset + length), *((start, end) for start, end in ahead if start < self.size)]
+        until = min(reader.until, self.size)
+        spans = [(offset, offset + length), *((start, min(end, until)) for start, end in ahead if start < until)]
         self._wanted[reader] = [self._rounded(start, end) for start, end in spans]
         self._give_up_unwanted()
 
@@ -263,8 +269,9 @@ class CachedFile:
 class Reader:
     """One who reads a file; see CachedFile.reader. A context manager."""
 
-    def __init__(self, cache: FileCache, file: CachedFile, *, streaming: bool) -> None:
+    def __init__(self, cache: FileCache, file: CachedFile, *, streaming: bool, until: int) -> None:
         self.file = file
+        self.until = until
         self.ahead = ReadAhead(streaming=streaming)
         self._cache = cache
         self._closed = False
