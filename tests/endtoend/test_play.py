@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.endtoend.browser import chromium
 from tests.endtoend.conftest import Desk
 from tests.endtoend.film import frame_at, make_film, needs, probe
 from tests.endtoend.processes import Process
@@ -183,3 +184,33 @@ def test_mpv_plays_what_it_is_given(desk: Desk) -> None:
     assert "VO: [null] 320x180" in result.out
     left = [path for path in settings.parent.parent.rglob("*") if path.is_file() and b"film" in path.read_bytes()]
     assert left == []
+
+
+@needs("ffmpeg", "chromium")
+def test_chromium_plays_the_url_and_seeks(desk: Desk) -> None:
+    make_film(desk.far / "film.mp4", 60)
+    process = desk.start("play", "--url-only", desk.at("film.mp4"))
+    url = url_of(process)
+    seek = """new Promise((done, failed) => {
+        const film = document.querySelector("video");
+        film.onseeked = () => done([film.currentTime, film.readyState >= 2, film.videoWidth]);
+        film.onerror = () => failed(film.error.message);
+        film.currentTime = PLACE;
+    })"""
+    with chromium() as browser:
+        browser.open(url)
+        until(lambda: browser.evaluate('(document.querySelector("video") || {}).readyState >= 1'), "the film is there")
+        assert browser.evaluate('document.querySelector("video").duration') == pytest.approx(60, abs=0.2)
+        for place in (40, 5, 55, 21.5):
+            assert browser.evaluate(seek.replace("PLACE", str(place))) == [place, True, 320]
+        # A page from elsewhere that knows the URL gets nothing.
+        browser.open("data:text/html,<video></video>")
+        until(lambda: browser.evaluate('document.URL.startsWith("data:")'), "the other page")
+        refused = """new Promise(done => {
+            const film = document.querySelector("video");
+            film.onerror = () => done("refused");
+            film.onloadedmetadata = () => done("played");
+            film.src = "URL";
+        })"""
+        assert browser.evaluate(refused.replace("URL", url)) == "refused"
+    end(process)
