@@ -65,7 +65,7 @@ def test_who_reads_on_gets_what_the_line_carries() -> None:
                 return seconds
 
     seconds = simulated(work())
-    assert len(CONTENT) / seconds >= 0.85 * 25e6
+    assert len(CONTENT) / seconds >= 0.8 * 25e6  # the first second is spent on learning the line
     assert far.bytes_asked == len(CONTENT)
 
 
@@ -92,7 +92,7 @@ def test_the_first_byte_after_a_jump_is_there_after_a_round_trip_even_while_the_
 
     took = simulated(work())
     assert max(took[2:]) <= 1.3 * 0.05
-    assert max(took) <= 1.5 * 0.05  # while the line is still learned
+    assert max(took) <= 2 * 0.05  # while the line is still learned
 
 
 def test_a_jump_gives_up_what_was_under_way_for_the_old_place() -> None:

@@ -192,9 +192,9 @@ class CachedFile:
         """Fetch what is missing: after a jump in small pieces first, for what is wanted next waits for no later one."""
         pace = self._cache.pace
         at, end = gap
-        while at < end and (not ahead or pace.room(now) > 0):
+        while at < end and (not ahead or pace.room > 0):
             run = at - origin + (0 if reader.ahead.jumped else reader.ahead.run)
-            piece = min(pace.piece(now), max(FIRST_PIECE, _power_below(run)))
+            piece = min(pace.piece, max(FIRST_PIECE, _power_below(run)))
             stop = min(end, at + piece)
             self._begin(at, stop, now)
             at = stop

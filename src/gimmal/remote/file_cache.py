@@ -110,7 +110,7 @@ class FileCache:
             return
         now = asyncio.get_running_loop().time()
         for reader in self._readers:
-            if self.pace.room(now) <= 0:
+            if self.pace.room <= 0:
                 return
             reader.file.fetch_ahead(reader, now)
 
