@@ -28,8 +28,9 @@ check: setup ## format, lint, types and import contracts, changing nothing
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-lab: ## system packages of the network laboratory (tests/lab), where root
+lab: ## system packages of the network laboratory (tests/lab) and of other tests, where root
 	@sh scripts/lab.sh
+	@sh scripts/players.sh
 
 test: check lab ## every check and every test, long ones on a small fixed sample
 	$(BIN)/python -m pytest -n 2 -p randomly -rs

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from bench import copying, growth, latency, line_check, plot, profiling, relay_parts, start_up, unplug
+from bench import copying, growth, latency, line_check, plot, profiling, relay_parts, start_up, streaming, unplug
 from bench.contenders import DIRECTIONS
 from bench.copying import Wish
 from bench.document import document
@@ -44,6 +44,7 @@ def _plain(measure: Callable[[int, Path], Report]) -> Measure:
 ALL: dict[str, Measure] = {
     **{row.name: partial(copying.measure, row) for row in ROWS},
     "latency": latency.measure,
+    "streaming": streaming.measure,
     "growth": growth.measure,
     "start-up": _plain(start_up.measure),
     "unplug": _plain(unplug.measure),

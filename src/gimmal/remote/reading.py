@@ -12,7 +12,7 @@ from gimmal.base.primitives import new_blake3
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.limits import BLOCK_SIZE
-from gimmal.protocol.messages import Kind, Version
+from gimmal.protocol.messages import Attributes, Kind, Version
 from gimmal.remote.files import Block, Files, version_of
 
 AHEAD = 3
@@ -25,15 +25,25 @@ _NO_FILES = {
 }
 
 
+async def regular_file(files: Files, path: str) -> Attributes:
+    """Attributes of a file that can be read.
+
+    Raises:
+        RemoteError: it is no file; what the other side says.
+    """
+    attributes = await files.stat(path)
+    if attributes.kind is not Kind.FILE:
+        raise error_of_code(_NO_FILES[attributes.kind], displayable(":" + path))
+    return attributes
+
+
 async def read_blocks(files: Files, path: str) -> AsyncIterator[Block]:
     """The blocks of a file in order, each verified; the caller releases each.
 
     Raises:
         RemoteError: ``changed`` where the file changes meanwhile; what the other side says.
     """
-    attributes = await files.stat(path)
-    if attributes.kind is not Kind.FILE:
-        raise error_of_code(_NO_FILES[attributes.kind], displayable(":" + path))
+    attributes = await regular_file(files, path)
     version = version_of(attributes)
     tasks = Tasks()
     waiting: deque[asyncio.Task[Block | GimmalError]] = deque()

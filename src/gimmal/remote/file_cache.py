@@ -1,0 +1,123 @@
+"""Files of the other side that several readers read here and there: kept in memory, fetched ahead, never on a disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from gimmal.base.tasks import Tasks
+from gimmal.remote.cached_file import CachedFile, Reader
+from gimmal.remote.files import Files, version_of
+from gimmal.remote.line_pace import PIECE_MAX, LinePace
+from gimmal.remote.read_ahead import AHEAD_MAX
+from gimmal.remote.reading import regular_file
+from gimmal.remote.stretches import Stretches
+
+BUDGET = 64 << 20
+"""Bytes of all files that are held in memory."""
+
+FILES_MAX = 256
+"""Files without a reader whose attributes and bytes are kept."""
+
+
+class FileCache:
+    """What all readers of the other side's files share: one budget, one line.
+
+    Args:
+        open_files: a way to the other side, the one at hand where it still lives; raises GimmalError.
+        budget: bytes that may be held, at least 4 MiB.
+
+    ``close`` ends what it fetches.
+    """
+
+    def __init__(self, open_files: Callable[[], Awaitable[Files]], budget: int = BUDGET) -> None:
+        self.stretches = Stretches(max(budget, 4 * PIECE_MAX))
+        self.pace = LinePace()
+        self.tasks = Tasks()
+        self._open_files = open_files
+        self._opening = asyncio.Lock()
+        self._files: OrderedDict[str, CachedFile] = OrderedDict()
+        self._readers: list[Reader] = []
+        self._numbers = 0
+        self._closed = False
+
+    async def files(self) -> Files:
+        """A way to the other side."""
+        async with self._opening:
+            return await self._open_files()
+
+    async def open(self, path: str, *, anew: bool = False) -> CachedFile:
+        """A file as it was when the other side was last asked.
+
+        Args:
+            path: wire path.
+            anew: ask the other side now, whatever is known.
+
+        Raises:
+            RemoteError: it is no file, or the other side says no.
+            UnreachableError: the other side cannot be asked.
+        """
+        known = self._files.get(path)
+        if known is None or known.changed or anew:
+            known = await self._ask(path)
+        self._files.move_to_end(path)
+        return known
+
+    async def _ask(self, path: str) -> CachedFile:
+        asked_at = asyncio.get_running_loop().time()
+        attributes = await regular_file(await self.files(), path)
+        known = self._files.get(path)
+        if known is not None and not known.changed and known.version == version_of(attributes):
+            known.confirmed_at = max(known.confirmed_at, asked_at)
+            return known
+        if known is not None:
+            known.change()
+        self._numbers += 1
+        self._files[path] = file = CachedFile(self, self._numbers, path, attributes, asked_at)
+        self._forget_some()
+        return file
+
+    def _forget_some(self) -> None:
+        idle = [path for path, file in self._files.items() if not file.readers]
+        for path in idle[: max(0, len(idle) - FILES_MAX)]:
+            self.stretches.forget(self._files.pop(path).number)
+
+    # Readers ---------------------------------------------------------------------------------------------------------
+
+    def joined(self, reader: Reader) -> None:
+        """A reader begins."""
+        self._readers.append(reader)
+
+    def reads(self, reader: Reader) -> None:
+        """A reader reads now: what it wants ahead comes first."""
+        self._readers.remove(reader)
+        self._readers.insert(0, reader)
+
+    def left(self, reader: Reader) -> None:
+        """A reader has ended."""
+        self._readers.remove(reader)
+        self.pump()
+
+    @property
+    def ahead_most(self) -> int:
+        """Bytes that may be read ahead of one reader: what all of them want fits in half the budget."""
+        return min(AHEAD_MAX, self.stretches.budget // (2 * max(1, len(self._readers))))
+
+    def pump(self) -> None:
+        """Fetch what is wanted ahead, as far as the line has room."""
+        if self._closed:
+            return
+        now = asyncio.get_running_loop().time()
+        for reader in self._readers:
+            if self.pace.room <= 0:
+                return
+            reader.file.fetch_ahead(reader, now)
+
+    async def close(self) -> None:
+        """Fetch nothing any more and hold nothing."""
+        self._closed = True
+        await self.tasks.close()
+        for file in self._files.values():
+            self.stretches.forget(file.number)
+        self._files.clear()

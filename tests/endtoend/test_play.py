@@ -1,0 +1,216 @@
+"""``gimmal play`` as a person uses it: the URL, players, and what is left when the half is pulled out."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import random
+import signal
+import stat
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.endtoend.browser import chromium
+from tests.endtoend.conftest import Desk
+from tests.endtoend.film import frame_at, make_film, needs, probe
+from tests.endtoend.processes import Process
+from tests.endtoend.world import Plugged, content, until, write_file
+
+SIZE = 2_000_003
+
+
+def url_of(process: Process) -> str:
+    return process.wait_line("play: ")
+
+
+def get(url: str, **fields: str) -> tuple[int, bytes]:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+    try:
+        connection.request("GET", parts.path, headers={name.replace("_", "-"): text for name, text in fields.items()})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def end(process: Process, number: int = signal.SIGINT) -> None:
+    process.popen.send_signal(number)
+    assert process.wait(60).code == 0
+
+
+def a_player(desk: Desk, name: str, script: str) -> dict[str, str]:
+    """A program of this name in front of all others; the environment in which it is found."""
+    folder = desk.near / "bin"
+    folder.mkdir(exist_ok=True)
+    program = folder / name
+    program.write_text("#!/bin/sh\n" + script)
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return {"PATH": f"{folder}:{os.environ['PATH']}", "DISPLAY": ":99"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_the_url_serves_the_file_until_the_command_is_ended(desk: Desk, number: int) -> None:
+    write_file(desk.far / "film.mkv", SIZE)
+    process = desk.start("play", "--url-only", desk.at("film.mkv"))
+    url = url_of(process)
+    assert "film" not in url
+    assert get(url) == (200, content(SIZE))
+    assert get(url, Range="bytes=1000000-1000009") == (206, content(SIZE)[1_000_000:1_000_010])
+    end(process, number)
+    with pytest.raises(ConnectionError):
+        get(url)
+
+
+def test_it_works_through_the_agent_and_prints_json(plugged: Plugged) -> None:
+    world = plugged.world
+    write_file(plugged.shared / "song.flac", SIZE)
+    agent = world.up(world.b, plugged.mine)
+    process: Process = world.start(world.b, "play", "--url-only", "--json", ":shared/song.flac")
+    line = process.wait_line('{"event":"play","url":"')
+    assert get(line.removesuffix('"}')) == (200, content(SIZE))
+    end(process)
+    assert agent.running
+
+
+def test_what_cannot_be_played_is_said(desk: Desk) -> None:
+    (desk.far / "folder").mkdir()
+    write_file(desk.far / "film.mkv", 10)
+    assert "no such file" in desk.run("play", "--url-only", desk.at("missing.mkv"), code=4).error
+    assert "it is a folder" in desk.run("play", "--url-only", desk.at("folder"), code=4).error
+    assert "names this computer" in desk.run("play", "film.mkv", code=2).error
+    assert "no player 'none-such'" in desk.run("play", "--player", "none-such", desk.at("film.mkv"), code=2).error
+    assert desk.run("play", "--url-only", "--player", "mpv", desk.at("film.mkv"), code=2).error
+
+
+def test_a_known_player_learns_the_url_where_nobody_else_sees_it(desk: Desk) -> None:
+    write_file(desk.far / "film.mkv", SIZE)
+    script = (
+        'for word in "$@"; do pipe=${word#--playlist=fd://}; done\n'
+        'echo "$@" > arguments\n'
+        "cat /dev/fd/$pipe > playlist\n"
+        'tr "\\0" "\\n" < /proc/self/environ > surroundings\n'
+    )
+    result = desk.run("play", desk.at("film.mkv"), environment=a_player(desk, "mpv", script))
+    assert result.err == "playing with mpv\n"
+    head, title, url = (desk.near / "playlist").read_text().splitlines()
+    assert (head, title) == ("#EXTM3U", "#EXTINF:-1,film.mkv")
+    assert url.startswith("http://127.0.0.1:")
+    secret = urlsplit(url).path.split("/")[1]
+    assert secret not in (desk.near / "arguments").read_text()
+    assert secret not in (desk.near / "surroundings").read_text()
+
+
+def test_another_player_gets_the_url_as_an_argument(desk: Desk) -> None:
+    write_file(desk.far / "film.mkv", 100)
+    environment = a_player(desk, "my-player", 'echo "$1" > url\n') | {"GIMMAL_PLAYER": "my-player"}
+    desk.run("play", desk.at("film.mkv"), environment=environment)
+    assert (desk.near / "url").read_text().startswith("http://127.0.0.1:")
+
+
+def test_a_player_that_fails_is_named(desk: Desk) -> None:
+    write_file(desk.far / "film.mkv", 100)
+    result = desk.run(
+        "play", desk.at("film.mkv"), code=9, environment=a_player(desk, "vlc", "exit 3\n") | {"GIMMAL_PLAYER": "vlc"}
+    )
+    assert result.error == "vlc ended with status 3"
+
+
+def test_pulling_the_half_ends_server_and_player(plugged: Plugged) -> None:
+    world = plugged.world
+    desk = Desk(plugged, plugged.shared, plugged.mine)
+    write_file(plugged.shared / "film.mkv", SIZE)
+    environment = a_player(desk, "mpv", "echo $$ > number; exec sleep 600\n")
+    process = desk.start("play", ":shared/film.mkv", environment=environment)
+    number = desk.near / "number"
+    until(lambda: number.exists() and number.read_text().strip(), "the player runs")
+    player = int(number.read_text())
+    world.b.half.rename(world.b.half.with_name("pulled"))
+    result = process.wait(60)
+    assert result.code == 5
+    assert result.error == "the half was pulled out"
+    assert not Path(f"/proc/{player}").exists()
+
+
+def test_the_end_of_the_other_side_does_not_freeze_a_player(plugged: Plugged) -> None:
+    world = plugged.world
+    write_file(plugged.shared / "film.mkv", SIZE)
+    process: Process = world.start(world.b, "play", "--url-only", ":shared/film.mkv")
+    url = url_of(process)
+    assert get(url, Range="bytes=0-9")[0] == 206
+    plugged.agent_a.popen.send_signal(signal.SIGTERM)
+    plugged.agent_a.wait(60)
+    world.up(world.a, plugged.shared)
+    # The session is over; another one is found while the player waits.
+    assert get(url, Range="bytes=1500000-1500009") == (206, content(SIZE)[1_500_000:1_500_010])
+    end(process)
+
+
+@needs("ffmpeg", "ffprobe")
+def test_ffprobe_and_ffmpeg_see_the_film_that_lies_at_home(desk: Desk) -> None:
+    film = make_film(desk.far / "film.mkv")
+    process = desk.start("play", "--url-only", desk.at("film.mkv"))
+    url = url_of(process)
+    assert probe(url) == probe(film)
+    draw = random.Random(8)
+    for _ in range(4):
+        place = round(draw.uniform(0, 58), 2)
+        assert frame_at(url, place) == frame_at(film, place)
+    end(process)
+
+
+@needs("ffmpeg")
+def test_an_mp4_with_its_index_at_the_end_is_not_fetched_whole_to_be_looked_at(desk: Desk) -> None:
+    film = make_film(desk.far / "film.mp4", 60, 4_000_000)
+    assert film.stat().st_size > 25_000_000
+    process = desk.start("play", "--url-only", desk.at("film.mp4"))
+    url = url_of(process)
+    assert frame_at(url, 50) == frame_at(film, 50)
+    entries = desk.plugged.world.json(desk.plugged.world.a, "log")
+    read = sum(entry.get("bytes", 0) for entry in entries if entry.get("event") == "read" and "film.mp4" in str(entry))
+    assert 0 < read < film.stat().st_size / 2
+    end(process)
+
+
+@needs("ffmpeg", "mpv")
+def test_mpv_plays_what_it_is_given(desk: Desk) -> None:
+    make_film(desk.far / "film.mkv", 5)
+    settings = desk.plugged.world.b.base / "home" / ".config" / "mpv"
+    settings.mkdir(parents=True)
+    (settings / "mpv.conf").write_text("vo=null\nao=null\nframes=20\nuntimed=yes\n")
+    result = desk.run("play", "--player", "mpv", desk.at("film.mkv"))
+    assert "VO: [null] 320x180" in result.out
+    left = [path for path in settings.parent.parent.rglob("*") if path.is_file() and b"film" in path.read_bytes()]
+    assert left == []
+
+
+@needs("ffmpeg", "chromium")
+def test_chromium_plays_the_url_and_seeks(desk: Desk) -> None:
+    make_film(desk.far / "film.mp4", 60)
+    process = desk.start("play", "--url-only", desk.at("film.mp4"))
+    url = url_of(process)
+    seek = """new Promise((done, failed) => {
+        const film = document.querySelector("video");
+        film.onseeked = () => done([film.currentTime, film.readyState >= 2, film.videoWidth]);
+        film.onerror = () => failed(film.error.message);
+        film.currentTime = PLACE;
+    })"""
+    with chromium() as browser:
+        browser.open(url)
+        until(lambda: browser.evaluate('(document.querySelector("video") || {}).readyState >= 1'), "the film is there")
+        assert browser.evaluate('document.querySelector("video").duration') == pytest.approx(60, abs=0.2)
+        for place in (40, 5, 55, 21.5):
+            assert browser.evaluate(seek.replace("PLACE", str(place))) == [place, True, 320]
+        # A page from elsewhere that knows the URL gets nothing.
+        browser.open("data:text/html,<video></video>")
+        until(lambda: browser.evaluate('document.URL.startsWith("data:")'), "the other page")
+        refused = """new Promise(done => {
+            const film = document.querySelector("video");
+            film.onerror = () => done("refused");
+            film.onloadedmetadata = () => done("played");
+            film.src = "URL";
+        })"""
+        assert browser.evaluate(refused.replace("URL", url)) == "refused"
+    end(process)

@@ -1,0 +1,336 @@
+"""Readers of a far file over a simulated line: what is fetched, when it is there, and what is given up."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gimmal.base.errors import DeadlinePassed, RemoteError
+from gimmal.remote.cached_file import READ_MAX, CachedFile
+from gimmal.remote.file_cache import FILES_MAX, FileCache
+from tests.remote.simulated_line import SimulatedFiles, content_of, simulated, timed
+
+MB = 1 << 20
+CONTENT = content_of(32 * MB)
+PATH = "docs/film.mkv"
+
+
+@asynccontextmanager
+async def cached(far: SimulatedFiles, budget: int = 64 * MB) -> AsyncIterator[tuple[FileCache, CachedFile]]:
+    cache = FileCache(far.open, budget)
+    try:
+        yield cache, await cache.open(PATH)
+    finally:
+        await cache.close()
+        assert cache.stretches.held == 0
+        assert cache.pace.under_way == 0
+
+
+def test_a_random_read_of_4_kib_takes_one_round_trip_and_little_else() -> None:
+    far = SimulatedFiles(CONTENT)
+    draw = random.Random(5)
+
+    async def work() -> list[float]:
+        took = []
+        async with cached(far) as (_cache, file):
+            with file.reader() as reader:
+                for _ in range(200):
+                    place = draw.randrange(len(CONTENT) - 4096)
+                    got, seconds = await timed(reader.read(place, 4096))
+                    assert got == CONTENT[place : place + 4096]
+                    took.append(seconds)
+        return took
+
+    took = simulated(work())
+    assert max(took) <= 1.1 * 0.05
+    assert max(length for _offset, length in far.asked) <= 16 * 1024
+    # A few places lie beside each other by chance: those may be read ahead of a little.
+    assert far.bytes_asked <= 200 * 8192 * 1.2
+
+
+def test_who_reads_on_gets_what_the_line_carries() -> None:
+    far = SimulatedFiles(CONTENT, 0.05, 25e6)
+
+    async def work() -> float:
+        async with cached(far) as (_cache, file):
+            with file.reader() as reader:
+                got, seconds = await timed(_whole(reader, 128 * 1024))
+                assert got == CONTENT
+                return seconds
+
+    seconds = simulated(work())
+    assert len(CONTENT) / seconds >= 0.8 * 25e6  # the first second is spent on learning the line
+    assert far.bytes_asked == len(CONTENT)
+
+
+async def _whole(reader: object, step: int) -> bytes:
+    return b"".join([await reader.read(at, step) for at in range(0, len(CONTENT), step)])  # type: ignore[attr-defined]
+
+
+def test_the_first_byte_after_a_jump_is_there_after_a_round_trip_even_while_the_line_is_full() -> None:
+    content = CONTENT * 3
+    far = SimulatedFiles(content, 0.05, 25e6)
+
+    async def work() -> list[float]:
+        took = []
+        async with cached(far) as (_cache, file):
+            for place in (60 * MB, 2 * MB + 17, 40 * MB, 20 * MB + 5, 80 * MB):
+                with file.reader(streaming=True) as reader:
+                    piece, seconds = await timed(reader.read_some(place, 65536))
+                    assert piece == content[place : place + len(piece)]
+                    took.append(seconds)
+                    for at in range(place + len(piece), place + 6 * MB, 65536):
+                        await reader.read(at, 65536)
+        assert far.given_up  # the line was full when they jumped
+        return took
+
+    took = simulated(work())
+    assert max(took[2:]) <= 1.3 * 0.05
+    assert max(took) <= 2 * 0.05  # while the line is still learned
+
+
+def test_a_jump_gives_up_what_was_under_way_for_the_old_place() -> None:
+    far = SimulatedFiles(CONTENT, 0.05, 1e6)
+
+    async def work() -> None:
+        async with cached(far) as (cache, file):
+            with file.reader(streaming=True) as reader:
+                await reader.read_some(0, 65536)
+                assert cache.pace.under_way
+                given_up = len(far.given_up)
+                await reader.read_some(20 * MB, 4096)
+                assert len(far.given_up) > given_up
+                assert all(offset < MB for offset, _length in far.given_up)
+
+    simulated(work())
+
+
+def test_who_goes_leaves_nothing_under_way() -> None:
+    far = SimulatedFiles(CONTENT, 0.05, 1e6)
+
+    async def work() -> None:
+        async with cached(far) as (cache, file):
+            reader = file.reader(streaming=True)
+            await reader.read_some(0, 65536)
+            reader.close()
+            reader.close()
+            assert cache.pace.under_way == 0
+            assert file.readers == 0
+
+    simulated(work())
+
+
+def test_two_readers_of_one_place_fetch_it_once() -> None:
+    far = SimulatedFiles(CONTENT)
+
+    async def work() -> None:
+        async with cached(far) as (_cache, file):
+            with file.reader() as one, file.reader() as two:
+                got = await asyncio.gather(one.read(MB, 30_000), two.read(MB, 30_000))
+                assert got == [CONTENT[MB : MB + 30_000]] * 2
+
+    simulated(work())
+    assert far.bytes_asked <= 32768
+
+
+def test_what_one_reader_gave_up_goes_on_for_the_other() -> None:
+    far = SimulatedFiles(CONTENT, 0.05, 1e6)
+
+    async def work() -> None:
+        async with cached(far) as (_cache, file):
+            one, two = file.reader(), file.reader()
+            waiting = asyncio.ensure_future(two.read(MB, 4096))
+            await asyncio.sleep(0.001)
+            one_read = asyncio.ensure_future(one.read(MB, 4096))
+            await asyncio.sleep(0.001)
+            one_read.cancel()
+            one.close()
+            assert await waiting == CONTENT[MB : MB + 4096]
+            two.close()
+        assert far.given_up == []
+
+    simulated(work())
+
+
+def test_a_version_that_changed_is_an_error_and_never_mixed() -> None:
+    far = SimulatedFiles(CONTENT)
+
+    async def work() -> None:
+        async with cached(far) as (cache, file):
+            with file.reader(streaming=True) as reader:
+                await reader.read(0, 100_000)
+                far.content = content_of(16 * MB, seed=2)
+                with pytest.raises(RemoteError, match="changed meanwhile"):
+                    await reader.read(8 * MB, 4096)
+                with pytest.raises(RemoteError, match="changed meanwhile"):
+                    await reader.read(0, 4096)  # also what was held
+                again = await cache.open(PATH)
+                assert again is not file
+                with again.reader() as new:
+                    assert await new.read(0, 4096) == far.content[:4096]
+
+    simulated(work())
+
+
+def test_a_change_is_seen_by_asking_where_all_is_held() -> None:
+    far = SimulatedFiles(CONTENT)
+
+    async def work() -> None:
+        async with cached(far) as (_cache, file):
+            with file.reader() as reader:
+                await reader.read(0, 4096)
+                stats = far.stats
+                await file.confirm()
+                assert far.stats == stats  # the bytes themselves bore it out
+                await asyncio.sleep(1.1)
+                await file.confirm()
+                assert far.stats == stats + 1
+                far.identity = 8
+                await asyncio.sleep(1.1)
+                with pytest.raises(RemoteError, match="changed meanwhile"):
+                    await file.confirm()
+
+    simulated(work())
+
+
+def test_a_line_that_is_cut_is_waited_for() -> None:
+    far = SimulatedFiles(CONTENT)
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        async with cached(far) as (_cache, file):
+            with file.reader(streaming=True) as reader:
+                await reader.read(0, 65536)
+                far.cut_until = loop.time() + 10
+                got, seconds = await timed(reader.read(20 * MB, 65536))
+                assert got == CONTENT[20 * MB : 20 * MB + 65536]
+                assert 10 <= seconds <= 13
+
+    simulated(work())
+
+
+def test_a_read_ends_at_its_deadline_and_the_reader_lives_on() -> None:
+    far = SimulatedFiles(CONTENT)
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        async with cached(far) as (_cache, file):
+            with file.reader() as reader:
+                far.cut_until = loop.time() + 100
+                began = loop.time()
+                with pytest.raises(DeadlinePassed):
+                    await reader.read(MB, 4096, deadline=5)
+                assert loop.time() - began == pytest.approx(5)
+                far.cut_until = 0
+                assert await reader.read(MB, 4096) == CONTENT[MB : MB + 4096]
+
+    simulated(work())
+
+
+def test_bytes_that_are_not_those_that_were_read_are_refused() -> None:
+    far = SimulatedFiles(CONTENT)
+
+    async def work() -> None:
+        async with cached(far) as (_cache, file):
+            with file.reader() as reader:
+                far.corrupt = True
+                with pytest.raises(RemoteError, match="not those that were sent"):
+                    await reader.read(0, 4096)
+                far.corrupt = False
+                assert await reader.read(0, 4096) == CONTENT[:4096]
+
+    simulated(work())
+
+
+def test_ends_of_files() -> None:
+    far = SimulatedFiles(CONTENT[:10_001])
+
+    async def work() -> None:
+        async with cached(far) as (_cache, file):
+            with file.reader() as reader:
+                assert await reader.read(0, 1 << 30) == CONTENT[:10_001]
+                assert await reader.read(10_000, 5) == CONTENT[10_000:10_001]
+                assert await reader.read(10_001, 5) == b""
+                assert await reader.read_some(20_000, 5) == b""
+
+    simulated(work())
+
+
+def test_a_folder_is_no_file() -> None:
+    async def work() -> None:
+        async with cached(SimulatedFiles(CONTENT)) as (cache, _file):
+            with pytest.raises(RemoteError, match="folder"):
+                await cache.open("docs/folder")
+
+    simulated(work())
+
+
+def test_a_small_budget_is_enough_for_many_readers() -> None:
+    far = SimulatedFiles(CONTENT)
+
+    async def work() -> None:
+        async with cached(far, 4 * MB) as (cache, file):
+            readers = [file.reader(streaming=True) for _ in range(8)]
+
+            async def reads(number: int) -> None:
+                for at in range(number * 4 * MB, number * 4 * MB + MB, 65536):
+                    assert await readers[number].read(at, 65536) == CONTENT[at : at + 65536]
+                    assert cache.stretches.held <= 4 * MB
+
+            await asyncio.gather(*map(reads, range(8)))
+            for reader in readers:
+                reader.close()
+
+    simulated(work())
+    assert far.bytes_asked <= 13 * MB
+
+
+def test_files_that_nobody_reads_are_forgotten_in_time() -> None:
+    far = SimulatedFiles(CONTENT)
+
+    async def work() -> None:
+        async with cached(far) as (cache, file):
+            with file.reader() as reader:
+                for number in range(2 * FILES_MAX):
+                    await cache.open(f"docs/{number}")
+                assert len(cache._files) <= FILES_MAX + 2
+                assert await cache.open(PATH) is file
+                assert await reader.read(0, 10) == CONTENT[:10]
+
+    simulated(work())
+
+
+PLACES = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(0, 3 * MB), st.integers(1, 2 * READ_MAX), st.floats(0, 0.2)), max_size=25
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(PLACES, st.booleans(), st.sampled_from([1e6, 1e7, 1e9]))
+def test_whatever_is_read_is_right(reads: list[tuple[int, int, int, float]], streaming: bool, rate: float) -> None:
+    far = SimulatedFiles(CONTENT[: 3 * MB], 0.02, rate)
+
+    async def work() -> None:
+        async with cached(far, 4 * MB) as (cache, file):
+            readers = [file.reader(streaming=streaming), file.reader(), file.reader()]
+
+            async def one(number: int, offset: int, length: int, give_up: float) -> None:
+                try:
+                    async with asyncio.timeout(give_up or None):
+                        assert await readers[number].read(offset, length, 3600) == far.content[offset : offset + length]
+                except TimeoutError:
+                    pass
+
+            await asyncio.gather(*(one(*read) for read in reads))
+            assert cache.stretches.held <= 4 * MB
+            for reader in readers:
+                reader.close()
+            assert not file._fetches
+
+    simulated(work())
