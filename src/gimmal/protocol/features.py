@@ -20,5 +20,8 @@ MEASURE = 32
 GRAIN = 64
 """``grain`` in StatFileSystem and Room."""
 
-OFFERED = FIDELITY | TRASH | DELTA | PACKED | MEASURE | GRAIN
+WATCH = 256
+"""Requests 52 to 54, NOTICES, and ``watch`` in List and Page."""
+
+OFFERED = FIDELITY | TRASH | DELTA | PACKED | MEASURE | GRAIN | WATCH
 """All that this program offers."""

@@ -78,6 +78,7 @@ from gimmal.protocol.requests import (
     WriteBundle,
 )
 from gimmal.protocol.trash_messages import EmptyTrash, ListTrash, RestoreTrash, Trash, TrashEntry, TrashPage
+from gimmal.protocol.watch_messages import Change, ChangeKind, Notices, OpenNotices, Unwatch, Watch, Watched
 
 Request = (
     Stat
@@ -107,6 +108,9 @@ Request = (
     | DigestFiles
     | Measure
     | MeasureUp
+    | OpenNotices
+    | Watch
+    | Unwatch
 )
 
 CHANGING = (
@@ -146,6 +150,7 @@ Answer = (
     | FileDigests
     | Took
     | Chunks
+    | Watched
 )
 
 __all__ = [
@@ -157,6 +162,8 @@ __all__ = [
     "BundleFile",
     "BundleItem",
     "BundleWritten",
+    "Change",
+    "ChangeKind",
     "Chunks",
     "Close",
     "CloseReason",
@@ -194,6 +201,8 @@ __all__ = [
     "Measured",
     "Mode",
     "Nanoseconds",
+    "Notices",
+    "OpenNotices",
     "OpenPart",
     "Packing",
     "Page",
@@ -222,7 +231,10 @@ __all__ = [
     "TrashName",
     "TrashPage",
     "Tree",
+    "Unwatch",
     "Version",
+    "Watch",
+    "Watched",
     "Write",
     "WriteBundle",
     "Xattr",
