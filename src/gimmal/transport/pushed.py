@@ -23,7 +23,7 @@ class Pushing:
     Attributes:
         over: nothing more can be sent.
         pushed: bytes of bodies sent so far.
-        on_over: called once, when the stream ends for another reason than ``end``.
+        on_over: called once, when the stream ends.
     """
 
     def __init__(self, streams: PushedStreams, link: Link, number: int, credit: int) -> None:
@@ -65,7 +65,6 @@ class Pushing:
         """Send nothing more, and say so."""
         if not self.over:
             self._link.post(RecordKind.NOTICES, self._number, self.pushed)
-            self.on_over = None
             self.lose()
 
     def lose(self) -> None:
@@ -183,7 +182,7 @@ class PushedStreams:
         on_body: Callable[[memoryview], None],
         on_over: Callable[[], None],
     ) -> Receiving:
-        """Take a stream from now on: ``credit`` bytes are granted by the request of that number, just sent on ``link``."""
+        """Take a stream from now on; ``credit`` bytes are granted by the request of that number, sent on ``link``."""
         receiving = Receiving(self, link, number, credit, on_body, on_over)
         if self._over or link.over:
             receiving.over = True
@@ -213,12 +212,15 @@ class PushedStreams:
 
     def lose(self, link: Link) -> None:
         """A link is over, with all its streams."""
-        for stream in [*self.out.values(), *self.into.values()]:
+        for stream in self._all():
             if stream.is_on(link):
                 stream.lose()
 
     def end(self) -> None:
         """The session is over."""
         self._over = True
-        for stream in [*self.out.values(), *self.into.values()]:
+        for stream in self._all():
             stream.lose()
+
+    def _all(self) -> list[Pushing | Receiving]:
+        return [*self.out.values(), *self.into.values()]
