@@ -53,14 +53,14 @@ def answer_list(state: SessionState, request: List) -> Page:
         shares = [Entry(opened.share.name, share_attributes(opened)) for opened in state.places]
         return Page(shares, 0)
     # Set before anything is read: what changes from then on is told.
-    watch, new = watch_to_list(state, request)
+    watch, new, folder = watch_to_list(state, request)
     try:
         page = _next_page(state, request.path, request.cursor, descending=False)
     except BaseException:
         if new and watch:
             state.watches.release(request.watch, [watch])
         raise
-    return replace(page, watch=watch) if watch else page
+    return replace(page, watch=watch, folder=folder) if folder is not None else page
 
 
 def answer_tree(state: SessionState, request: Tree) -> Page:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gimmal.protocol.messages import Done, List, Unwatch, Watch, Watched
+from gimmal.protocol.messages import Attributes, Done, List, Stat, Unwatch, Watch, Watched
+from gimmal.share.looking import answer_stat
 from gimmal.share.places import Access
 from gimmal.share.state import SessionState
 
@@ -18,8 +19,19 @@ def answer_unwatch(state: SessionState, request: Unwatch) -> Done:
     return Done()
 
 
-def watch_to_list(state: SessionState, request: List) -> tuple[int, bool]:
-    """Set the watch that a List asks for: 0 where there is none, and whether it is a new one."""
+def watch_to_list(state: SessionState, request: List) -> tuple[int, bool, Attributes | None]:
+    """Set the watch that a List asks for.
+
+    Returns:
+        the watch, 0 where there is none; whether it is a new one; and the folder, None where no watch was asked for.
+    """
     if not (request.watch and request.path) or request.cursor:
-        return 0, False
-    return state.watches.grant(request.watch, state.places.find(request.path, Access.LOOK))
+        return 0, False, None
+    place = state.places.find(request.path, Access.LOOK)
+    watch, new = state.watches.grant(request.watch, place)
+    try:
+        return watch, new, answer_stat(state, Stat(request.path)).attributes
+    except BaseException:
+        if new and watch:
+            state.watches.release(request.watch, [watch])
+        raise
