@@ -21,14 +21,12 @@ def sessions() -> int:
     return sum(isinstance(one, Session) for one in gc.get_objects())
 
 
-class Agent(SimpleNamespace):
-    """What local commands need of one."""
+class OtherAgent(SimpleNamespace):
+    """What local commands need of the other side's."""
 
     pair: Pair
-    journal_key = bytes(32)
-    half = SimpleNamespace(lineage_id=bytes(16))
 
-    async def peer_session(self, _deadline: float) -> Session:
+    async def reach(self, _deadline: float) -> Session:
         return self.pair.a
 
 
@@ -46,7 +44,9 @@ def test_sessions_of_commands_go_with_the_commands() -> None:
     async def main() -> None:
         pair = Pair(None, Notes())
         pair.link()
-        agent: Any = Agent(pair=pair)
+        agent: Any = SimpleNamespace(
+            other_agent=OtherAgent(pair=pair), journal_key=bytes(32), half=SimpleNamespace(lineage_id=bytes(16))
+        )
         commands = LocalCommands(agent)
         before = sessions()
         for _ in range(5):
@@ -69,7 +69,9 @@ def test_a_command_ends_with_the_session_that_it_uses() -> None:
     async def main() -> None:
         pair = Pair(None, Notes())
         pair.link()
-        agent: Any = Agent(pair=pair)
+        agent: Any = SimpleNamespace(
+            other_agent=OtherAgent(pair=pair), journal_key=bytes(32), half=SimpleNamespace(lineage_id=bytes(16))
+        )
         session = await command(LocalCommands(agent))
         pair.b.close(CloseReason.UNPLUGGED)
         await session.finished()

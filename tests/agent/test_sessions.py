@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from gimmal.agent.agent import SESSIONS_MAX
 from gimmal.agent.plugged import identity_of
+from gimmal.agent.sessions import SESSIONS_MAX
 from gimmal.base.errors import GimmalError
 from gimmal.half.reading import open_half
 from gimmal.transport.buffers import BufferPool

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gimmal.agent.agent import SESSIONS_MAX
+from gimmal.agent.sessions import SESSIONS_MAX
 from gimmal.base.errors import ProtocolViolation
 from gimmal.base.fair_budget import FairBudget
 from gimmal.protocol import limits

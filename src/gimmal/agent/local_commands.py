@@ -103,7 +103,7 @@ class LocalCommands:
 
     async def _session(self, connection: socket.socket, question: Question) -> None:
         agent = self._agent
-        peer = await agent.peer_session(max(0.1, min(question.deadline, DEADLINE_MAX)))
+        peer = await agent.other_agent.reach(max(0.1, min(question.deadline, DEADLINE_MAX)))
         best = peer.bulk.pick(bulk=False)
         path = best.path.value if best is not None else ""
         features = peer.peer.features & OFFERED
