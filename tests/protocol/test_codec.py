@@ -27,7 +27,7 @@ from gimmal.protocol.codec import (
     split_bundle_items,
 )
 from gimmal.protocol.limits import BODY_MAX
-from gimmal.protocol.messages import BundleItem, Close, Hello, Join, StreamEnd
+from gimmal.protocol.messages import BundleItem, Close, Hello, Join, Notices, StreamEnd
 from tests.figures import figure
 from tests.protocol.strategies import ANSWERS, REQUESTS, answers, of, plain, requests
 from tests.vector_files import load
@@ -36,7 +36,13 @@ GOOD = load("protocol/good.json")
 EVOLVED = load("protocol/evolved.json")
 BUNDLES = load("protocol/bundles.json")
 BAD = load("protocol/bad.json")
-BODIES: dict[str, type[msgspec.Struct]] = {"Hello": Hello, "Join": Join, "Close": Close, "StreamEnd": StreamEnd}
+BODIES: dict[str, type[msgspec.Struct]] = {
+    "Hello": Hello,
+    "Join": Join,
+    "Close": Close,
+    "StreamEnd": StreamEnd,
+    "Notices": Notices,
+}
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
 EXTRA_MEMORY_MAX = 4 << 20
 

@@ -11,7 +11,7 @@ import pytest
 from gimmal.protocol import messages
 from gimmal.protocol.codec import encode
 from gimmal.protocol.limits import BODY_MAX, PART_BLOCKS_MAX
-from gimmal.protocol.messages import CHANGING, STREAMED, CloseReason, Kind, Measured, PartOpened, Replace
+from gimmal.protocol.messages import CHANGING, STREAMED, ChangeKind, CloseReason, Kind, Measured, PartOpened, Replace
 from tests.protocol.strategies import ANSWERS, REQUESTS
 
 TAGS = {
@@ -43,6 +43,9 @@ TAGS = {
     "MeasureUp": 39,
     "ListChunks": 24,
     "Punch": 48,
+    "OpenNotices": 52,
+    "Watch": 53,
+    "Unwatch": 54,
     "Failed": 64,
     "Done": 65,
     "Found": 66,
@@ -58,6 +61,7 @@ TAGS = {
     "Took": 90,
     "Chunks": 76,
     "PunchPlaces": 100,
+    "Watched": 101,
 }
 """As published: none of these may ever change."""
 
@@ -71,7 +75,7 @@ def test_tags_are_those_published() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [*REQUESTS, *ANSWERS, messages.Hello, messages.Join, messages.Close, messages.StreamEnd]
+    "kind", [*REQUESTS, *ANSWERS, messages.Hello, messages.Join, messages.Close, messages.StreamEnd, messages.Notices]
 )
 def test_messages_are_frozen_arrays(kind: type[msgspec.Struct]) -> None:
     config = kind.__struct_config__
@@ -84,6 +88,7 @@ def test_enumerations_are_those_published() -> None:
     assert [(kind.name, kind.value) for kind in Kind] == [("FILE", 0), ("DIRECTORY", 1), ("LINK", 2), ("OTHER", 3)]
     assert [(kind.name, kind.value) for kind in Replace] == [("NEVER", 0), ("ALWAYS", 1), ("EXPECTED", 2)]
     assert [(kind.name, kind.value) for kind in Measured] == [("LINE", 0), ("CIPHER", 1), ("DISK", 2)]
+    assert [(kind.name, kind.value) for kind in ChangeKind] == [("ENTRY", 0), ("AGAIN", 1), ("OVER", 2)]
     assert [reason.value for reason in CloseReason] == list(range(6))
 
 

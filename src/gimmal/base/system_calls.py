@@ -80,16 +80,17 @@ def sync_file_system(descriptor: int) -> bool:
 
     A file system in a program of its own (FUSE) is not told of it, and then nothing would have become durable: False.
     """
-    if _libc is None or not hasattr(_libc, "syncfs") or _file_system_type(descriptor) == _FUSE:
+    if _libc is None or not hasattr(_libc, "syncfs") or file_system_type(descriptor) == _FUSE:
         return False
     if _libc.syncfs(descriptor):
         raise _failure(b"")
     return True
 
 
-def _file_system_type(descriptor: int) -> int:
-    """The number by which Linux knows the kind of file system."""
-    assert _libc is not None
+def file_system_type(descriptor: int) -> int:
+    """The number by which Linux knows the kind of file system; 0 elsewhere."""
+    if _libc is None:
+        return 0
     about = ctypes.create_string_buffer(_STATFS_BYTES)
     if _libc.fstatfs(descriptor, about):
         raise _failure(b"")
@@ -128,3 +129,36 @@ def open_beneath(directory: int, path: bytes, flags: int) -> int:
     if descriptor < 0:
         raise _failure(path)
     return descriptor
+
+
+def open_inotify() -> int:
+    """A descriptor from which changes of files can be read without waiting.
+
+    Raises:
+        OSError: ENOSYS where there is no such call, EMFILE where this user has too many.
+    """
+    if _libc is None or not hasattr(_libc, "inotify_init1"):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    descriptor: int = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    if descriptor < 0:
+        raise _failure(b"")
+    return descriptor
+
+
+def add_inotify_watch(inotify: int, descriptor: int, mask: int) -> int:
+    """Watch the file that a descriptor stands for; returns the number that its events bear.
+
+    Raises:
+        OSError: ENOSPC where this user has no more watches.
+    """
+    assert _libc is not None
+    watch: int = _libc.inotify_add_watch(inotify, b"/proc/self/fd/%d" % descriptor, ctypes.c_uint32(mask))
+    if watch < 0:
+        raise _failure(b"")
+    return watch
+
+
+def remove_inotify_watch(inotify: int, watch: int) -> None:
+    """Watch no more; one that is gone already is none."""
+    assert _libc is not None
+    _libc.inotify_rm_watch(inotify, watch)

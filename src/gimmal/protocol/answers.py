@@ -49,6 +49,10 @@ class Page(Struct, array_like=True, frozen=True, tag=67):
         msgspec.field(default_factory=list)
     )
     """Folders of a tree that could not be read: relative path and code."""
+    watch: Counter = 0
+    """Of the first page of a List: the watch that was set before the folder was read; 0 where none was granted."""
+    folder: Attributes | None = None
+    """With it, where one was asked for: the folder itself, as it was before it was read."""
 
 
 class Room(Struct, array_like=True, frozen=True, tag=68):

@@ -23,5 +23,8 @@ GRAIN = 64
 PUNCH = 128
 """Request 48: both sides connect at the same time, through routers that let nothing in by itself."""
 
-OFFERED = FIDELITY | TRASH | DELTA | PACKED | MEASURE | GRAIN | PUNCH
+WATCH = 256
+"""Requests 52 to 54, NOTICES, and ``watch`` in List and Page."""
+
+OFFERED = FIDELITY | TRASH | DELTA | PACKED | MEASURE | GRAIN | PUNCH | WATCH
 """All that this program offers."""

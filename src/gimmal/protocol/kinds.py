@@ -44,6 +44,8 @@ class RecordKind(IntEnum):
     """As DATA, with a body that stands for the bytes (protocol.packed); only where the request allows it."""
     PACKED_BUNDLE = 0x14
     """As BUNDLE, likewise."""
+    NOTICES = 0x15
+    """stream: pushed stream; offset: bytes of its bodies pushed before; body: Notices, or empty where it is over."""
 
 
 SKIPPABLE = 0x80

@@ -76,6 +76,24 @@ MEASURE_MAX = 256 << 20
 PUNCH_PLACES_MAX = 8
 """Places in one Punch or PunchPlaces."""
 
+NOTICE_STREAMS_MAX = 16
+"""Streams of notices that one session may have open on the answering side."""
+
+NOTICES_BYTES_MAX = 64 << 10
+"""Bytes of the body of one NOTICES, and the least that is granted when a stream of them is opened."""
+
+NOTICES_CREDIT_MAX = 1 << 20
+"""Bytes of notices that may be granted and not have come."""
+
+NOTICES_ITEMS_MAX = 4096
+"""Changes in one NOTICES."""
+
+WATCHES_MAX = 16_384
+"""Folders that one stream of notices may have granted at a time."""
+
+WATCH_ITEMS_MAX = 1024
+"""Paths of a Watch, watches of an Unwatch."""
+
 COMPUTER_NAME_MAX = 64
 """Characters of the name of a computer."""
 

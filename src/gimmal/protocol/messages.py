@@ -79,6 +79,7 @@ from gimmal.protocol.requests import (
     WriteBundle,
 )
 from gimmal.protocol.trash_messages import EmptyTrash, ListTrash, RestoreTrash, Trash, TrashEntry, TrashPage
+from gimmal.protocol.watch_messages import Change, ChangeKind, Notices, OpenNotices, Unwatch, Watch, Watched
 
 Request = (
     Stat
@@ -109,6 +110,9 @@ Request = (
     | Measure
     | MeasureUp
     | Punch
+    | OpenNotices
+    | Watch
+    | Unwatch
 )
 
 CHANGING = (
@@ -149,6 +153,7 @@ Answer = (
     | Took
     | Chunks
     | PunchPlaces
+    | Watched
 )
 
 __all__ = [
@@ -160,6 +165,8 @@ __all__ = [
     "BundleFile",
     "BundleItem",
     "BundleWritten",
+    "Change",
+    "ChangeKind",
     "Chunks",
     "Close",
     "CloseReason",
@@ -197,6 +204,8 @@ __all__ = [
     "Measured",
     "Mode",
     "Nanoseconds",
+    "Notices",
+    "OpenNotices",
     "OpenPart",
     "Packing",
     "Page",
@@ -227,7 +236,10 @@ __all__ = [
     "TrashName",
     "TrashPage",
     "Tree",
+    "Unwatch",
     "Version",
+    "Watch",
+    "Watched",
     "Write",
     "WriteBundle",
     "Xattr",

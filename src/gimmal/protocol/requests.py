@@ -35,6 +35,8 @@ class List(Struct, array_like=True, frozen=True, tag=2):
     path: Path
     cursor: Counter = 0
     """0 to begin, then the cursor of the page before."""
+    watch: Counter = 0
+    """With cursor 0: the stream of notices on which changes of this folder are to be told from now on; 0 for none."""
 
 
 class Tree(Struct, array_like=True, frozen=True, tag=3):

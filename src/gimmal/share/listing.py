@@ -11,6 +11,8 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from gimmal.base.errors import BadName
 from gimmal.base.paths import DEPTH_MAX, PATH_BYTES_MAX, local_name_to_wire
 from gimmal.protocol.codes import Code
@@ -27,6 +29,7 @@ from gimmal.share.shares import HALF_FOLDER
 from gimmal.share.stale_parts import remove_if_stale
 from gimmal.share.state import SessionState
 from gimmal.share.trash_names import is_trash_name
+from gimmal.share.watch_answering import watch_to_list
 from gimmal.share.xattrs import read_xattrs, xattr_bytes
 
 AHEAD_MAX = 131_072
@@ -49,7 +52,15 @@ def answer_list(state: SessionState, request: List) -> Page:
     if not request.path:
         shares = [Entry(opened.share.name, share_attributes(opened)) for opened in state.places]
         return Page(shares, 0)
-    return _next_page(state, request.path, request.cursor, descending=False)
+    # Set before anything is read: what changes from then on is told.
+    watch, new, folder = watch_to_list(state, request)
+    try:
+        page = _next_page(state, request.path, request.cursor, descending=False)
+    except BaseException:
+        if new and watch:
+            state.watches.release(request.watch, [watch])
+        raise
+    return replace(page, watch=watch, folder=folder) if folder is not None else page
 
 
 def answer_tree(state: SessionState, request: Tree) -> Page:

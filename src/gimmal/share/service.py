@@ -7,7 +7,9 @@ called from several at a time.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,6 +27,7 @@ from gimmal.protocol.messages import (
     DigestBlocks,
     DigestFiles,
     Discard,
+    Done,
     EmptyTrash,
     Examine,
     Failed,
@@ -46,6 +49,8 @@ from gimmal.protocol.messages import (
     StatFileSystem,
     Trash,
     Tree,
+    Unwatch,
+    Watch,
     Write,
     WriteBundle,
 )
@@ -68,8 +73,10 @@ from gimmal.share import (
     rereading,
     trash_removing,
     trashing,
+    watch_answering,
 )
 from gimmal.share.cursors import CURSORS_OF_ALL, CURSORS_OF_EACH, Cursors
+from gimmal.share.notices import next_notices
 from gimmal.share.part_journals import PartJournals
 from gimmal.share.part_reusing import ReusingWriter
 from gimmal.share.part_table import OpenParts, PartTable
@@ -77,10 +84,14 @@ from gimmal.share.part_writing import PartWriter
 from gimmal.share.places import Places
 from gimmal.share.reading import OpenRange
 from gimmal.share.refused import RefusedError, code_of
+from gimmal.share.session_watches import SessionWatches
 from gimmal.share.shares import Rights, ShareTable
 from gimmal.share.state import SessionState
 from gimmal.share.trash_filling import TrashFilling
 from gimmal.share.using import UseWatcher, Using
+from gimmal.share.watching import Watching
+
+logger = logging.getLogger("gimmal.share")
 
 _ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
     Stat: looking.answer_stat,
@@ -105,6 +116,8 @@ _ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
     DigestFiles: rereading.answer_digest_files,
     Measure: measuring.answer_measure,
     ListChunks: chunking.answer_list_chunks,
+    Watch: watch_answering.answer_watch,
+    Unwatch: watch_answering.answer_unwatch,
 }
 
 
@@ -138,6 +151,9 @@ class ShareService:
         self._parts = OpenParts(journals)
         self._cursors = FairBudget(CURSORS_OF_ALL, CURSORS_OF_EACH)
         self._new_file_mode = 0o666 & ~_umask()
+        self._watching_lock = threading.Lock()
+        self._watching: Watching | None = None
+        self._may_watch = True
 
     def open_session(self, who: str = "this side", watcher: UseWatcher | None = None) -> ShareSession:
         """The answering side of a new session of the peer.
@@ -149,7 +165,8 @@ class ShareService:
         parts = PartTable(self._parts)
         cursors = Cursors(self._cursors.share())
         trash = TrashFilling(who)
-        state = SessionState(self._places, cursors, parts, self._new_file_mode, trash, self._clock)
+        watches = SessionWatches(self._watch)
+        state = SessionState(self._places, cursors, parts, self._new_file_mode, trash, self._clock, watches)
         return ShareSession(state, Using(watcher) if watcher is not None else None)
 
     def set_shares(self, shares: ShareTable) -> None:
@@ -178,7 +195,22 @@ class ShareService:
 
     def close(self) -> None:
         """Let go of all shared folders; sessions must be closed before."""
+        with self._watching_lock:
+            self._may_watch = False
+            if self._watching is not None:
+                self._watching.close()
         self._places.close()
+
+    def _watch(self) -> Watching | None:
+        """What is watched for all sessions, begun when one first asks; None where this system cannot."""
+        with self._watching_lock:
+            if self._watching is None and self._may_watch:
+                try:
+                    self._watching = Watching(self._places)
+                except OSError as error:
+                    self._may_watch = False
+                    logger.info("changes of shared folders are not told: %s", error)
+            return self._watching
 
 
 class ShareSession:
@@ -244,6 +276,26 @@ class ShareSession:
             self._using.wrote_bundle(request, files, answer)
         return answer
 
+    def open_notices(self, number: int, wake: Callable[[], None]) -> Done | Failed:
+        """Open a stream of notices; ``wake`` is called, from any thread, when there is something to tell on it."""
+        try:
+            self._state.watches.open(number, wake)
+        except RefusedError as refused:
+            return Failed(refused.code)
+        return Done()
+
+    def next_notices(self, number: int) -> bytes | None:
+        """The body of the next NOTICES of a stream; None where there is nothing to tell."""
+        try:
+            watching, stream = self._state.watches.stream(number)
+        except RefusedError:
+            return None
+        return next_notices(watching, stream)
+
+    def close_notices(self, number: int) -> None:
+        """A stream of notices is over."""
+        self._state.watches.close_stream(number)
+
     def set_attached(self, attached: bool) -> None:
         """Say whether the session has links now; without any, another may take over its uploads."""
         self._state.parts.attached = attached
@@ -256,6 +308,7 @@ class ShareSession:
         """The session is over: part files are let go of and stay for another time."""
         self._state.parts.close()
         self._state.cursors.close()
+        self._state.watches.close()
 
 
 def _unopened(error: OSError) -> LocalError:

@@ -42,6 +42,7 @@ from gimmal.protocol.messages import (
 )
 from gimmal.share.loading import Loaded, load_range
 from gimmal.share.measure_serving import MEASURES, MeasureServing
+from gimmal.share.notice_serving import NOTICES, NoticeServing
 from gimmal.share.part_reusing import ReusingWriter
 from gimmal.share.part_writing import PartWriter
 from gimmal.share.service import ShareSession
@@ -112,6 +113,7 @@ class Serving:
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._whole_files = asyncio.Semaphore(WHOLE_FILES_AT_ONCE)
         self._measures = MeasureServing(self._read_long, self._reading, pool, workers)
+        self._notices = NoticeServing(share, workers)
         self._tasks = Tasks()
         self._long_reads = asyncio.Semaphore(LONG_READS_AT_ONCE)
 
@@ -133,6 +135,8 @@ class Serving:
             return await self._write_bundle(incoming, request)
         if isinstance(request, MEASURES):
             return await self._measures.handle(incoming)
+        if isinstance(request, NOTICES):
+            return await self._notices.handle(incoming)
         if isinstance(request, WHOLE_FILE):
             async with self._whole_files:
                 return await self._workers.long(self._share.answer, request)
@@ -167,6 +171,7 @@ class Serving:
         """This is the session: it says whether its peer answers, when another wants the part files it holds open."""
         if self._began is not None:
             self._began(session)
+        self._notices.streams = session.streams
         loop = asyncio.get_running_loop()
 
         def answers() -> bool:
@@ -180,6 +185,7 @@ class Serving:
     def session_ended(self) -> None:
         """See transport.answering.Handler."""
         self._share.set_answers(_never)  # what it was leads back to the session
+        self._notices.close()
         self._tasks.cancel()
         self._share.set_attached(False)  # at once: who comes back need not wait for the thread
         self._workers.start(self._share.close)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gimmal.share.cursors import Cursors
 from gimmal.share.part_table import PartTable
 from gimmal.share.places import Places
+from gimmal.share.session_watches import SessionWatches
 from gimmal.share.trash_filling import TrashFilling
 
 
@@ -25,3 +26,5 @@ class SessionState:
     """What the session puts into the trash of a share."""
     clock: Callable[[], float] = time.time
     """Seconds since 1970."""
+    watches: SessionWatches = field(default_factory=SessionWatches)
+    """What it is told the changes of."""

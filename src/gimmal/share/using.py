@@ -47,6 +47,8 @@ from gimmal.protocol.messages import (
     Stat,
     Trash,
     Tree,
+    Watch,
+    Watched,
     WriteBundle,
 )
 
@@ -156,6 +158,7 @@ _KINDS: dict[type, _Kind] = {
     Examine: _Kind(Act.LOOKED, _one),
     List: _Kind(Act.LISTED, _first_page),
     Tree: _Kind(Act.WALKED, _first_page),
+    Watch: _Kind(Act.LISTED, _many),
     ListTrash: _Kind(Act.LISTED, lambda request: () if request.after else (request.share,)),
     ListChunks: _Kind(Act.COMPARED, lambda request: () if request.offset else (request.path,)),
     DigestBlocks: _Kind(Act.COMPARED, lambda request: () if request.first else (request.path,)),
@@ -250,6 +253,8 @@ def _codes(answer: Answer, count: int) -> list[int]:
         return answer.codes[:count] + [0] * (count - len(answer.codes))
     if isinstance(answer, FileDigests):
         return [file.code for file in answer.files]
+    if isinstance(answer, Watched):
+        return [0 if watch else Code.FAILED for watch in answer.watches]
     return [0] * count
 
 

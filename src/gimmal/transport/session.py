@@ -30,6 +30,7 @@ from gimmal.transport.frames import again, forget_frames
 from gimmal.transport.link import Link
 from gimmal.transport.link_care import WATCH_SECONDS, LinkCare
 from gimmal.transport.punching.turns import Turns
+from gimmal.transport.pushed import PushedStreams
 from gimmal.transport.traffic import Traffic
 
 logger = logging.getLogger("gimmal.transport")
@@ -98,6 +99,8 @@ class Session:
         self.handler = handler
         self.dial = dial
         self.links: list[Link] = []
+        self.streams = PushedStreams()
+        """What is pushed in it, either way."""
         self.cause: GimmalError | None = None
         self.closed_for: CloseReason | None = None
         self.redial_failure: GimmalError | None = None
@@ -324,7 +327,12 @@ class Session:
             self._stir()
             self._answering.on_request(link, stream, offset, body)
         elif kind is RecordKind.CANCEL:
-            self._answering.on_cancel(stream)
+            if not self.streams.on_cancel(stream):
+                self._answering.on_cancel(stream)
+        elif kind is RecordKind.NOTICES:
+            self.streams.on_notices(link, stream, offset, body)
+        elif kind is RecordKind.CREDIT:
+            self.streams.on_credit(stream, offset)
         elif kind is RecordKind.PING:
             link.post(RecordKind.PONG, offset=offset)
         elif kind is RecordKind.PONG:
@@ -334,7 +342,7 @@ class Session:
         elif kind is RecordKind.CLOSE:
             reason = decode_struct(Close, body).reason
             self._end(None, CloseReason(reason) if reason in _REASONS else CloseReason.DONE)
-        # CREDIT concerns pushed streams, of which this side has none open; LEAVE has done its work in the link.
+        # LEAVE has done its work in the link.
         return False
 
     def on_link_ended(self, link: Link, cause: GimmalError | None) -> None:
@@ -346,6 +354,7 @@ class Session:
             self._shares.links.give(1)
             self.bulk.gone(link)
         self._answering.paused.discard(link)
+        self.streams.lose(link)
         if self.over:
             return
         if isinstance(cause, PeerError):
@@ -470,6 +479,7 @@ class Session:
         self._care.end()
         self.watcher = None
         self.ended.set_result(None)
+        self.streams.end()
         self._asking.end(self.why_over())
         self._link_came.set()
         self._tasks.cancel()

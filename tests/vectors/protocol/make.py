@@ -119,8 +119,14 @@ def requests() -> list[Vector]:
         request("Stat", 1, "", path="Documents/report.odt"),
         request("Stat", 1, "the list of shares", path=""),
         request("Stat", 1, "a long path", path=LONG),
-        request("List", 2, "", path="Documents", cursor=0),
-        request("List", 2, "the largest cursor", path="", cursor=(1 << 32) - 1),
+        request("List", 2, "", path="Documents", cursor=0, watch=0),
+        request("List", 2, "the largest cursor", path="", cursor=(1 << 32) - 1, watch=0),
+        request("List", 2, "with a watch", path="Documents", cursor=0, watch=7),
+        request("OpenNotices", 52, "", credit=65_536),
+        request("OpenNotices", 52, "the most", credit=1 << 20),
+        request("Watch", 53, "", stream=7, paths=["Documents", "Documents/sub"]),
+        request("Watch", 53, "to know of all that changed", stream=(1 << 32) - 1, paths=[]),
+        request("Unwatch", 54, "", stream=7, watches=[1, (1 << 32) - 1]),
         request("Tree", 3, "", path="Documents", cursor=7, xattrs=True),
         request("StatFileSystem", 4, "", path="Documents", grain=False),
         request("StatFileSystem", 4, "with the steps of times", path="Documents", grain=True),
@@ -240,7 +246,18 @@ def answers() -> list[Vector]:
         answer("Done", 65, "of a block that came packed", saved=4 << 20),
         answer("Found", 66, "", attributes=FILE, bare=False),
         answer("Found", 66, "placed without its extended attributes", attributes=TWIN, bare=True),
-        answer("Page", 67, "the last", entries=[], cursor=0, failures=[]),
+        answer("Page", 67, "the last", entries=[], cursor=0, failures=[], watch=0, folder=None),
+        answer(
+            "Page",
+            67,
+            "of a folder that is watched",
+            entries=[],
+            cursor=0,
+            failures=[],
+            watch=(1 << 32) - 1,
+            folder=FOLDER,
+        ),
+        answer("Watched", 101, "", watches=[1, 0, (1 << 32) - 1], pushed=(1 << 63) - 1),
         answer(
             "Page",
             67,
@@ -253,6 +270,8 @@ def answers() -> list[Vector]:
             ],
             cursor=9,
             failures=[["secret", 9]],
+            watch=0,
+            folder=None,
         ),
         answer("Room", 68, "", total=1 << 40, free=1 << 39, available=0, grain=0),
         answer("Room", 68, "a disk of FAT", total=1 << 40, free=1 << 39, available=0, grain=2_000_000_000),
@@ -316,6 +335,21 @@ def bodies() -> list[Vector]:
         message("Close", "Close", None, {"reason": 3}),
         message("Close", "Close", None, {"reason": 255}, "a reason of the future reads as DONE"),
         message("StreamEnd", "StreamEnd", None, {"digest": DIGEST}),
+        message(
+            "Notices",
+            "Notices",
+            None,
+            {
+                "changes": [
+                    {"watch": 3, "what": 0, "name": "report.odt", "attributes": FILE, "mapped": False},
+                    {"watch": 3, "what": 0, "name": "\u00e9", "attributes": LINK, "mapped": True},
+                    {"watch": 3, "what": 0, "name": "gone", "attributes": None, "mapped": False},
+                    {"watch": 3, "what": 0, "name": "", "attributes": FOLDER, "mapped": False},
+                    {"watch": (1 << 32) - 1, "what": 1, "name": "", "attributes": None, "mapped": False},
+                    {"watch": 0, "what": 2, "name": "", "attributes": None, "mapped": False},
+                ]
+            },
+        ),
     ]
 
 
@@ -328,8 +362,32 @@ def evolved() -> list[Vector]:
         {**message("request", "Stat", 1, stat, "a new field at the end"), "bytes": pack([1, "a", {"x": 1}]).hex()},
         {**message("request", "Stat", 1, stat, "a long integer as tag"), "bytes": "92ce00000001a161"},
         {
-            **message("request", "List", 2, {"path": "a", "cursor": 0}, "a field with a default left out"),
+            **message("request", "List", 2, {"path": "a", "cursor": 0, "watch": 0}, "fields with a default left out"),
             "bytes": pack([2, "a"]).hex(),
+        },
+        {
+            **message("request", "List", 2, {"path": "a", "cursor": 5, "watch": 0}, "of an earlier program"),
+            "bytes": pack([2, "a", 5]).hex(),
+        },
+        {
+            **message(
+                "answer",
+                "Page",
+                67,
+                {"entries": [], "cursor": 4, "failures": [], "watch": 0, "folder": None},
+                "of an earlier program",
+            ),
+            "bytes": pack([67, [], 4, []]).hex(),
+        },
+        {
+            **message(
+                "Notices",
+                "Notices",
+                None,
+                {"changes": [{"watch": 1, "what": 1, "name": "", "attributes": None, "mapped": False}]},
+                "fields of the inner left out, and a new one of the outer",
+            ),
+            "bytes": pack([[[1, 1]], "new"]).hex(),
         },
         {
             **message(
@@ -531,6 +589,11 @@ def bad() -> list[Vector]:
         ("a path with a surrogate", b"\x92\x01\xa3\xed\xa0\x80"),
         ("a path of 4,097 characters", pack([1, "n" * 4097])),
         ("a negative cursor", pack([2, "a", -1])),
+        ("a watch of 33 bits", pack([2, "a", 0, 1 << 32])),
+        ("less granted than one body of notices", pack([52, 65_535])),
+        ("more granted than may be", pack([52, (1 << 20) + 1])),
+        ("more folders to watch than allowed", pack([53, 7, ["a/b"] * 1025])),
+        ("more watches to end than allowed", pack([54, 7, [1] * 1025])),
         ("a cursor of 33 bits", pack([2, "a", 1 << 32])),
         ("a cursor that is a float", b"\x93\x02\xa1a\xcb" + struct.pack(">d", 1.0)),
         ("a cursor that is true", pack([2, "a", True])),
@@ -601,6 +664,9 @@ def bad() -> list[Vector]:
         ("a place of 19 bytes", pack([100, [PLACE_IPV6 + b"\0"]])),
         ("ports that are changed once", pack([100, [], 1])),
         ("more chunks than allowed", pack([76, bytes(12 * 8192 + 1)])),
+        ("a watch of 33 bits", pack([67, [], 0, [], 1 << 32])),
+        ("more watches than allowed", pack([100, [1] * 1025, 0])),
+        ("a negative count of what was pushed", pack([100, [1], -1])),
     ]
     hello = [1, "p", 0, b"", SOURCE, True]
     bodies = [
@@ -619,6 +685,12 @@ def bad() -> list[Vector]:
         ("Close", "a reason of 9 bits", pack([256])),
         ("Close", "a map", b"\x81\xa6reason\x00"),
         ("StreamEnd", "a digest of 31 bytes", pack([bytes(31)])),
+        ("Notices", "more changes than allowed", pack([[[1, 1]] * 4097])),
+        ("Notices", "a change of an unknown kind", pack([[[1, 3]]])),
+        ("Notices", "a watch of 33 bits", pack([[[1 << 32, 1]]])),
+        ("Notices", "a name of 4,097 characters", pack([[[1, 0, "n" * 4097]]])),
+        ("Notices", "attributes that are none", pack([[[1, 0, "n", [0, 1]]]])),
+        ("Notices", "cut short", pack([[[1, 1]]])[:-1]),
         ("StreamEnd", "bytes behind the end", pack([DIGEST]) + b"\x00"),
     ]
     attributes = list(FILE.values())

@@ -1,0 +1,500 @@
+"""Entries and attributes of the other side's tree, kept coherent: no I/O, the clock is an argument.
+
+What is told is never older than the notices allow: in a folder that is watched, than the last notice; in any other,
+than ``CHECK_SECONDS``. What this side did itself is told at once, and no older state afterwards, whatever comes when.
+Each look answers with what is known, or says what has to be asked first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import inf
+
+from gimmal.protocol.messages import Attributes, Change, ChangeKind, Entry, Kind
+from gimmal.remote.tree.numbers import ROOT
+from gimmal.remote.tree.records import Absent, Ask, Folder, Known, Later, Name, Question, Ticket, joined, split
+from gimmal.remote.tree.store import Store
+
+CHECK_SECONDS = 1.0
+"""How long something that is not watched is told without asking again."""
+
+SETTLED_SECONDS = 2.5
+"""Longer than the steps in which any disk keeps times: a change this long after another one shows in the time."""
+
+HEARD_SECONDS = 5.0
+"""How long a watch is believed without a word of the stream: a link may be dead for longer before anyone knows."""
+
+ENTRIES_MAX = 200_000
+BYTES_MAX = 96 << 20
+"""What is kept in all; the folders unused longest are forgotten."""
+
+ASKED_MAX = 2
+"""Entries of one folder that are asked for one by one; for more, it is listed."""
+
+EARLY_MAX = 1024
+"""Changes kept of watches that no answer has named yet."""
+
+OWN_MAX = 4096
+"""Changes of this side's own that may wait to be borne out."""
+
+ROOT_ATTRIBUTES = Attributes(Kind.DIRECTORY, 0, 0, 0o555, 0)
+
+
+class TreeCache:
+    """What is known of one tree.
+
+    Args:
+        entries_max: entries to keep.
+        bytes_max: bytes to keep, about.
+    """
+
+    def __init__(self, entries_max: int = ENTRIES_MAX, bytes_max: int = BYTES_MAX) -> None:
+        self._store = Store(entries_max, bytes_max, self._unwatch, self._void_below)
+        self.numbers = self._store.numbers
+        self.stream = 0
+        """Number of the stream of notices; 0 for none."""
+        self.heard_at = -inf
+        self._watches: dict[int, str] = {}
+        self._released: list[int] = []
+        self._pending: dict[str, list[Ticket]] = {}
+        self._early: list[Change] = []
+        self._early_lost = False
+        self._own: dict[tuple[str, str], float] = {}
+        """What this side changed, and when: a notice that says otherwise may be an older one."""
+
+    @property
+    def kept(self) -> tuple[int, int]:
+        """Entries and bytes that are kept."""
+        return self._store.entries, self._store.bytes
+
+    # Looking ---------------------------------------------------------------------------------------------------------
+
+    def find(self, path: str, now: float) -> Known | Absent | Ask:
+        """The entry at a path."""
+        if not path:
+            return Known(ROOT_ATTRIBUTES, False, now, ROOT)
+        above, name = split(path)
+        folder = self._store.folders.get(above)
+        if folder is None:
+            return Ask(Question.STAT, path)
+        self._store.folders.move_to_end(above)
+        known = folder.entries.get(name)
+        if known is not None:
+            if known.sure and self._is_fresh(folder, known, path, now):
+                return known
+        elif name not in folder.doubtful:
+            if folder.listed and (folder.watch or now - folder.at <= CHECK_SECONDS):
+                return Absent()
+            since = folder.absent.get(name)
+            if since is not None and (folder.watch or now - since <= CHECK_SECONDS):
+                return Absent()
+        if folder.asked < ASKED_MAX or folder.unlistable:
+            return Ask(Question.STAT, path)
+        return Ask(Question.LIST, above)
+
+    def listing(self, path: str, now: float) -> list[Name] | Ask:
+        """All entries of a folder, in the order in which they were told."""
+        folder = self._store.folders.get(path)
+        if folder is None or not folder.listed or folder.doubtful:
+            return Ask(Question.LIST, path)
+        self._store.folders.move_to_end(path)
+        if folder.watch or now - folder.at <= CHECK_SECONDS:
+            return list(_names(folder))
+        if path and (folder.version is None or self._is_settled(folder)):
+            return Ask(Question.STAT, path)
+        return Ask(Question.LIST, path)
+
+    def find_anyway(self, path: str) -> Known | Absent | None:
+        """The entry as it was told last, however long ago; None where nothing was."""
+        if not path:
+            return Known(ROOT_ATTRIBUTES, False, 0.0, ROOT)
+        above, name = split(path)
+        folder = self._store.folders.get(above)
+        if folder is None:
+            return None
+        known = folder.entries.get(name)
+        return known if known is not None else Absent() if folder.listed or name in folder.absent else None
+
+    def listing_anyway(self, path: str) -> list[Name] | None:
+        """The entries as they were told last, however long ago; None where they never were."""
+        folder = self._store.folders.get(path)
+        return list(_names(folder)) if folder is not None and folder.listed_at else None
+
+    def is_heard(self, now: float) -> bool:
+        """Whether watches may be believed now; otherwise a Watch without paths has to be answered first."""
+        if not self._watches:
+            return True
+        oldest = min(self.heard_at, next(iter(self._own.values()), inf))
+        return now - oldest <= HEARD_SECONDS and len(self._own) <= OWN_MAX
+
+    @property
+    def watched(self) -> int:
+        """How many folders are watched."""
+        return len(self._watches)
+
+    def _is_fresh(self, folder: Folder, known: Known, path: str, now: float) -> bool:
+        if now - known.at <= CHECK_SECONDS:
+            return True
+        if known.is_folder:
+            itself = self._store.folders.get(path)
+            return itself is not None and itself.watch != 0 and known.at >= itself.watched_at
+        return folder.watch != 0 and known.at >= folder.watched_at and _is_covered(known.attributes)
+
+    @staticmethod
+    def _is_settled(folder: Folder) -> bool:
+        """Whether another change after it was listed would show in the time of the folder."""
+        return folder.version is not None and folder.version_since + SETTLED_SECONDS <= folder.listed_at
+
+    # Asking ----------------------------------------------------------------------------------------------------------
+
+    def begin(self, ask: Ask, now: float) -> Ticket:
+        """Something is asked now."""
+        if ask.question is Question.STAT and (folder := self._store.folders.get(split(ask.path)[0])) is not None:
+            folder.asked += 1
+        return self._begin(ask, now)
+
+    def begin_change(self, path: str, now: float) -> Ticket:
+        """This side asks now for something that changes an entry: hand the ticket to changed or doubted."""
+        return self._begin(Ask(Question.STAT, path), now)
+
+    def end(self, ticket: Ticket) -> None:
+        """No answer comes, or it has been handed in."""
+        for at in _places(ticket.ask):
+            tickets = self._pending.get(at, [])
+            if ticket in tickets:
+                tickets.remove(ticket)
+                if not tickets:
+                    del self._pending[at]
+        if not self._pending:
+            self._early.clear()
+            self._early_lost = False
+
+    def found(self, ticket: Ticket, attributes: Attributes | None) -> None:
+        """The answer to a STAT; None where nothing is there."""
+        self.end(ticket)
+        if not ticket.void:
+            self._is_so(ticket, attributes)
+            self._store.shrink()
+
+    def _is_so(self, ticket: Ticket, attributes: Attributes | None) -> None:
+        """What was asked of an entry itself."""
+        path = ticket.ask.path
+        above, name = split(path)
+        folder = self._store.folder(above)
+        known = folder.entries.get(name)
+        self._cross(above)
+        folder.doubtful.discard(name)
+        self._store.set(above, folder, name, attributes, known.mapped if known is not None else False, ticket.at)
+        if attributes is not None and attributes.kind is Kind.DIRECTORY:
+            self._store.note_version(path, attributes, ticket.at)
+            itself = self._store.folders.get(path)
+            if itself is not None and itself.listed and self._is_settled(itself):
+                itself.at = max(itself.at, ticket.at)
+        self._redo(folder, [later for later in ticket.later if (later.folder, later.name) == (above, name)])
+
+    def listed(
+        self, ticket: Ticket, entries: Sequence[Entry], watch: int = 0, itself: Attributes | None = None
+    ) -> None:
+        """The answer to a LIST.
+
+        Args:
+            ticket: of the question.
+            entries: all that are in the folder.
+            watch, itself: as in its first page.
+        """
+        early_lost = self._early_lost
+        early = [change for change in self._early if change.watch == watch]
+        self._early = [change for change in self._early if change.watch != watch]
+        self.end(ticket)
+        path = ticket.ask.path
+        if ticket.stream != self.stream:
+            watch = 0
+        too_many = len(entries) > self._store.entries_max // 2
+        if ticket.void or too_many or ticket.unwatched or early_lost:
+            if watch and self._watches.get(watch) is None:
+                self._released.append(watch)
+            watch = 0
+        if ticket.void or too_many:
+            if too_many:
+                self._store.folder(path).unlistable = True
+            return
+        folder = self._store.folder(path)
+        self._cross(path)
+        for name in folder.entries.keys() - {entry.name for entry in entries}:
+            self._store.set(path, folder, name, None, False, ticket.at)
+        folder.absent.clear()
+        folder.doubtful.clear()
+        for entry in entries:
+            self._store.set(path, folder, entry.name, entry.attributes, entry.mapped, ticket.at)
+            if entry.attributes.kind is Kind.DIRECTORY:
+                self._store.note_version(joined(path, entry.name), entry.attributes, ticket.at)
+        folder.listed, folder.at, folder.listed_at, folder.asked = True, ticket.at, ticket.at, 0
+        folder.unlistable = False
+        if folder.watch != watch:
+            self._unwatch(folder)
+        if itself is not None and path:
+            self._store.note_version(path, itself, ticket.at)
+        if watch:
+            if folder.watch != watch:
+                folder.watched_at = ticket.at
+            folder.watch = watch
+            self._watches[watch] = path
+            for change in early:
+                if change.watch in self._watches:
+                    self._apply(change, ticket.at)
+        self._redo(folder, [later for later in ticket.later if later.folder == path])
+        if itself is not None and path and not ticket.void_folder:
+            self._is_so(ticket, itself)
+        if path in self._store.folders:
+            self._store.folders.move_to_end(path)
+        self._store.shrink()
+
+    def missing(self, ticket: Ticket) -> None:
+        """A LIST was answered: there is no such folder. Something else may be there."""
+        self.end(ticket)
+        self._store.take_below(ticket.ask.path)
+        above, name = split(ticket.ask.path)
+        if ticket.ask.path and (folder := self._store.folders.get(above)) is not None:
+            _doubt(folder, name)
+
+    def refused(self, ticket: Ticket) -> None:
+        """A question was answered by an error that says nothing of what is there."""
+        self.end(ticket)
+        if ticket.ask.question is Question.LIST:
+            self._store.folder(ticket.ask.path).unlistable = True
+
+    def _cross(self, path: str) -> None:
+        """Something is known of a folder, later perhaps than what is being done there still."""
+        for ticket in self._pending.get(path, ()):
+            ticket.crossed = True
+
+    def _begin(self, ask: Ask, now: float) -> Ticket:
+        ticket = Ticket(ask, now, self.stream)
+        for at in _places(ask):
+            self._pending.setdefault(at, []).append(ticket)
+        return ticket
+
+    # Notices ---------------------------------------------------------------------------------------------------------
+
+    def opened(self, stream: int, now: float) -> None:
+        """There is a stream of notices from now on."""
+        self.lost()
+        self.stream, self.heard_at = stream, now
+
+    def lost(self) -> None:
+        """The stream is over, and with it every watch: each folder is checked before it is told again."""
+        self.stream = 0
+        self._lose_watches()
+        self._own.clear()
+        self._released.clear()
+
+    def synced(self, began: float) -> None:
+        """All that changed before ``began`` has been told."""
+        self.heard_at = max(self.heard_at, began)
+        for key in [key for key, at in self._own.items() if at <= began]:
+            del self._own[key]
+
+    def noticed(self, changes: Sequence[Change], now: float) -> None:
+        """Notices came in."""
+        self.heard_at = max(self.heard_at, now)
+        for change in changes:
+            if change.what is ChangeKind.OVER and not change.watch:
+                self._lose_watches()
+            elif change.watch in self._watches:
+                self._apply(change, now)
+            elif self._pending:
+                if len(self._early) < EARLY_MAX:
+                    self._early.append(change)
+                else:
+                    self._early_lost = True
+
+    def take_released(self) -> list[int]:
+        """Watches that nobody needs any more, to be told to the other side; they are taken once."""
+        released, self._released = self._released, []
+        return released
+
+    def _apply(self, change: Change, now: float) -> None:
+        path = self._watches[change.watch]
+        folder = self._store.folders[path]
+        if change.what is ChangeKind.OVER:
+            del self._watches[change.watch]
+            folder.watch = 0
+            _age(folder)
+        elif change.what is ChangeKind.AGAIN:
+            self._doubt_all(path, folder)
+        elif change.name:
+            at = now if change.attributes is None or _is_covered(change.attributes) else -inf
+            self._tell(folder, Later(path, change.name, at, change.attributes, change.mapped))
+        elif change.attributes is not None and path:
+            above, name = split(path)
+            self._store.note_version(path, change.attributes, now)
+            if (outer := self._store.folders.get(above)) is not None and (known := outer.entries.get(name)) is not None:
+                self._tell(outer, Later(above, name, now, change.attributes, known.mapped))
+
+    def _tell(self, folder: Folder, later: Later) -> None:
+        """An entry changed, by anyone: for now, and for what is being asked meanwhile."""
+        for ticket in self._pending.get(later.folder, ()):
+            ticket.note(later)
+        self._redo(folder, [later])
+
+    def _redo(self, folder: Folder, changes: list[Later]) -> None:
+        for later in changes:
+            path, name = later.folder, later.name
+            known = folder.entries.get(name)
+            if later.doubt:
+                if not later.time or known is None:
+                    folder.doubtful.add(name)
+                if known is not None:
+                    known.sure = False
+            elif later.own or (path, name) not in self._own:
+                folder.doubtful.discard(name)
+                self._store.set(path, folder, name, later.attributes, later.mapped, later.at)
+            else:
+                same = known.attributes == later.attributes if known is not None else later.attributes is None
+                if same and name not in folder.doubtful and (known is None or known.sure):
+                    del self._own[path, name]  # it is this side's change that was told
+                else:
+                    _doubt(folder, name)  # perhaps an older state, perhaps a newer one
+
+    # Own changes -----------------------------------------------------------------------------------------------------
+
+    def changed(self, ticket: Ticket, attributes: Attributes | None, now: float, *, in_place: bool = False) -> None:
+        """This side made, replaced or altered an entry, which was so then; None: it removed it.
+
+        With ``in_place`` the entry is the one that was there, and the time of its folder is what it was.
+        """
+        self.end(ticket)
+        above, name = split(ticket.ask.path)
+        folder = self._store.folder(above)
+        known = folder.entries.get(name)
+        if not in_place:
+            self._doubt_time(above, now)
+        self._note_own(above, name, now)
+        mapped = known.mapped if known is not None else False
+        # It was done at some time since it was asked for, and others may have changed it since.
+        self._tell(folder, Later(above, name, ticket.at, attributes, mapped, own=True))
+        if (
+            ticket.void
+            or ticket.crossed
+            or any(
+                (later.folder, later.name) == (above, name) and (later.doubt or later.attributes != attributes)
+                for later in ticket.later
+            )
+        ):
+            self._tell(folder, Later(above, name, now, doubt=True))  # somebody else changed it too, before or after
+        self._store.shrink()
+
+    def doubted(self, ticket: Ticket, now: float) -> None:
+        """This side perhaps changed an entry: it has to be asked what is there now."""
+        self.end(ticket)
+        above, name = split(ticket.ask.path)
+        folder = self._store.folder(above)
+        self._note_own(above, name, now)
+        self._tell(folder, Later(above, name, now, doubt=True))
+        self._doubt_time(above, now)
+
+    def renamed(self, source: Ticket, target: Ticket, now: float) -> None:
+        """This side moved an entry, with all below it."""
+        old, new = source.ask.path, target.ask.path
+        above, name = split(old)
+        folder = self._store.folder(above)
+        known = folder.entries.get(name)
+        sure = known is not None and known.sure and self._is_fresh(folder, known, old, now)
+        below = self._store.take_below(old)
+        self._store.take_below(new)
+        self.changed(source, None, now)
+        if known is None:
+            self.doubted(target, now)
+            return
+        self.changed(target, known.attributes, now)
+        above, name = split(new)
+        folder = self._store.folder(above)
+        if (moved := folder.entries.get(name)) is not None:
+            moved.mapped = known.mapped
+        if not sure:
+            self._tell(folder, Later(above, name, now, doubt=True))
+        for path, inner in below:
+            self._store.put_back(new + path[len(old) :], inner)
+
+    def _note_own(self, path: str, name: str, now: float) -> None:
+        if self.stream:
+            self._own.pop((path, name), None)  # they are in order of their times
+            self._own[path, name] = now
+
+    # Doubts ----------------------------------------------------------------------------------------------------------
+
+    def _doubt_time(self, path: str, now: float) -> None:
+        """The time of a folder is another one since this side changed something in it."""
+        above, name = split(path)
+        if path:
+            self._note_own(above, name, now)
+            self._tell(self._store.folder(above), Later(above, name, now, doubt=True, time=True))
+
+    def _doubt_all(self, path: str, folder: Folder) -> None:
+        for ticket in self._pending.get(path, ()):
+            if ticket.ask.question is Question.LIST and ticket.ask.path != path:
+                ticket.void_folder = True
+            else:
+                ticket.void = True
+        folder.listed = False
+        folder.absent.clear()
+        for known in folder.entries.values():
+            known.sure = False
+
+    # Watches ---------------------------------------------------------------------------------------------------------
+
+    def _void_below(self, path: str) -> None:
+        """What is being asked of a folder that is not there any more, or of one below, counts for nothing."""
+        for at, tickets in self._pending.items():
+            if at == path or at.startswith(path + "/"):
+                for ticket in tickets:
+                    ticket.void = True
+
+    def _unwatch(self, folder: Folder) -> None:
+        if folder.watch:
+            if self._watches.pop(folder.watch, None) is not None:
+                self._released.append(folder.watch)
+            folder.watch = 0
+            _age(folder)
+
+    def _lose_watches(self) -> None:
+        for path in self._watches.values():
+            folder = self._store.folders[path]
+            folder.watch = 0
+            _age(folder)
+        self._watches.clear()
+        self._early.clear()
+        for tickets in self._pending.values():
+            for ticket in tickets:
+                ticket.unwatched = True
+
+
+def _names(folder: Folder) -> Iterator[Name]:
+    for name, known in folder.entries.items():
+        yield Name(name, known.attributes.kind, known.number, known.mapped)
+
+
+def _is_covered(attributes: Attributes) -> bool:
+    """Whether the watch of a folder covers all attributes of an entry in it."""
+    return attributes.kind is not Kind.DIRECTORY and not attributes.linked
+
+
+def _doubt(folder: Folder, name: str) -> None:
+    """What is there has to be asked."""
+    folder.doubtful.add(name)
+    if (known := folder.entries.get(name)) is not None:
+        known.sure = False
+
+
+def _age(folder: Folder) -> None:
+    """What a watch bore out until now has to be checked before it is told again."""
+    folder.at = -inf
+    folder.absent.clear()
+    for known in folder.entries.values():
+        known.at = -inf
+
+
+def _places(ask: Ask) -> tuple[str, ...]:
+    """The folders of whose entries a question tells; a LIST tells of the folder itself, too."""
+    above = split(ask.path)[0]
+    return (ask.path, above) if ask.question is Question.LIST and ask.path else (above,)

@@ -1,0 +1,139 @@
+"""Streams of notices, pushed over the session: OpenNotices, Watch and Unwatch answered, and what changes told.
+
+The first change is told at once, what follows within GATHER_SECONDS together. As with all of ``serving``, files are
+looked at in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from gimmal.base.tasks import Tasks
+from gimmal.base.workers import Workers
+from gimmal.protocol.codes import Code
+from gimmal.protocol.limits import NOTICES_BYTES_MAX
+from gimmal.protocol.messages import Answer, Done, Failed, OpenNotices, Unwatch, Watch, Watched
+from gimmal.share.service import ShareSession
+from gimmal.transport.exchange import Incoming
+from gimmal.transport.pushed import PushedStreams, Pushing
+
+GATHER_SECONDS = 0.05
+"""Between two looks at what changed."""
+
+NOTICES = (OpenNotices, Watch, Unwatch)
+
+
+class NoticeServing:
+    """The streams that one session of the peer has open.
+
+    Args:
+        share: the session's share side.
+        workers: threads.
+    """
+
+    def __init__(self, share: ShareSession, workers: Workers) -> None:
+        self._share = share
+        self._workers = workers
+        self._tasks = Tasks()
+        self._open: dict[int, _Stream] = {}
+        self.streams: PushedStreams | None = None
+        """Of the session; without them nothing is watched."""
+
+    async def handle(self, incoming: Incoming) -> Answer:
+        """See transport.answering.Handler."""
+        request = incoming.request
+        if isinstance(request, OpenNotices):
+            return await self._open_stream(incoming, request)
+        answer = await self._workers.call(self._share.answer, request)
+        if isinstance(request, Watch) and isinstance(answer, Watched):
+            stream = self._open.get(request.stream)
+            if stream is None or not await stream.tell_all():
+                return Failed(Code.INVALID)
+            return replace(answer, pushed=stream.pushing.pushed)
+        return answer
+
+    async def _open_stream(self, incoming: Incoming, request: OpenNotices) -> Answer:
+        if self.streams is None:
+            return Failed(Code.UNSUPPORTED)
+        number = incoming.number
+        loop = asyncio.get_running_loop()
+        stirred = asyncio.Event()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is over
+                loop.call_soon_threadsafe(stirred.set)
+
+        answer = await self._workers.call(self._share.open_notices, number, wake)
+        if not isinstance(answer, Done):
+            return answer
+        pushing = self.streams.open(incoming.link, number, request.credit)
+        stream = _Stream(pushing, lambda: self._share.next_notices(number), stirred, self._workers, self._tasks)
+        self._open[number] = stream
+        task = self._tasks.start(stream.run(), "notices")
+
+        def ended() -> None:
+            self._open.pop(number, None)
+            task.cancel()
+            self._workers.start(lambda: self._share.close_notices(number))
+
+        pushing.on_over = ended
+        if pushing.over:
+            ended()
+        return answer
+
+    def close(self) -> None:
+        """The session is over; the share side closes its streams itself."""
+        self.streams = None
+        self._open.clear()
+        self._tasks.cancel()
+
+
+class _Stream:
+    """One stream: looks, and sends what it sees where there is room."""
+
+    def __init__(
+        self,
+        pushing: Pushing,
+        look: Callable[[], bytes | None],
+        stirred: asyncio.Event,
+        workers: Workers,
+        tasks: Tasks,
+    ) -> None:
+        self.pushing = pushing
+        self._look = look
+        self._stirred = stirred
+        self._workers = workers
+        self._tasks = tasks
+        self._turn = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Tell what changes, until the stream is over."""
+        while True:
+            await self._stirred.wait()
+            if not await self.tell_all():
+                return
+            await asyncio.sleep(GATHER_SECONDS)
+
+    async def tell_all(self) -> bool:
+        """Send everything that is marked now; False where the stream is over."""
+        # Goes on where the asker wants no answer any more: what was looked at is marked no longer.
+        return await asyncio.shield(self._tasks.start(self._tell(), "tell of changes"))
+
+    async def _tell(self) -> bool:
+        async with self._turn:
+            self._stirred.clear()
+            try:
+                # As much room as a body may need, before anything is taken from what is marked.
+                while await self.pushing.has_room(NOTICES_BYTES_MAX):
+                    body = await self._workers.call(self._look)
+                    if body is None:
+                        return True
+                    self.pushing.push(body)
+            except Exception:
+                self.pushing.end()  # something may be missing
+                raise
+            return False

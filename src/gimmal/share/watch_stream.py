@@ -1,0 +1,128 @@
+"""What one asker is still to be told: which entries of which watched folders changed, each once, and bounded.
+
+No file system is asked here; ``Watching`` marks, and ``notices`` looks at what was marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gimmal.base.fair_budget import FairShare
+from gimmal.protocol.limits import WATCHES_MAX
+
+if TYPE_CHECKING:
+    from gimmal.share.watching import Node
+
+NAMES_MAX = 4096
+"""Names of changed entries that are remembered for one stream; a folder that would need more is to be listed again."""
+
+
+@dataclass(slots=True)
+class Marks:
+    """What changed in one folder since it was last told."""
+
+    names: set[bytes] = field(default_factory=set)
+    itself: bool = False
+    """The attributes of the folder, too."""
+    again: bool = False
+    """More than is told."""
+
+
+class WatchStream:
+    """Watches of one pushed stream. Its owner, `Watching`, locks.
+
+    Args:
+        share: of the watches that all streams may have.
+        wake: called, from any thread, when there is something to tell.
+    """
+
+    def __init__(self, share: FairShare, wake: Callable[[], None]) -> None:
+        self._share = share
+        self._wake = wake
+        self.nodes: dict[int, Node] = {}
+        """Folder of each watch."""
+        self.marks: dict[int, Marks] = {}
+        self.ended: list[int] = []
+        self.lost = False
+        """Every watch is over."""
+        self._last = 0
+        self._names = 0
+
+    def new_watch(self, node: Node) -> int:
+        """A number for a folder; 0 where the stream may have no more."""
+        if len(self.nodes) >= WATCHES_MAX or not self._share.try_take(1):
+            return 0
+        self._last += 1
+        self.nodes[self._last] = node
+        return self._last
+
+    def drop(self, watch: int, *, tell: bool) -> None:
+        """A watch is over."""
+        if self.nodes.pop(watch, None) is None:
+            return
+        self._share.give(1)
+        self._forget_marks(watch)
+        if tell:
+            self.ended.append(watch)
+            self._wake()
+
+    def lose(self) -> None:
+        """Every watch is over, and is told so at once."""
+        self._share.give(len(self.nodes))
+        self.nodes.clear()
+        self.marks.clear()
+        self.ended.clear()
+        self._names = 0
+        self.lost = True
+        self._wake()
+
+    def close(self) -> None:
+        """Nobody is told any more."""
+        self.nodes.clear()
+        self.marks.clear()
+        self.ended.clear()
+        self._share.give_all()
+
+    def mark(self, watch: int, name: bytes, *, itself: bool) -> None:
+        """An entry changed (no name: none), and with ``itself`` the folder's own attributes."""
+        marks = self.marks.setdefault(watch, Marks())
+        marks.itself = marks.itself or itself
+        if name and not marks.again and name not in marks.names:
+            if self._names >= NAMES_MAX:
+                self._names -= len(marks.names)
+                marks.names.clear()
+                marks.again = True
+            else:
+                marks.names.add(name)
+                self._names += 1
+        self._wake()
+
+    def take(self) -> tuple[int, Marks] | None:
+        """The folder that waits longest to be told of; None where nothing is to be told."""
+        for watch in self.marks:
+            marks = self.marks.pop(watch)
+            self._names -= len(marks.names)
+            return watch, marks
+        return None
+
+    def put_back(self, watch: int, marks: Marks) -> None:
+        """What could not be told yet; nothing where the watch is over meanwhile."""
+        if watch not in self.nodes:
+            return
+        for name in marks.names:
+            self.mark(watch, name, itself=False)
+        merged = self.marks.setdefault(watch, Marks())
+        merged.itself = merged.itself or marks.itself
+        merged.again = merged.again or marks.again
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is to be told."""
+        return bool(self.marks or self.ended or self.lost)
+
+    def _forget_marks(self, watch: int) -> None:
+        marks = self.marks.pop(watch, None)
+        if marks is not None:
+            self._names -= len(marks.names)

@@ -1,0 +1,334 @@
+"""Folders in which changes are noticed for the peer (docs/spec/protocol.md, section 11): one table for all sessions.
+
+A watch stands for a path, so every folder on the way from the share's own is watched too: what is moved or removed
+there ends the watches below. Events come from inotify, in one thread that waits for them and for mounts; whoever has to
+know what changed until now takes them in itself (``catch_up``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from gimmal.base.fair_budget import FairBudget
+from gimmal.base.inotify import Event, Inotify, Mask, watches_allowed
+from gimmal.share.places import OpenShare, Place, Places, is_own_name
+from gimmal.share.watch_places import is_noticed, mounts_below, open_mounts
+from gimmal.share.watch_stream import WatchStream
+
+logger = logging.getLogger("gimmal.share")
+
+WATCHES_OF_ALL = 65_536
+"""Folders that are watched for all sessions, those on the way to them included."""
+
+PART_OF_SYSTEM = 4
+"""At most so great a part of the watches that this user has are taken: other programs need some."""
+
+WATCHES_RESERVED = 64
+"""What each stream may have, however much others have."""
+
+EVENTS_AT_ONCE = 64
+"""Reads of the queue before others get the lock."""
+
+_WAY = Mask.MOVED_FROM | Mask.MOVED_TO | Mask.CREATE | Mask.DELETE | Mask.DELETE_SELF | Mask.MOVE_SELF
+_ALL = _WAY | Mask.MODIFY | Mask.ATTRIB | Mask.CLOSE_WRITE
+_NAMES = Mask.MOVED_FROM | Mask.MOVED_TO | Mask.CREATE | Mask.DELETE
+_GONE = Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.UNMOUNT | Mask.IGNORED
+
+Key = tuple[str, tuple[bytes, ...]]
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One watched folder: that of a share, or one below it."""
+
+    share: OpenShare
+    names: tuple[bytes, ...]
+    watch: int
+    """Number in the system's queue. One folder under two paths (two shares, a bind mount) has one number."""
+    identity: tuple[int, int]
+    """Device and inode."""
+    children: dict[bytes, Node] = field(default_factory=dict)
+    streams: dict[WatchStream, int] = field(default_factory=dict)
+
+    @property
+    def key(self) -> Key:
+        """Share and names."""
+        return self.share.share.name, self.names
+
+
+class Watching:
+    """What is watched. Safe for several threads.
+
+    Args:
+        places: the shares.
+
+    Raises:
+        OSError: this system tells of no changes, or has no more queues for this user.
+    """
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._lock = threading.Lock()
+        self._inotify = Inotify()
+        allowed = watches_allowed()
+        self.limit = min(WATCHES_OF_ALL, allowed // PART_OF_SYSTEM) if allowed else 0
+        self._budget = FairBudget(self.limit, WATCHES_RESERVED)
+        self._nodes: dict[Key, Node] = {}
+        self._by_watch: dict[int, list[Node]] = {}
+        self._streams: set[WatchStream] = set()
+        self._folders = [os.fsencode(opened.share.path) for opened in places]
+        self._mounted = mounts_below(self._folders)
+        self._mounts = open_mounts()
+        self._stop, self._stopping = os.pipe()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="gimmal-watch", daemon=True)
+        self._thread.start()
+
+    # Streams ---------------------------------------------------------------------------------------------------------
+
+    def open_stream(self, wake: Callable[[], None]) -> WatchStream:
+        """A new stream without watches; see WatchStream."""
+        stream = WatchStream(self._budget.share(), wake)
+        with self._lock:
+            self._streams.add(stream)
+        return stream
+
+    def close_stream(self, stream: WatchStream) -> None:
+        """Let go of a stream and all its watches."""
+        with self._lock:
+            for watch in list(stream.nodes):
+                self._ungrant(stream, watch, tell=False)
+            stream.close()
+            self._streams.discard(stream)
+
+    def grant(self, stream: WatchStream, place: Place) -> tuple[int, bool]:
+        """Watch a folder from now on: its watch, 0 where that is not granted, and whether it is a new one.
+
+        Raises:
+            OSError: there is no such folder, or it cannot be opened.
+        """
+        node = self._watched(place)
+        if node is None:
+            return 0, False
+        with self._lock:
+            if self._nodes.get(node.key) is not node or stream not in self._streams:
+                return 0, False  # over already
+            known = node.streams.get(stream)
+            if known is not None:
+                return known, False
+            watch = stream.new_watch(node)
+            if watch:
+                node.streams[stream] = watch
+            else:
+                self._prune(node)
+            return watch, True
+
+    def release(self, stream: WatchStream, watch: int) -> None:
+        """Watch a folder no more for a stream."""
+        with self._lock:
+            self._ungrant(stream, watch, tell=False)
+
+    def catch_up(self) -> None:
+        """Take in everything that changed until now."""
+        while self._take_events():
+            pass
+
+    @property
+    def watched(self) -> int:
+        """How many folders are watched."""
+        with self._lock:
+            return len(self._by_watch)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nothing is marked while the context lasts."""
+        with self._lock:
+            yield
+
+    def close(self) -> None:
+        """Watch nothing any more; the thread ends by itself."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        os.close(self._stopping)
+
+    # Setting watches -------------------------------------------------------------------------------------------------
+
+    def _watched(self, place: Place) -> Node | None:
+        """The node of a folder, with all above it, made where missing. The disk is asked without the lock."""
+        above: Node | None = None
+        found: Node | None = None
+        try:
+            for depth in range(len(place.names) + 1):
+                names = place.names[:depth]
+                last = depth == len(place.names)
+                with self._lock:
+                    node = self._nodes.get((place.share.share.name, names))
+                if node is None or last or not depth:
+                    # The last in any case: it may be watched only as being on the way. The first: it may be replaced.
+                    with place.root.directory(names, reading=False) as descriptor:
+                        node = self._add(place.share, names, descriptor, above, _ALL if last else _WAY)
+                if node is None:
+                    return None
+                above = node
+            found = above
+            return found
+        finally:
+            if found is None and above is not None:
+                with self._lock:
+                    self._prune(above)
+
+    def _add(
+        self, share: OpenShare, names: tuple[bytes, ...], descriptor: int, above: Node | None, mask: int
+    ) -> Node | None:
+        if not is_noticed(descriptor):
+            return None
+        state = os.fstat(descriptor)
+        identity = state.st_dev, state.st_ino
+        with self._lock:
+            key = share.share.name, names
+            node = self._nodes.get(key)
+            if node is not None and node.identity != identity:
+                self._end(node)  # another folder lies there, of which the system did not tell
+                node = None
+            if self._closed or (node is None and len(self._by_watch) >= self.limit):
+                return None
+            if above is not None and self._nodes.get(above.key) is not above:
+                return None  # moved meanwhile
+            try:
+                watch = self._inotify.add(descriptor, mask)
+            except OSError as error:
+                logger.debug("a folder is not watched: %s", error)
+                return None
+            if node is not None and node.watch == watch:
+                return node
+            if node is not None:
+                self._end(node)
+            node = self._nodes[key] = Node(share, names, watch, identity)
+            self._by_watch.setdefault(watch, []).append(node)
+            if above is not None:
+                above.children[names[-1]] = node
+            return node
+
+    # Ending watches; all with the lock -------------------------------------------------------------------------------
+
+    def _ungrant(self, stream: WatchStream, watch: int, *, tell: bool) -> None:
+        node = stream.nodes.get(watch)
+        stream.drop(watch, tell=tell)
+        if node is not None:
+            node.streams.pop(stream, None)
+            self._prune(node)
+
+    def _prune(self, node: Node) -> None:
+        """Forget a folder that nobody asks for, and those above that were watched for it only."""
+        while not node.streams and not node.children and self._nodes.get(node.key) is node:
+            self._forget(node)
+            parent = self._nodes.get((node.share.share.name, node.names[:-1])) if node.names else None
+            if parent is None:
+                return
+            parent.children.pop(node.names[-1], None)
+            node = parent
+
+    def _end(self, node: Node) -> None:
+        """A folder is not at its path any more: all watches of it and below are over."""
+        parent = self._nodes.get((node.share.share.name, node.names[:-1])) if node.names else None
+        if parent is not None and parent.children.get(node.names[-1]) is node:
+            del parent.children[node.names[-1]]
+        below = [node]
+        while below:
+            ended = below.pop()
+            below += ended.children.values()
+            ended.children.clear()
+            for stream, watch in list(ended.streams.items()):
+                stream.drop(watch, tell=True)
+            ended.streams.clear()
+            self._forget(ended)
+        if parent is not None:
+            self._prune(parent)
+
+    def _forget(self, node: Node) -> None:
+        if self._nodes.get(node.key) is node:
+            del self._nodes[node.key]
+        others = self._by_watch.get(node.watch)
+        if others is None or node not in others:
+            return
+        others.remove(node)
+        if not others:
+            del self._by_watch[node.watch]
+            self._inotify.remove(node.watch)
+
+    def _lose_all(self) -> None:
+        for node in list(self._nodes.values()):
+            self._forget(node)
+        self._nodes.clear()
+        for stream in self._streams:
+            stream.lose()
+
+    # Events ----------------------------------------------------------------------------------------------------------
+
+    def _take_events(self) -> bool:
+        """Work on what the queue holds; whether there may be more."""
+        with self._lock:
+            if self._closed:
+                return False
+            for _ in range(EVENTS_AT_ONCE):
+                events = self._inotify.read()
+                if not events:
+                    return False
+                for event in events:
+                    self._on_event(event)
+            return True
+
+    def _on_event(self, event: Event) -> None:
+        if event.mask & Mask.Q_OVERFLOW:
+            logger.info("the system lost count of changes: all watches begin anew")
+            self._lose_all()
+            return
+        for node in list(self._by_watch.get(event.watch, ())):
+            if not event.name:
+                self._on_folder(node, event.mask)
+                continue
+            if event.mask & _NAMES and (child := node.children.get(event.name)) is not None:
+                self._end(child)
+            if not is_own_name(event.name):
+                for stream, watch in node.streams.items():
+                    stream.mark(watch, event.name, itself=bool(event.mask & _NAMES))
+
+    def _on_folder(self, node: Node, mask: int) -> None:
+        if mask & _GONE:
+            self._end(node)
+            return
+        for stream, watch in node.streams.items():
+            stream.mark(watch, b"", itself=True)
+
+    def _on_mounts(self) -> None:
+        mounted = mounts_below(self._folders)
+        with self._lock:
+            if mounted != self._mounted:
+                self._mounted = mounted
+                self._lose_all()
+
+    def _run(self) -> None:
+        poll = select.poll()
+        poll.register(self._inotify.fileno(), select.POLLIN)
+        poll.register(self._stop, select.POLLIN)
+        if self._mounts is not None:
+            poll.register(self._mounts, select.POLLPRI | select.POLLERR)
+        while not self._closed:
+            ready = {descriptor for descriptor, _what in poll.poll()}
+            if self._mounts in ready:
+                self._on_mounts()
+            if self._inotify.fileno() in ready:
+                self.catch_up()
+        with self._lock:
+            self._inotify.close()
+        for descriptor in (self._stop, self._mounts):
+            if descriptor is not None:
+                os.close(descriptor)
