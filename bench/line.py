@@ -126,24 +126,29 @@ def line(
     Raises:
         Missing: this machine cannot do it; the message says what for.
     """
-    _check()
+    check_line()
     _remove_left_over()
     names = {side: f"{_PREFIX}{os.getpid()}-{next(_numbers)}-{side}" for side in SIDES}
     with contextlib.ExitStack() as stack:
-        program = _compile(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gimmal-line-"))))
+        program = compile_emulator(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gimmal-line-"))))
         for name in names.values():
             _run("ip", "netns", "add", name)
             stack.callback(_run, "ip", "netns", "del", name)
         figures = [delay_seconds * 1e9, rate_bits, loss * 1e9, queue_bytes, seed]
-        emulator = stack.enter_context(_emulator([program, *names.values(), _DEVICE, *(f"{int(n)}" for n in figures)]))
-        made = Line(delay_seconds, rate_bits, loss, queue_bytes, congestion, _machines_buffers(), names, emulator)
+        running = stack.enter_context(emulator([program, *names.values(), _DEVICE, *(f"{int(n)}" for n in figures)]))
+        made = Line(delay_seconds, rate_bits, loss, queue_bytes, congestion, _machines_buffers(), names, running)
         for side in SIDES:
             _configure(made, side)
         yield made
 
 
 @contextlib.contextmanager
-def _emulator(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+def emulator(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """Run the emulator between two namespaces that exist; its arguments are told in ``line_emulator.c``.
+
+    Raises:
+        Missing: this machine cannot do it; the message says what for.
+    """
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -207,7 +212,8 @@ def _machines_buffers() -> str:
     return ", ".join(f"{name.rpartition('.')[2]} {_setting(name)}" for name in _BUFFERS)
 
 
-def _check() -> None:
+def check_line() -> None:
+    """Raise Missing where no line can be laid between namespaces."""
     if os.getuid():
         raise Missing("only root can lay a line between network namespaces")
     for program, package in (("gcc", "gcc and libc6-dev"), ("ip", "iproute2")):
@@ -226,7 +232,12 @@ def _remove_left_over() -> None:
                 _run("ip", "netns", "del", name)
 
 
-def _compile(folder: Path) -> str:
+def compile_emulator(folder: Path) -> str:
+    """Compile the emulator into a folder; returns the program.
+
+    Raises:
+        Missing: this machine cannot do it.
+    """
     program = str(folder / "line_emulator")
     _run("gcc", "-O2", "-o", program, str(_SOURCE))
     return program
