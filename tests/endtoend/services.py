@@ -17,9 +17,15 @@ libc = ctypes.CDLL(None, use_errno=True)
 failed = not hasattr(libc, "unshare") or libc.unshare(0x20000) or libc.mount(b"none", b"/", None, 0x44000, None)
 if failed and "GIMMAL_NEEDS_MOUNTS" in os.environ:
     raise SystemExit({NO_MOUNTS})
+if not failed:
+    with open("/proc/self/mounts", "rb") as mounts:
+        places = [line.split()[1].decode("unicode_escape").encode("latin-1") for line in mounts]
+    for place in reversed(places):
+        if place != b"/" and os.path.lexists(place + b"/GIMMAL"):
+            libc.umount2(place, 2)
 """
-"""In front of a driver: mounts made from now on elsewhere are not seen, those made here are seen by nobody else. For a
-service in a test would else serve the halves that other tests mount."""
+"""In front of a driver: mounts made from now on elsewhere are not seen, those made here are seen by nobody else, and
+sticks that are there already are gone. For a service in a test would else serve the halves that other tests mount."""
 
 
 class Service(Process):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from gimmal.base.display import displayable
@@ -16,11 +17,21 @@ _MOUNTS_MAX = 256
 
 def find_plugged() -> list[Path]:
     """The ``GIMMAL`` folders at the top of mounted disks, in order of path."""
+    return plugged_at(mounted_disks())
+
+
+def mounted_disks() -> list[Path]:
+    """Where disks are mounted now."""
     import psutil
 
+    return [Path(partition.mountpoint) for partition in psutil.disk_partitions(all=False)[:_MOUNTS_MAX]]
+
+
+def plugged_at(disks: Iterable[Path]) -> list[Path]:
+    """The ``GIMMAL`` folders at the top of these disks, in order of path."""
     found = set()
-    for partition in psutil.disk_partitions(all=False)[:_MOUNTS_MAX]:
-        location = Path(partition.mountpoint) / FOLDER
+    for disk in disks:
+        location = disk / FOLDER
         try:
             if exists(location / HALF_FILE):
                 found.add(location)
