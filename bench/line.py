@@ -126,7 +126,7 @@ def line(
     Raises:
         Missing: this machine cannot do it; the message says what for.
     """
-    _check()
+    check_line()
     _remove_left_over()
     names = {side: f"{_PREFIX}{os.getpid()}-{next(_numbers)}-{side}" for side in SIDES}
     with contextlib.ExitStack() as stack:
@@ -217,7 +217,8 @@ def _machines_buffers() -> str:
     return ", ".join(f"{name.rpartition('.')[2]} {_setting(name)}" for name in _BUFFERS)
 
 
-def _check() -> None:
+def check_line() -> None:
+    """Raise Missing where no line can be laid between namespaces."""
     if os.getuid():
         raise Missing("only root can lay a line between network namespaces")
     for program, package in (("gcc", "gcc and libc6-dev"), ("ip", "iproute2")):

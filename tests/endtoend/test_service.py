@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -298,20 +299,26 @@ def test_the_desktop_hears_of_use_once(paired: World) -> None:
     assert "by a command of the other side" in desktop.taken[4]
 
 
-def test_the_manager_hears_that_it_is_ready_and_agents_do_not_know_it(paired: World) -> None:
+def test_the_manager_hears_that_it_is_ready_and_from_nobody_else(paired: World) -> None:
     world = paired
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         manager.bind(str(world.base / "notify"))
         manager.settimeout(PATIENCE)
         service = start_service(world, world.a, world.a.half, environment={"NOTIFY_SOCKET": str(world.base / "notify")})
-        heard = set()
+        heard, senders = set(), set()
+
+        def hear() -> None:
+            text, credentials, _flags, _address = manager.recvmsg(1000, 1000)
+            heard.add(text)
+            senders.add(struct.unpack("3i", credentials[0][2])[0])
+
         while {b"READY=1", b"STATUS=halves: 1, served: 1"} - heard:
-            heard.add(manager.recv(1000))
-        child = halves(world, world.a)[0]["process"]
-        assert b"NOTIFY_SOCKET" not in Path(f"/proc/{child}/environ").read_bytes()
+            hear()
         service.stop()
         while b"STOPPING=1" not in heard:
-            heard.add(manager.recv(1000))
+            hear()
+        assert senders == {service.pid}
 
 
 def test_install_prints_what_each_system_would_be_given(world: World) -> None:

@@ -314,6 +314,73 @@ def test_keeper_comes_back_after_a_restart_of_the_relay(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_link_asked_for_while_a_keeper_connects_goes_with_its_proof(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        async with running_relay(tmp_path) as relay:
+            keeper, pair = keeper_for(relay.url, LinkQueue())
+            links = LinkQueue()
+            other = answering(relay, pair.b, links)
+            await other.connect(DEADLINE)
+            keeper.start()
+            await eventually(lambda: keeper._client is not None)
+            asked = loop.create_task(keeper.request_link(DEADLINE))
+            await asyncio.sleep(0)
+            client = keeper._client
+            assert client is not None
+            assert not keeper.status.connected
+            assert list(client._links) == [0], "it is asked for already"
+            near = await asked
+            await loop.sock_sendall(near, b"early")
+            far = await links.next()
+            assert await read_exactly(far, 5) == b"early"
+            near.close()
+            far.close()
+            await other.close()
+            await keeper.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_whoever_does_not_wait_for_that_link_any_more_takes_the_connection_from_nobody(
+    tmp_path: Path, *, late: bool
+) -> None:
+    async def scenario() -> None:
+        async with running_relay(tmp_path) as relay:
+            keeper, _pair = keeper_for(relay.url, LinkQueue())
+            keeper.start()
+            await eventually(lambda: keeper._client is not None)
+            client = keeper._client
+            if late:
+                with pytest.raises(DeadlinePassed):
+                    await keeper.request_link(0.0)
+            else:
+                asked = asyncio.get_running_loop().create_task(keeper.request_link(DEADLINE))
+                await asyncio.sleep(0)
+                asked.cancel()
+                await asyncio.wait([asked])
+            await keeper.wait_connected(DEADLINE)
+            assert keeper._client is client
+            await keeper.close()
+
+    asyncio.run(scenario())
+
+
+def test_without_the_other_side_it_hears_so_with_the_welcome(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_relay(tmp_path) as relay:
+            keeper, _pair = keeper_for(relay.url, LinkQueue())
+            keeper.start()
+            await eventually(lambda: keeper._client is not None)
+            with pytest.raises(PeerAbsent):
+                await keeper.request_link(DEADLINE)
+            await keeper.wait_connected(DEADLINE)
+            await keeper.close()
+
+    asyncio.run(scenario())
+
+
 def test_keeper_says_why_it_is_not_connected(tmp_path: Path) -> None:
     async def scenario() -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from gimmal.agent.path_care import PathCare, PathStatus
 from gimmal.agent.sessions import Sessions
 from gimmal.agent.telling import WayNews, connected_line
+from gimmal.agent.turns import leave_turn
 from gimmal.base.errors import GimmalError, PeerAbsent, VersionMismatch
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.messages import CloseReason
@@ -22,8 +23,8 @@ from gimmal.transport.session import Session
 
 logger = logging.getLogger("gimmal.agent")
 
-SECOND_DIALLER_WAIT = 1.0
-"""What side b leaves to side a before it dials the other agent itself."""
+FIRST_SECONDS = 5.0
+"""For the dial at the start, while relays are being connected to."""
 
 LINK_AGAIN_SECONDS = 3.0
 """How long a command waits for a link of a session that has lost all of its own; then it hears why there is none."""
@@ -209,14 +210,15 @@ class OtherAgent:
 
     # Dialling --------------------------------------------------------------------------------------------------------
 
-    async def _open(self, deadline: float) -> Session | GimmalError:
+    async def _open(self, deadline: float, *, at_once: bool = False) -> Session | GimmalError:
         """One opening for all who wait for it; nobody may be left to hear of a failure, so it is returned."""
         try:
             if self._diallers is None or not self._may_dial:
                 raise PeerAbsent(
                     "the other side has not connected yet", "plug in the other half, or use --at HOST:PORT"
                 )
-            await self._leave_first_dial()
+            if not at_once:
+                await self._leave_turn()
             return await self._open_with(self._diallers.every_way, deadline)
         except GimmalError as exc:
             return exc
@@ -263,17 +265,25 @@ class OtherAgent:
         if looking.done() and isinstance(failure := looking.result(), GimmalError):
             raise failure
 
-    async def _leave_first_dial(self) -> None:
-        """Side b waits a moment for side a, which dials as soon as a relay tells it of us."""
-        if self._host.side == "b" and any(keeper.status.peer_present for keeper in self._keepers):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SECOND_DIALLER_WAIT):
-                    await self._adopted.wait()
+    async def _leave_turn(self) -> None:
+        if any(keeper.status.peer_present for keeper in self._keepers):
+            await leave_turn(self._host.side, self._is_offered, self._adopted)
+
+    def _is_offered(self) -> bool:
+        return self._sessions.greeting or any(keeper.answering for keeper in self._keepers)
+
+    async def _dial_at_once(self) -> None:
+        """Ask each relay for a link together with the proof: where the other side is there, that saves round trips."""
+        self._opening = self._tasks.start(self._open(FIRST_SECONDS, at_once=True), "open a session")
+        if isinstance(failure := await asyncio.shield(self._opening), GimmalError):
+            logger.debug("the other side is not there at the start: %s", failure)
 
     async def _keep(self) -> None:
         """Keep a session whenever the other agent is there."""
         wait = REDIAL_FIRST
         told = False
+        if self._keepers:
+            await self._dial_at_once()
         while True:
             if (session := self.session) is not None:
                 await asyncio.wait([session.ended])

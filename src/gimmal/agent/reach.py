@@ -33,6 +33,7 @@ from gimmal.agent.plugged import (
     relay_urls_of,
     state_directory,
 )
+from gimmal.agent.present import until_gone
 from gimmal.agent.use_log.own_acts import WRITE_SECONDS, OwnActs
 from gimmal.base.errors import (
     DeadlinePassed,
@@ -47,7 +48,7 @@ from gimmal.base.primitives import random_bytes
 from gimmal.base.tasks import Tasks
 from gimmal.base.workers import Workers
 from gimmal.half.plugged import choose_half
-from gimmal.half.presence import Presence
+from gimmal.half.presence_watch import watch_half
 from gimmal.half.reading import HalfHeader, open_half, read_header
 from gimmal.protocol.candidates import candidate_key
 from gimmal.protocol.codec import decode_struct
@@ -70,8 +71,6 @@ from gimmal.transport.session import Session
 
 ResultT = TypeVar("ResultT")
 
-PRESENCE_SECONDS = 0.25
-PRESENCE_HANGS_SECONDS = 5.0
 OPEN_SECONDS = 10.0
 
 PROBE_SECONDS = 3.0
@@ -140,7 +139,7 @@ class Reach:
         self.workers = Workers()
         self.pool = BufferPool()
         self._options = options
-        self._presence = Presence(self.location)
+        self._presence = watch_half(self.location)
         self._tasks = Tasks()
         self._relays: list[AskingRelay] = []
         self._local: LanSearch | None = None
@@ -176,6 +175,7 @@ class Reach:
         if self._network is not None:
             self._network.close()
         self._tasks.cancel()
+        self._presence.leave()
         self.workers.close()
 
     async def open(self, deadline: float = OPEN_SECONDS, *, waits: bool = False) -> Reached:
@@ -453,8 +453,7 @@ class Reach:
 
     async def _watch(self) -> None:
         """End the session when the half is pulled out, and open no other."""
-        while await still_present(self._presence, self.workers):  # noqa: ASYNC110 - no event tells of a pulled stick
-            await asyncio.sleep(PRESENCE_SECONDS)
+        await until_gone(self._presence)
         self._gone.set()
         if self._opening is not None:
             self._opening.reschedule(asyncio.get_running_loop().time())
@@ -475,11 +474,3 @@ async def _connect(connection: socket.socket, path: Path) -> None:
             await asyncio.sleep(QUEUE_SECONDS)
         else:
             return
-
-
-async def still_present(presence: Presence, workers: Workers) -> bool:
-    """One look at the half; a stick that does not answer for seconds counts as gone."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(PRESENCE_HANGS_SECONDS):
-            return await workers.call(presence.present)
-    return False

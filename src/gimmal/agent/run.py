@@ -10,14 +10,15 @@ from collections.abc import Callable
 from enum import Enum
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from gimmal.agent.agent import Agent, AgentOptions
-from gimmal.agent.reach import PRESENCE_SECONDS, still_present
+from gimmal.agent.present import until_gone
 from gimmal.base.display import displayable
-from gimmal.base.workers import Workers
+from gimmal.base.tasks import Tasks
 from gimmal.half.lockfile import HalfLock
 from gimmal.half.opened import OpenedHalf
-from gimmal.half.presence import Presence
+from gimmal.half.presence_watch import watch_half
 from gimmal.protocol.messages import CloseReason
 
 
@@ -46,10 +47,10 @@ async def serve(
         HalfInUse: another agent on this computer serves it.
         LocalError: port, share or folder cannot be used.
     """
-    presence = Presence(location)
-    with HalfLock(half.pair_id, half.side):
+    with watch_half(location) as watch, HalfLock(half.pair_id, half.side):
         agent = Agent(half, options, _unfailing(say))
-        watchers = Workers()
+        watching = Tasks()
+        gone = watching.start(until_gone(watch), "presence of the half")
         loop = asyncio.get_running_loop()
         asked: asyncio.Future[_End] = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -62,10 +63,10 @@ async def serve(
         try:
             address = await agent.start()
             say(f"ready: {displayable(half.pair_name)} {half.side.value} {address}")
-            end = await _until_end(presence, watchers, asked)
+            end = await _until_end(gone, asked)
         finally:
             await agent.stop(CloseReason.STOPPED if end is _End.TOLD else CloseReason.UNPLUGGED)
-            watchers.close()
+            watching.cancel()
         say(end.value)
 
 
@@ -98,10 +99,8 @@ def _end_with(lifeline: int, asked: asyncio.Future[_End]) -> None:
     loop.add_reader(lifeline, readable)
 
 
-async def _until_end(presence: Presence, workers: Workers, asked: asyncio.Future[_End]) -> _End:
+async def _until_end(gone: asyncio.Task[None], asked: asyncio.Future[_End]) -> _End:
     """Wait for the end, and say which it is."""
-    while not asked.done():
-        if not await still_present(presence, workers):
-            return _End.GONE
-        await asyncio.wait([asked], timeout=PRESENCE_SECONDS)
-    return asked.result()
+    ends: list[asyncio.Future[Any]] = [gone, asked]
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    return asked.result() if asked.done() else _End.GONE

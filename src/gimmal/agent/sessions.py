@@ -114,6 +114,11 @@ class Sessions:
     def __iter__(self) -> Iterator[Session]:
         return iter(list(self._all.values()))
 
+    @property
+    def greeting(self) -> bool:
+        """Whether a link that came through a relay is being opened."""
+        return self._greeting_relayed > 0
+
     def keys_of(self, key_id: bytes) -> RootKeys | None:
         """See opening.Lookup."""
         if key_id == self._root_keys.key_id:

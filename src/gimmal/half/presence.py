@@ -7,17 +7,12 @@ import errno
 import mmap
 import os
 import stat
-import time
-from math import inf
 from pathlib import Path
 
 from gimmal.base.errors import HalfGone
 from gimmal.half.places import HALF_FILE, MARK_FILE
 
 _BLOCK = 4096
-
-_seen: dict[str, float] = {}
-"""When a look found each half there last; none where the last look found it gone."""
 
 
 class Presence:
@@ -34,12 +29,14 @@ class Presence:
         Raises:
             HalfGone: it is not there already.
         """
-        self._location = location
+        self._folder = os.fspath(location)
         self._file = os.fspath(location / HALF_FILE)
         self._mark = os.fspath(location / MARK_FILE)
         self._direct = getattr(os, "O_DIRECT", 0)
+        # Anonymous memory is aligned as reading past the cache demands.
+        self._aligned = mmap.mmap(-1, _BLOCK)
         try:
-            self._folder_identity = self._identity(os.fspath(location))
+            self._folder_identity = self._identity(self._folder)
             self._file_identity = self._identity(self._file)
             self._block = self._read_block()
         except OSError as error:
@@ -47,27 +44,22 @@ class Presence:
 
     def present(self) -> bool:
         """Whether path, device and content are those remembered. Never raises."""
-        there = self._look()
-        if there:
-            _seen[self._file] = time.monotonic()
-        else:
-            _seen.pop(self._file, None)
-        return there
-
-    def seen_within(self, seconds: float) -> bool:
-        """Whether somebody in this process looked so lately, and it was there; looks at nothing."""
-        return time.monotonic() - _seen.get(self._file, -inf) <= seconds
-
-    def _look(self) -> bool:
         try:
             return (
-                self._identity(os.fspath(self._location)) == self._folder_identity
+                self._identity(self._folder) == self._folder_identity
                 and self._identity(self._file) == self._file_identity
-                and not os.path.lexists(self._mark)
+                and not self._is_marked()
                 and self._read_block() == self._block
             )
         except OSError:
             return False
+
+    def _is_marked(self) -> bool:
+        try:
+            os.lstat(self._mark)
+        except FileNotFoundError:
+            return False
+        return True
 
     @staticmethod
     def _identity(path: str) -> tuple[int, int]:
@@ -96,8 +88,6 @@ class Presence:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | self._direct
         descriptor = os.open(self._file, flags)
         try:
-            # Anonymous memory is aligned as reading past the cache demands.
-            with mmap.mmap(-1, _BLOCK) as aligned:
-                return aligned[: os.preadv(descriptor, [aligned], 0)]
+            return self._aligned[: os.preadv(descriptor, [self._aligned], 0)]
         finally:
             os.close(descriptor)

@@ -102,6 +102,7 @@ class RelayClient:
         self._heard = 0
         """How often something came from the relay."""
         self._checking = False
+        self._answering = 0
         self.closed: asyncio.Future[GimmalError] = self._loop.create_future()
         """Done when the connection is over; the result says why. ``close`` counts as a RelayError too."""
         self.peer_present = False
@@ -214,6 +215,11 @@ class RelayClient:
         await self._tasks.close()
 
     @property
+    def answering(self) -> bool:
+        """Whether a link that the peer asked for is being taken."""
+        return bool(self._answering)
+
+    @property
     def leg_ways(self) -> LegWays | None:
         """The ways of legs; None before the connection came."""
         return self._legs.ways if self._legs is not None else None
@@ -303,6 +309,11 @@ class RelayClient:
         if not self._welcome.done():
             self._lose(RelayError("the connection to the relay was given up"))
 
+    def _leave(self) -> None:
+        """Nobody waits for a link any more; whoever answers stays connected without one."""
+        if self._role is Role.ASKS:
+            self.give_up()
+
     def _ask(self) -> tuple[int, asyncio.Future[bytes]]:
         number = self._next_number
         self._next_number += 1
@@ -323,10 +334,10 @@ class RelayClient:
                 assert self._legs is not None
                 return await self._legs.open(ticket)
         except asyncio.CancelledError:
-            self.give_up()
+            self._leave()
             raise
         except TimeoutError:
-            self.give_up()
+            self._leave()
             raise DeadlinePassed(
                 f"the relay {self.url.address} gave no link in time", "check the network; try again"
             ) from None
@@ -348,6 +359,8 @@ class RelayClient:
             # The asker notices by its own deadline; there is nobody else to tell.
             _log.debug("a link offered by the relay could not be taken: %s", type(exc).__name__)
             return
+        finally:
+            self._answering -= 1
         if sock is not None:
             self._on_link(sock, offer.instance, self._legs.ways.current(self._loop.time()))
 
@@ -372,6 +385,7 @@ class RelayClient:
                     self._on_peer()
             elif isinstance(event, Offer):
                 if self._on_link is not None and len(self._tasks) < _ANSWERING_MAX:
+                    self._answering += 1
                     self._tasks.start(self._answer(event), "relay leg")
             else:
                 self._settle_link(event)

@@ -138,6 +138,11 @@ class RelayKeeper:
         return self._client.peer_candidates if self._client else b""
 
     @property
+    def answering(self) -> bool:
+        """Whether a link that the peer asked for there is being taken."""
+        return self._client is not None and self._client.answering
+
+    @property
     def leg_ways(self) -> LegWays | None:
         """See dial.RelaySource."""
         return self._client.leg_ways if self._client else None
@@ -201,7 +206,13 @@ class RelayKeeper:
         return isinstance(self._failure, RelayError) and self._failure.hopeless
 
     async def request_link(self, deadline: float) -> socket.socket:
-        """As ``RelayClient.request_link``; waits for the relay within the same deadline."""
+        """As ``RelayClient.request_link``; waits for the relay within the same deadline.
+
+        While the relay is connected to for the first time the request goes with that connection, directly behind the
+        proof: it costs no round trip.
+        """
+        if self._client is not None and self._failure is None and not self._connected.is_set():
+            return await self._client.request_link(deadline)
         until = asyncio.get_running_loop().time() + deadline
         await self.wait_connected(deadline)
         assert self._client is not None

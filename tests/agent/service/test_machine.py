@@ -51,6 +51,25 @@ def test_a_half_is_served_as_soon_as_it_is_seen_and_once() -> None:
     assert not machine.views(3.0)[0].connected
 
 
+def test_it_is_calm_where_nothing_falls_due_by_itself() -> None:
+    machine = Supervision()
+    assert machine.calm
+    machine.look([half(password=True)], 0.0)
+    assert machine.calm, "a half that waits for its password"
+    machine.look([], 1.0)
+    number = served(machine, half(), 1.0)
+    assert machine.calm
+    machine.look([], 2.0)
+    assert not machine.calm, "its agent has to end"
+    machine.ended(number, ExitCode.HALF, "", 3.0)
+    assert machine.calm
+    number = served(machine, half(), 4.0)
+    machine.ended(number, ExitCode.LOCAL, "", 5.0)
+    assert not machine.calm, "it is started again"
+    machine.look([half("/f/GIMMAL", fault="damaged")], 6.0)
+    assert not machine.calm, "a fault may pass"
+
+
 def test_two_halves_have_an_agent_each() -> None:
     machine = Supervision()
     actions = machine.look([half("/x/GIMMAL"), half("/y/GIMMAL")], 0.0)

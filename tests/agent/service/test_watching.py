@@ -5,10 +5,19 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
+from gimmal.agent.service import watching
 from gimmal.agent.service.watching import Halves, MountEvents
 from gimmal.base.side import Side
 from gimmal.half.reading import read_header
 from tests.half.helpers import GOOD_PASSWORD, folders, join
+
+
+@pytest.fixture(autouse=True)
+def _no_sticks_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests may have some mounted just now."""
+    monkeypatch.setattr(watching, "mounted_disks", list)
 
 
 def test_a_half_comes_changes_and_goes(tmp_path: Path) -> None:
@@ -50,6 +59,30 @@ def test_what_is_no_whole_half_has_a_fault_that_may_pass(tmp_path: Path) -> None
     mark.unlink()
     (seen,) = halves.look()
     assert not seen.fault
+
+
+def test_mounts_are_asked_for_only_when_they_may_have_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = folders(tmp_path, "one", "two")
+    join(one, two, "Home")
+    asked = []
+
+    def mounted() -> list[Path]:
+        asked.append(True)
+        return [one] if len(asked) < 3 else []
+
+    monkeypatch.setattr(watching, "mounted_disks", mounted)
+    halves = Halves([])
+    assert len(halves.look()) == len(halves.look()) == 1
+    assert len(asked) == 2, "nobody tells of mounts"
+    halves.told_of_mounts = True
+    assert len(halves.look()) == 1
+    assert len(asked) == 2
+    (one / "GIMMAL").rename(one / "elsewhere")
+    assert halves.look() == [], "the disks themselves are looked at each time"
+    halves.mounts_changed()
+    (one / "elsewhere").rename(one / "GIMMAL")
+    assert halves.look() == []
+    assert len(asked) == 3
 
 
 def test_a_file_in_place_of_a_half_is_none(tmp_path: Path) -> None:

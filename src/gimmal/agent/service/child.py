@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from gimmal.agent.service.templated import Template, TemplatedProcess
 from gimmal.base.display import displayable
 from gimmal.base.tasks import Tasks
 
@@ -42,12 +43,15 @@ class Ended:
 class Child:
     """A running agent; made by ``start``."""
 
-    def __init__(self, process: asyncio.subprocess.Process, lifeline: int) -> None:
+    def __init__(self, process: asyncio.subprocess.Process | TemplatedProcess, lifeline: int) -> None:
         self._process = process
         self._lifeline = lifeline
         self._descriptor = -1
-        with contextlib.suppress(OSError, AttributeError):  # it has ended already, or the system knows no such thing
-            self._descriptor = os.pidfd_open(process.pid)
+        if isinstance(process, TemplatedProcess):
+            self._descriptor = process.watched
+        else:
+            with contextlib.suppress(OSError, AttributeError):  # it has ended, or the system knows no such thing
+                self._descriptor = os.pidfd_open(process.pid)
         self._message = ""
         self._hint = ""
         self._tail = b""
@@ -64,36 +68,31 @@ class Child:
         location: str,
         password: int | None,
         environment: dict[str, str],
+        template: Template | None = None,
     ) -> Child:
-        """Start an agent.
+        """Start an agent, by the template where there is one that lives.
 
         Args:
             command: words that run gimmal.
             location: folder of the half.
             password: descriptor from which the agent reads its password, or None; the caller closes it.
             environment: of the process.
+            template: see Template; its agents have its environment.
 
         Raises:
             OSError: there is no room for a process.
         """
         reading, lifeline = os.pipe()
-        words = [*command, "up", "--half", location, "--json", "--until-closed", str(reading)]
-        passed = [reading]
-        if password is not None:
-            words += ["--password-fd", str(password)]
-            passed.append(password)
+        process: asyncio.subprocess.Process | TemplatedProcess
         try:
-            process = await asyncio.create_subprocess_exec(
-                *words,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                pass_fds=passed,
-                env=environment,
-                cwd="/",  # a working folder on the stick would keep it from being unmounted
-                process_group=0,  # Ctrl-C is for the supervisor, which ends its agents itself
-                limit=LINE_MAX,
-            )
+            if template is not None and template.alive:
+                try:
+                    process = await template.spawn(location, reading, password, LINE_MAX)
+                except OSError as exc:
+                    logger.debug("the template starts no agent: %s", exc)
+                else:
+                    return cls(process, lifeline)
+            process = await cls._execute(command, location, reading, password, environment)
         except BaseException:
             # Also where nobody waits for it any more: a process that was begun ends with this.
             os.close(lifeline)
@@ -101,6 +100,27 @@ class Child:
         finally:
             os.close(reading)
         return cls(process, lifeline)
+
+    @staticmethod
+    async def _execute(
+        command: Sequence[str], location: str, reading: int, password: int | None, environment: dict[str, str]
+    ) -> asyncio.subprocess.Process:
+        words = [*command, "up", "--half", location, "--json", "--until-closed", str(reading)]
+        passed = [reading]
+        if password is not None:
+            words += ["--password-fd", str(password)]
+            passed.append(password)
+        return await asyncio.create_subprocess_exec(
+            *words,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            pass_fds=passed,
+            env=environment,
+            cwd="/",  # a working folder on the stick would keep it from being unmounted
+            process_group=0,  # Ctrl-C is for the supervisor, which ends its agents itself
+            limit=LINE_MAX,
+        )
 
     async def follow(self, on_event: Callable[[str, str], None]) -> Ended:
         """Hand on what it says, as event and text, until it has ended.

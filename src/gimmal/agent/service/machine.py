@@ -119,8 +119,16 @@ class Supervision:
         self._halves: dict[str, _Half] = {}
         self._numbers = 0
 
+    @property
+    def calm(self) -> bool:
+        """Whether no half is missed, to be started again, or read again: nothing is due by the mere passing of time."""
+        return all(
+            half.gone is None and half.condition in (Condition.SERVING, Condition.LOCKED, Condition.PUT_AWAY)
+            for half in self._halves.values()
+        )
+
     def look(self, seen: Iterable[Seen], now: float) -> list[Action]:
-        """Take in what one look found; call it every second at least."""
+        """Take in what one look found; call it every second at least while it is not ``calm``."""
         found = {one.location: one for one in list(seen)[:HALVES_MAX]}
         actions: list[Action] = []
         for location, half in list(self._halves.items()):

@@ -24,6 +24,7 @@ from gimmal.agent.service.manager import VARIABLE, tell_manager
 from gimmal.agent.service.messages import service_socket
 from gimmal.agent.service.notices import Notices
 from gimmal.agent.service.single import ServiceLock
+from gimmal.agent.service.templated import Template
 from gimmal.agent.service.watching import Halves, MountEvents
 from gimmal.base.display import displayable
 from gimmal.base.tasks import Tasks
@@ -32,6 +33,9 @@ from gimmal.base.workers import Workers
 logger = logging.getLogger("gimmal.agent")
 
 LOOK_SECONDS = 1.0
+CALM_LOOK_SECONDS = 3.0
+"""The same where the system tells of mounts and nothing is expected: then a half comes and goes with an event."""
+
 LOOK_HANGS_SECONDS = 5.0
 END_SECONDS = 5.0
 """What all agents together have to end when the supervisor does."""
@@ -45,11 +49,13 @@ class ServiceOptions:
         command: words that run gimmal.
         folders: looked into besides mounted disks.
         notify: whether to tell the person at the desktop.
+        template: starts agents quickly, where there is one; it ends with the supervisor.
     """
 
     command: Sequence[str]
     folders: Sequence[Path] = ()
     notify: bool = True
+    template: Template | None = None
 
 
 class Service:
@@ -93,7 +99,8 @@ class Service:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self._end)
             control = ControlServer(service_socket(), ServiceCommands(self).answer)
-            events = MountEvents(self._wake.set)
+            events = MountEvents(self._on_mounts)
+            self._halves.told_of_mounts = events.comes
             try:
                 await self.look()
                 self._say("ready: the service looks for halves")
@@ -104,6 +111,8 @@ class Service:
                 events.close()
                 await control.close()
                 await self._end_children()
+                if self._options.template is not None:
+                    await self._options.template.close()
                 self._tasks.cancel()
                 self._workers.close()
         self._say("stopped: every agent has ended")
@@ -112,13 +121,21 @@ class Service:
         self._stop.set()
         self._wake.set()
 
+    def _on_mounts(self) -> None:
+        self._halves.mounts_changed()
+        self._wake.set()
+
     async def _watch(self) -> None:
         while not self._stop.is_set():
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
+                async with asyncio.timeout(self._look_again_in()):
                     await self._wake.wait()
             self._wake.clear()
             await self.look()
+
+    def _look_again_in(self) -> float:
+        told = self._halves.told_of_mounts and not self._options.folders
+        return CALM_LOOK_SECONDS if told and self._machine.calm else LOOK_SECONDS
 
     async def look(self) -> None:
         """Look for halves now; returns after some seconds also where a disk holds it up."""
@@ -175,7 +192,9 @@ class Service:
     async def _start_child(self, action: Action) -> Child:
         password = self._passwords.pop(action.number, None)
         try:
-            return await Child.start(self._options.command, action.location, password, self._environment)
+            return await Child.start(
+                self._options.command, action.location, password, self._environment, self._options.template
+            )
         finally:
             if password is not None:
                 os.close(password)

@@ -13,7 +13,7 @@ from pathlib import Path
 from gimmal.agent.service.machine import Seen
 from gimmal.base.errors import GimmalError
 from gimmal.half.places import HALF_FILE, MARK_FILE, find_half_folder
-from gimmal.half.plugged import find_plugged
+from gimmal.half.plugged import mounted_disks, plugged_at
 from gimmal.half.reading import read_header
 
 logger = logging.getLogger("gimmal.agent")
@@ -26,17 +26,27 @@ class Halves:
 
     Args:
         folders: that are looked into besides the tops of mounted disks.
+
+    Attributes:
+        told_of_mounts: whether somebody calls ``mounts_changed``; else each look asks which disks are mounted.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
+        self.told_of_mounts = False
         self._folders = folders
         self._known: dict[str, Seen] = {}
+        self._disks: list[Path] = []
+        self._stale = True
+
+    def mounts_changed(self) -> None:
+        """Something was mounted or unmounted: the next look that begins asks what. For any thread."""
+        self._stale = True
 
     def look(self) -> list[Seen]:
         """All halves that are there now; each file is read again only where it has changed. Never raises."""
         locations: dict[str, Path] = {}
         with contextlib.suppress(OSError):
-            locations = {os.fspath(location): location for location in find_plugged()}
+            locations = {os.fspath(location): location for location in plugged_at(self._mounted())}
         for folder in self._folders:
             with contextlib.suppress(GimmalError, OSError):
                 location = find_half_folder(folder)
@@ -48,6 +58,12 @@ class Halves:
                 found[name] = seen
         self._known = found
         return list(found.values())
+
+    def _mounted(self) -> list[Path]:
+        if self._stale or not self.told_of_mounts:
+            self._stale = False  # first, so that what changes meanwhile is asked for again
+            self._disks = mounted_disks()
+        return self._disks
 
     def _look_at(self, name: str, location: Path) -> Seen | None:
         identity = _identity(location)
@@ -94,6 +110,11 @@ class MountEvents:
         except (OSError, AttributeError):
             logger.debug("the system does not tell of mounts: they are looked for")
             self.close()
+
+    @property
+    def comes(self) -> bool:
+        """Whether the system tells."""
+        return self._poll is not None and not self._poll.closed
 
     def _changed(self) -> None:
         assert self._poll is not None

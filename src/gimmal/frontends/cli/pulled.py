@@ -12,16 +12,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from gimmal.half.presence import Presence
+    from threading import Event
 
 TICK_SECONDS = 0.05
-LOOK_TICKS = 4
-"""Ticks between two looks at the half."""
-
-SEEN_SECONDS = 0.3
-"""While the program itself looks this often, its own looks will do: each costs the stick a read."""
-
 ORDERLY_TICKS = 11
 """Ticks that the program has to end in good order. Counted, not measured: where the machine is busy, ticks are late."""
 
@@ -56,21 +49,20 @@ def end_when_pulled(location: Path, socket: Path | None = None) -> None:
         return
     from threading import Thread
 
-    from gimmal.half.presence import Presence
+    from gimmal.half.presence_watch import watch_half
 
-    watch = Thread(target=_watch, args=(Presence(location), socket), daemon=True, name="half pulled out")
+    watch = watch_half(location)
     _watched.add(location)
-    watch.start()
+    Thread(target=_end, args=(watch.gone, socket), daemon=True, name="half pulled out").start()
 
 
-def _watch(presence: Presence, socket: Path | None) -> None:
+def _end(gone: Event, socket: Path | None) -> None:
     from threading import Event
 
     from gimmal.base.errors import ExitCode
 
+    gone.wait()
     pause = Event()
-    while presence.seen_within(SEEN_SECONDS) or presence.present():
-        pause.wait(LOOK_TICKS * TICK_SECONDS)
     for _ in range(ORDERLY_TICKS):
         pause.wait(TICK_SECONDS)
     if socket is not None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from gimmal.frontends.cli.output import print_json, say, want_json
+
+if TYPE_CHECKING:
+    from gimmal.agent.service.templated import Template
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -47,6 +50,7 @@ def run(halves: tuple[str, ...], no_notify: bool, as_json: bool) -> None:
     from gimmal.frontends.cli.reaching import run_async
 
     want_json(as_json)
+    template = _template()
 
     def tell(line: str) -> None:
         event, _colon, text = line.partition(": ")
@@ -61,7 +65,7 @@ def run(halves: tuple[str, ...], no_notify: bool, as_json: bool) -> None:
     folders = [Path(half).absolute() for half in halves]
 
     async def main() -> None:
-        await Service(ServiceOptions(_program(), folders, not no_notify), tell).run()
+        await Service(ServiceOptions(_program(), folders, not no_notify, template), tell).run()
 
     run_async(main())
 
@@ -178,6 +182,16 @@ def _print(value: dict[str, Any]) -> None:
             print(f"      started again in {half['again_in']:.0f} s")
         if half["reason"]:
             print(f"      error: {half['reason']}")
+
+
+def _template() -> Template | None:
+    """Made while this process has one thread, and everything is imported that its agents share with it."""
+    from gimmal.agent.service.templated import Template
+    from gimmal.frontends.cli.main import run
+    from gimmal.frontends.cli.warming import prepare_for_agents
+
+    prepare_for_agents()
+    return Template.start(run)
 
 
 def _program() -> list[str]:
