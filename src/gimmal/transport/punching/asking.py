@@ -56,17 +56,16 @@ class Puncher:
         """
         if not session.peer.features & PUNCH:
             raise _none("gimmal there is too old for it", "update gimmal on the other computer")
-        doors = await self._looking.doors()
-        if not doors:
-            raise _none(self._why_no_door())
         async with session.punch_turns.asking():
-            return await self._punch(session, doors)
+            return await self._punch(session, await self._looking.doors())
 
     async def _punch(self, session: Session, doors: Sequence[Door]) -> PreparedLink:
         control = session.bulk.pick(bulk=False)
         round_trip = control.round_trip if control is not None and control.round_trip is not None else 0.0
         with ports_of(door.own for door in doors) as ports:
             doors = [door for door in doors if door.own in ports]
+            if not doors:
+                raise _none(self._why_no_door())
             outside = [pack_place(Place(door.outside, ports[door.own].number)) for door in doors]
             asked = Punch(outside, min(int(round_trip * 1e6), (1 << 32) - 1))
             there = await self._ask(session, asked)
@@ -109,7 +108,7 @@ class Puncher:
     def _why_no_door(self) -> str:
         if changes_ports(self._looking.views()):
             return CHANGES_PORTS.format("here")
-        return "no relay has said how it sees this computer"
+        return "no relay has said how it sees this computer from outside"
 
     def _why_no_pair(self, there: _There) -> str:
         if changes_ports(self._looking.views()):
