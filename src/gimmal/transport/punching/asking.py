@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,9 @@ from gimmal.transport.session import Session
 
 ASK_SECONDS = 5.0
 """For the other side's answer."""
+
+BUSY_SECONDS = (0.2, 0.6)
+"""After so long, about, one who was busy is asked again: where both sides ask at once, only one is answered."""
 
 SHAKE_SECONDS = 3.0
 """For the handshake on a connection that was met."""
@@ -51,11 +56,20 @@ class Puncher:
         """A further link of ``session``, ready to join it; waits for its turn. The caller holds the deadline.
 
         Raises:
+            BusyError: the other side is at other punchings, of which it takes one at a time.
             PeerAbsent: none came; the message says why, as far as that is known.
             GimmalError: why the other side could not be asked.
         """
         if not session.peer.features & PUNCH:
             raise _none("gimmal there is too old for it", "update gimmal on the other computer")
+        for pause in BUSY_SECONDS:
+            try:
+                return await self._in_turn(session)
+            except BusyError:
+                await asyncio.sleep(pause * (0.5 + random.random()))
+        return await self._in_turn(session)
+
+    async def _in_turn(self, session: Session) -> PreparedLink:
         async with session.punch_turns.asking():
             return await self._punch(session, await self._looking.doors())
 
