@@ -15,7 +15,7 @@ from gimmal.protocol.messages import Answer, Done, Failed, Punch, PunchPlaces
 from gimmal.protocol.places import pack_place, parse_place, place_of
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.opening import PreparedLink, accept
-from gimmal.transport.punching import asking, pace
+from gimmal.transport.punching import asking, meeting, pace
 from gimmal.transport.punching.answering import PunchAnswerer
 from gimmal.transport.punching.asking import BusyError, Puncher
 from gimmal.transport.punching.places import View
@@ -25,6 +25,11 @@ from tests.transport.punching.rig import HERE, B, Loopback, Rig, listening, rig
 from tests.transport.sessions import HELLO
 
 CHANGED = View(place_of("192.168.1.2", 40_000), place_of("7.7.1.2", 61_234))
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meeting, "MEETING_SECONDS", 0.5)
 
 
 async def why_not(made: Rig) -> str:
