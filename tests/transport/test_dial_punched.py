@@ -19,6 +19,7 @@ from gimmal.transport.buffers import BufferPool
 from gimmal.transport.dial import Dialler, Ways
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.opening import accept
+from gimmal.transport.punching import asking
 from gimmal.transport.punching.asking import Puncher
 from gimmal.transport.punching.places import View
 from tests.patience import PATIENCE
@@ -135,7 +136,9 @@ def test_bulk_of_a_punched_session_is_not_dialled_over_a_relay() -> None:
     run(main())
 
 
-def test_why_there_is_none_is_kept_unless_the_other_side_is_only_busy() -> None:
+def test_why_there_is_none_is_kept_unless_the_other_side_is_only_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "BUSY_SECONDS", ())
+
     async def main() -> None:
         async with rig() as made:
             dialler = dialler_of(made)

@@ -14,7 +14,7 @@ from gimmal.protocol.messages import Answer, Failed, Punch, PunchPlaces, Stat
 from gimmal.protocol.places import Place, pack_place, parse_place, place_of
 from gimmal.transport.link import PathKind
 from gimmal.transport.opening import prepare
-from gimmal.transport.punching import pace
+from gimmal.transport.punching import meeting, pace
 from gimmal.transport.punching.looking import Looking
 from gimmal.transport.punching.places import View
 from tests.patience import PATIENCE
@@ -29,7 +29,9 @@ async def ask(made: Rig, *places: Place, round_trip: int = 0) -> Answer:
     return await made.pair.a.call(Punch([pack_place(place) for place in places], round_trip))
 
 
-def test_it_connects_from_the_place_it_named_and_takes_the_other_side_in() -> None:
+def test_it_connects_from_the_place_it_named_and_takes_the_other_side_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meeting, "MEETING_SECONDS", 100 * PATIENCE)
+
     async def main() -> None:
         async with rig() as made, listening() as (place, taken):
             answer = await ask(made, place)
@@ -112,6 +114,19 @@ def test_one_at_a_time_and_it_ends_with_the_session(monkeypatch: pytest.MonkeyPa
             made.pair.b.fail(GimmalError("the test is over"))
             await until(lambda: not made.answerer.busy)
             made.pair.a.fail(GimmalError("the test is over"))
+
+    run(main())
+
+
+def test_the_next_question_waits_while_the_link_before_is_joined() -> None:
+    async def main() -> None:
+        async with rig() as made, listening() as (place, taken):
+            with made.pair.b.punch_turns.answering(0.0) as may:
+                assert may
+                asked = asyncio.create_task(ask(made, place))
+                await until(lambda: made.pair.b._answering.busy)
+            assert isinstance(await asked, PunchPlaces)
+            (await taken.get()).close()
 
     run(main())
 

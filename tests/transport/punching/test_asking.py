@@ -14,9 +14,10 @@ from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import Answer, Done, Failed, Punch, PunchPlaces
 from gimmal.protocol.places import pack_place, parse_place, place_of
 from gimmal.transport.link import Link, PathKind
-from gimmal.transport.opening import accept
-from gimmal.transport.punching import asking, pace
-from gimmal.transport.punching.asking import BusyError
+from gimmal.transport.opening import PreparedLink, accept
+from gimmal.transport.punching import asking, meeting, pace
+from gimmal.transport.punching.answering import PunchAnswerer
+from gimmal.transport.punching.asking import BusyError, Puncher
 from gimmal.transport.punching.places import View
 from tests.patience import PATIENCE
 from tests.transport.helpers import Keys, run, until
@@ -24,6 +25,11 @@ from tests.transport.punching.rig import HERE, B, Loopback, Rig, listening, rig
 from tests.transport.sessions import HELLO
 
 CHANGED = View(place_of("192.168.1.2", 40_000), place_of("7.7.1.2", 61_234))
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meeting, "MEETING_SECONDS", 0.5)
 
 
 async def why_not(made: Rig) -> str:
@@ -118,14 +124,45 @@ def test_why_there_is_none(answer: Answer, says: str) -> None:
     run(main())
 
 
-def test_one_who_is_busy_says_nothing_of_the_path() -> None:
+def test_one_who_is_busy_is_asked_again_and_says_nothing_of_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "BUSY_SECONDS", (0.001, 0.001))
+
     async def main() -> None:
         async with rig() as made:
-            answering(made, Failed(Code.LIMIT))
+            asked = answering(made, Failed(Code.LIMIT))
             with pytest.raises(BusyError):
                 await made.puncher.punch(made.pair.a)
+            assert len(asked) == 3
 
     run(main())
+
+
+def test_both_sides_that_ask_at_once_both_get_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The opener's punching stands; the other side's comes after it."""
+    monkeypatch.setattr(pace, "PUNCH_SECONDS", 0.2)
+    monkeypatch.setattr(asking, "BUSY_SECONDS", (0.1,) * 500)
+
+    async def main() -> None:
+        async with rig() as made:
+            back = PunchAnswerer(Loopback(), _refuse)
+            back.serve(made.pair.a)
+            other = Puncher(B, made.pair.pools[1], Loopback())
+            punchings = made.puncher.punch(made.pair.a), other.punch(made.pair.b)
+            for came in await asyncio.gather(*punchings, return_exceptions=True):
+                # On the loopback they hardly ever meet; a side that had no turn would call the other one busy.
+                if isinstance(came, PreparedLink):
+                    came.abandon()
+                else:
+                    assert isinstance(came, PeerAbsent) and not isinstance(came, BusyError)
+            back.close()
+            await until(lambda: not back.busy)
+
+    run(main())
+
+
+async def _refuse(connection: socket.socket, _path: PathKind) -> None:
+    connection.close()
+    raise PeerAbsent("nobody is to come")
 
 
 @pytest.mark.parametrize("answer", [PunchPlaces([bytes(18)]), Done()], ids=["port 0", "another answer"])

@@ -26,6 +26,9 @@ logger = logging.getLogger("gimmal.transport")
 Greet = Callable[[socket.socket, PathKind], Awaitable[None]]
 """Runs the accepting side's handshake on a connection, which it owns; raises GimmalError."""
 
+TURN_SECONDS = 0.25
+"""How long a question waits for the punching before: its link may be joined at this very moment."""
+
 AT_ONCE_MAX = 8
 """Punchings of all sessions at a time."""
 
@@ -67,6 +70,7 @@ class PunchAnswerer:
             return Failed(Code.INVALID)
         stack = contextlib.ExitStack()
         try:
+            await session.punch_turns.free(TURN_SECONDS)
             now = asyncio.get_running_loop().time()
             if self.busy >= AT_ONCE_MAX or not stack.enter_context(session.punch_turns.answering(now)):
                 return Failed(Code.LIMIT)

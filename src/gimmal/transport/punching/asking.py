@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,9 @@ from gimmal.transport.session import Session
 
 ASK_SECONDS = 5.0
 """For the other side's answer."""
+
+BUSY_SECONDS = (0.2, 0.6)
+"""After so long, about, one who was busy is asked again: where both sides ask at once, only one is answered."""
 
 SHAKE_SECONDS = 3.0
 """For the handshake on a connection that was met."""
@@ -51,22 +56,30 @@ class Puncher:
         """A further link of ``session``, ready to join it; waits for its turn. The caller holds the deadline.
 
         Raises:
+            BusyError: the other side is at other punchings, of which it takes one at a time.
             PeerAbsent: none came; the message says why, as far as that is known.
             GimmalError: why the other side could not be asked.
         """
         if not session.peer.features & PUNCH:
             raise _none("gimmal there is too old for it", "update gimmal on the other computer")
-        doors = await self._looking.doors()
-        if not doors:
-            raise _none(self._why_no_door())
+        for pause in BUSY_SECONDS:
+            try:
+                return await self._in_turn(session)
+            except BusyError:
+                await asyncio.sleep(pause * (0.5 + random.random()))
+        return await self._in_turn(session)
+
+    async def _in_turn(self, session: Session) -> PreparedLink:
         async with session.punch_turns.asking():
-            return await self._punch(session, doors)
+            return await self._punch(session, await self._looking.doors())
 
     async def _punch(self, session: Session, doors: Sequence[Door]) -> PreparedLink:
         control = session.bulk.pick(bulk=False)
         round_trip = control.round_trip if control is not None and control.round_trip is not None else 0.0
         with ports_of(door.own for door in doors) as ports:
             doors = [door for door in doors if door.own in ports]
+            if not doors:
+                raise _none(self._why_no_door())
             outside = [pack_place(Place(door.outside, ports[door.own].number)) for door in doors]
             asked = Punch(outside, min(int(round_trip * 1e6), (1 << 32) - 1))
             there = await self._ask(session, asked)
@@ -109,7 +122,7 @@ class Puncher:
     def _why_no_door(self) -> str:
         if changes_ports(self._looking.views()):
             return CHANGES_PORTS.format("here")
-        return "no relay has said how it sees this computer"
+        return "no relay has said how it sees this computer from outside"
 
     def _why_no_pair(self, there: _There) -> str:
         if changes_ports(self._looking.views()):

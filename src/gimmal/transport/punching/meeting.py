@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import socket
@@ -12,12 +13,15 @@ from typing import TypeVar
 from gimmal.base.errors import GimmalError
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.places import Place
-from gimmal.transport.punching.pace import Pace
+from gimmal.transport.punching.pace import PUNCH_SECONDS, Pace
 from gimmal.transport.punching.ports import Port
 
 logger = logging.getLogger("gimmal.transport")
 
 ResultT = TypeVar("ResultT")
+
+MEETING_SECONDS = PUNCH_SECONDS + 1.0
+"""From the first try to the end of a punching that fails."""
 
 
 async def meet(
@@ -29,6 +33,9 @@ async def meet(
     wait: float,
 ) -> ResultT | None:
     """What ``take`` makes of the first connection that it can use; None where none is.
+
+    That takes as long whatever was met: the other side, which named the places, could else tell an open port from a
+    closed one by it.
 
     Args:
         pairs: from where to where.
@@ -46,9 +53,13 @@ async def meet(
     every = set(running)
     won: ResultT | None = None
     try:
-        while running and won is None:
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            won = next((made for task in done if (made := task.result()) is not None), None)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(begin + MEETING_SECONDS):
+                while running and won is None:
+                    done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                    won = next((made for task in done if (made := task.result()) is not None), None)
+                if won is None:
+                    await asyncio.Event().wait()
         return won
     finally:
         await tasks.close()

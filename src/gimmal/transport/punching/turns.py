@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 BURST = 16
 """Punchings that the other side may ask for at once: as many as a session may have links."""
@@ -40,6 +40,12 @@ class Turns:
                 yield
             finally:
                 self._asks = False
+
+    async def free(self, deadline: float) -> None:
+        """Wait until the other side's punching is over, ``deadline`` seconds at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(deadline):
+                await self._answered.wait()
 
     @contextmanager
     def answering(self, now: float) -> Iterator[bool]:
