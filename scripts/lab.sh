@@ -2,8 +2,8 @@
 # System packages of the network laboratory (tests/lab). Installed when root; elsewhere those tests are skipped and say why.
 set -eu
 missing=
-for pair in ip:iproute2 nft:nftables miniupnpd:miniupnpd-nftables tinyproxy:tinyproxy-bin nginx:nginx-light gcc:gcc+libc6-dev; do
-  PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing $(echo "${pair##*:}" | tr + ' ')"
+for pair in ip:iproute2 nft:nftables miniupnpd:miniupnpd-nftables tinyproxy:tinyproxy-bin nginx:nginx-light gcc:build-essential; do
+  PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

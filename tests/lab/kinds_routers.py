@@ -103,6 +103,8 @@ def build(site: Site, middle: Namespace, naming: Sequence[str], folder: Path) ->
     elif site.routers:
         mapped = "miniupnpd" in kind.programs
         _behind_nat(site, random_ports=not kind.keeps_ports, mapped=mapped)
+        if kind.ipv6:
+            _ipv6_inside(site, middle)
         if mapped:
             _start_miniupnpd(site.edge, f"line{PLACES[site.place]}", folder / site.place)
 
@@ -126,14 +128,15 @@ def _behind_nat(site: Site, *, random_ports: bool, mapped: bool) -> None:
 
 def _nat(router: Namespace, outside: str, *, random_ports: bool = False, mapped: bool = False) -> None:
     forward(router)
-    how = "masquerade random,fully-random" if random_ports else "masquerade"
+    # Of IPv4 alone: the table holds rules for both.
+    how = f'meta nfproto ipv4 oifname "{outside}" masquerade' + (" random,fully-random" if random_ports else "")
     out = 'iifname "lan0" accept\n' + ("    jump miniupnpd" if mapped else "")
     rules = (
         "table inet filter {\n"
         + (MINIUPNPD_CHAINS if mapped else "")
         + FORWARD_NOTHING % (out, outside)
         + (MINIUPNPD_RULES if mapped else "")
-        + f'chain postrouting {{ type nat hook postrouting priority 100; oifname "{outside}" {how}; }}\n}}\n'
+        + f"chain postrouting {{ type nat hook postrouting priority 100; {how}; }}\n}}\n"
     )
     router.run("nft", "-f", "-", stdin=rules)
 
@@ -141,17 +144,24 @@ def _nat(router: Namespace, outside: str, *, random_ports: bool = False, mapped:
 def _behind_firewall(site: Site, middle: Namespace) -> None:
     (router,) = site.routers
     number = PLACES[site.place]
-    inside4, inside6 = f"7.7.1{number}", f"2a07:7777:1{number}:"
-    plug(site.computer, "eth0", f"{inside4}.2/24", router, "lan0", f"{inside4}.1/24")
-    site.computer.run("ip", "address", "add", f"{inside6}:2/64", "dev", "eth0", "nodad")
-    router.run("ip", "address", "add", f"{inside6}:1/64", "dev", "lan0", "nodad")
-    site.computer.run("ip", "route", "add", "default", "via", f"{inside4}.1")
-    site.computer.run("ip", "route", "add", "default", "via", f"{inside6}:1")
-    middle.run("ip", "route", "add", f"{inside4}.0/24", "via", address4(site.place))
-    middle.run("ip", "route", "add", f"{inside6}:/64", "via", address6(site.place))
+    inside = f"7.7.1{number}"
+    plug(site.computer, "eth0", f"{inside}.2/24", router, "lan0", f"{inside}.1/24")
+    site.computer.run("ip", "route", "add", "default", "via", f"{inside}.1")
+    middle.run("ip", "route", "add", f"{inside}.0/24", "via", address4(site.place))
+    _ipv6_inside(site, middle)
     forward(router)
     rules = FORWARD_NOTHING % ('iifname "lan0" accept', f"line{number}")
     router.run("nft", "-f", "-", stdin=f"table inet filter {{{rules}}}\n")
+
+
+def _ipv6_inside(site: Site, middle: Namespace) -> None:
+    """Addresses of IPv6 behind a router, and the way to them."""
+    (router,) = site.routers
+    inside = f"2a07:7777:1{PLACES[site.place]}:"
+    site.computer.run("ip", "address", "add", f"{inside}:2/64", "dev", "eth0", "nodad")
+    router.run("ip", "address", "add", f"{inside}:1/64", "dev", "lan0", "nodad")
+    site.computer.run("ip", "route", "add", "default", "via", f"{inside}:1")
+    middle.run("ip", "route", "add", f"{inside}:/64", "via", address6(site.place))
 
 
 def _behind_proxy(site: Site, naming: Sequence[str], folder: Path) -> None:

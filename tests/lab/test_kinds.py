@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.kinds import DIRECT_MS, KINDS, NAT, PROXY, PUBLIC, PUNCHES, RELAY_MS, SAMPLE, Kind, expected
+from tests.lab.kinds import DIRECT_MS, DUAL, KINDS, NAT, PROXY, PUBLIC, PUNCHES, RELAY_MS, SAMPLE, Kind, expected
 from tests.lab.kinds_network import Internet, internet
 from tests.lab.kinds_routers import (
     LAN,
@@ -89,7 +89,8 @@ def outside(kind: Kind) -> list[str]:
     """Addresses by which the internet knows a computer at home."""
     if kind.name == "firewall":
         return ["7.7.11.2", "2a07:7777:11::2"]
-    return ([address4("home")] if kind.ipv4 else []) + ([address6("home")] if kind.ipv6 else [])
+    address = "2a07:7777:11::2" if kind.name == "dual" else address6("home")
+    return ([address4("home")] if kind.ipv4 else []) + ([address] if kind.ipv6 else [])
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
@@ -152,6 +153,8 @@ def test_what_is_expected_does_not_depend_on_who_is_at_home() -> None:
             assert expected(home, guest).path in ("direct", "punched", "relayed")
     assert expected(NAT, NAT).path == ("punched" if PUNCHES else "relayed")
     assert expected(NAT, PUBLIC).path == "direct"
+    assert expected(DUAL, DUAL).path == expected(NAT, NAT).path
+    assert expected(DUAL, NAT).path == "relayed"
 
 
 def test_the_sample_has_each_kind_and_each_expected_path() -> None:

@@ -50,7 +50,7 @@ def cells(text: str, *begin: str) -> list[list[str]]:
 
 def test_all_pairs_are_shown_with_run_and_times() -> None:
     text = document(everything(), RUN)
-    assert "66 of 66 pairs reached" in text
+    assert "83 of 83 pairs reached" in text
     assert "Not reached" not in text
     assert cells(text, "commit") == [["commit", "abc1234"]]
     (row,) = cells(text, "NAT", "public address", "0.50 s")
@@ -65,7 +65,7 @@ def test_all_pairs_are_shown_with_run_and_times() -> None:
 def test_a_worse_path_is_shown_as_such_and_not_counted() -> None:
     results = [one for one in everything() if (one["home"], one["guest"]) != ("nat", "public")]
     text = document([*results, measured("nat", "public", path="relayed", guest_way="tls")], RUN)
-    assert "65 of 66 pairs reached" in text
+    assert "82 of 83 pairs reached" in text
     (row,) = cells(text, "NAT", "public address", "0.50 s")
     assert row[6] == "**relayed**, not direct"
     assert row[8:10] == ["raw and tls", "all"]
@@ -74,7 +74,7 @@ def test_a_worse_path_is_shown_as_such_and_not_counted() -> None:
 def test_what_is_missing_is_named_with_what_it_should_have_reached() -> None:
     results = [one for one in everything() if "proxy" not in (one["home"], one["guest"]) and one["home"] != "same"]
     text = document(results, RUN)
-    assert "49 of 66 pairs reached" in text
+    assert "64 of 83 pairs reached" in text
     assert "- 443 through a proxy, NAT: relayed" in text
     assert "- one local network, the relay is off: lan" in text
     assert "**none**" in text
