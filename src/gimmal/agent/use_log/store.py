@@ -154,9 +154,8 @@ class UseLogStore:
             self._take_lock()
         except BlockingIOError:
             self._leave()
-            raise LocalError(
-                "another program writes the log of use of this half", "stop that `gimmal up` first"
-            ) from None
+            what_next = "it is tried again" if self._files.own else "stop that `gimmal up` first"
+            raise LocalError("another program writes the log of use of this half", what_next) from None
         except OSError as error:
             # On a disk without locks there is the half's own lock, which holds for all but odd cases.
             if error.errno not in _NO_LOCKS:
