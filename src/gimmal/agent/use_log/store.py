@@ -31,7 +31,7 @@ FILE_BYTES = 1 << 20
 LOG_BYTES_MAX = 32 << 20
 """Bytes of all files together; the oldest go."""
 
-OWN_FILE_BYTES, OWN_LOG_BYTES_MAX = 64 << 10, 8 << 20
+OWN_FILE_BYTES, OWN_LOG_BYTES_MAX = 32 << 10, 8 << 20
 """The same of what this side did: each command reads the newest file to its end before it adds to it."""
 
 TURN_SECONDS = 1.0
