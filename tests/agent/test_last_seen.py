@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gimmal.agent.last_seen import KEEP_SECONDS, LastSeen, told_when
+from gimmal.agent.last_seen import END_SECONDS, KEEP_SECONDS, LastSeen, told_when
 from gimmal.agent.plugged import state_directory
 from gimmal.base.errors import DeadlinePassed, ExitCode, Interrupted, PeerAbsent, PeerSilent, RelayError
 from gimmal.half.opened import OpenedHalf
@@ -39,6 +39,8 @@ def test_it_is_kept_over_starts_and_not_written_for_every_second(half: OpenedHal
     assert LastSeen(half).read() == NOW
     soon = NOW + KEEP_SECONDS - 1
     seen.note(soon)
+    assert LastSeen(half).read() == NOW
+    seen.note(NOW + END_SECONDS - 1, at_once=True)
     assert LastSeen(half).read() == NOW
     seen.note(soon, at_once=True)
     assert LastSeen(half).read() == soon

@@ -102,6 +102,16 @@ def test_without_an_agent_commands_keep_their_own_log(world: World) -> None:
             assert b"marker" not in (Path(folder) / file).read_bytes()
 
 
+def test_what_the_queue_does_there_is_in_ones_own_log(world: World) -> None:
+    plugged = plug_in(world, both=True)
+    write_file(plugged.mine / "film", 1000)
+    world.run(world.b, "cp", "--queue", plugged.mine / "film", ":shared")
+    until(lambda: (plugged.shared / "film").exists(), "the queued copy")
+    until(lambda: done(log(world, world.b), "wrote") == ["shared/film"], "its entry")
+    (entry,) = [entry for entry in log(world, world.b) if entry["event"] == "wrote"]
+    assert entry["from_here"] and entry["side"] == "a" and entry["bytes"] == 1000
+
+
 def test_what_fails_there_ends_no_log(world: World) -> None:
     plugged = plug_in(world)
     write_file(plugged.shared / "file", 10)

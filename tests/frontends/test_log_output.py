@@ -77,17 +77,30 @@ def test_objects_for_programs() -> None:
         "session": SESSION.hex(),
         "side": "b",
         "computer": "laptop",
+        "from_here": False,
     }
+    assert json_of(did(Act.READ, ["a"]), own=True)["from_here"] is True
     assert json_of(Began(SESSION, AT, WHO, "lan"))["program"] == "gimmal 1"
     assert json_of(Served(AT))["event"] == "plugged"
     assert json_of(Served(AT, "unplugged"))["event"] == "unplugged"
-    assert json_of(Unreadable(1, True)) == {"event": "unreadable", "newer_records": 1, "torn": True}
+    assert json_of(Unreadable(1, True)) == {"event": "unreadable", "newer_records": 1, "torn": True, "from_here": False}
+
+
+def test_what_was_done_from_here_begins_with_that_word() -> None:
+    def own(record: Record) -> str:
+        return lines_of(record, all_names=False, own=True)[0].partition("  ")[2]
+
+    assert own(did(Act.READ, ["a"], size=3)) == "from here on laptop: read 1 in :docs, 3 B: a"
+    assert own(did(Act.READ, ["a"], computer="")) == "from here on side b: read 1 in :docs: a"
+    crowd = Crowded(AT, AT, 0, [Uncounted(Act.WROTE, "docs", 1000, 5000)])
+    assert own(crowd).startswith("from here: more was done than is kept in detail since ")
 
 
 @given(RECORDS, st.booleans())
 def test_whatever_a_peer_wrote_is_shown_in_plain_characters(record: Record, all_names: bool) -> None:
-    for line in lines_of(record, all_names=all_names):
-        assert line.isprintable()
+    for own in (False, True):
+        for line in lines_of(record, all_names=all_names, own=own):
+            assert line.isprintable()
     json.dumps(json_of(record))
 
 

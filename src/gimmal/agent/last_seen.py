@@ -21,6 +21,9 @@ logger = logging.getLogger("gimmal.agent")
 KEEP_SECONDS = 900
 """How far what is kept may lie behind: a disk is not woken for less."""
 
+END_SECONDS = 60
+"""The same at the end of a session: many commands in a row are not as many writes."""
+
 _INFO = b"gimmal last seen v1"
 _VERSION = 1
 _FILE_BYTES_MAX = 4096
@@ -58,11 +61,11 @@ class LastSeen:
 
         Args:
             at: second since 1970.
-            at_once: keep it even where what is kept is hardly older: it may be the last time.
+            at_once: it may be the last time for long.
         """
         kept = self.read()
         # A time that lies ahead was written with a clock that was wrong.
-        if kept <= at < kept + (1 if at_once else KEEP_SECONDS):
+        if kept <= at < kept + (END_SECONDS if at_once else KEEP_SECONDS):
             return
         try:
             self._setting.write(msgpack.encode(_File(_VERSION, at)))

@@ -83,8 +83,9 @@ class LocalCommands:
                 await send_message(connection, Reply(status=found))
                 connection.close()
             elif question.verb == "log":
-                with contextlib.suppress(LocalError):  # what was written can be read all the same
-                    await self._agent.use_log.flush()
+                for log in (self._agent.use_log, self._agent.own_log):
+                    with contextlib.suppress(LocalError):  # what was written can be read all the same
+                        await log.flush()
                 await send_message(connection, self._keys())
                 connection.close()
             elif question.verb in ("queue", "transfers"):

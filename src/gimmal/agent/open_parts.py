@@ -12,6 +12,7 @@ import logging
 from gimmal.base.errors import GimmalError
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.messages import Answer, Discard, OpenPart, PartOpened
+from gimmal.share.using import Using
 from gimmal.transport.session import Session
 
 logger = logging.getLogger("gimmal.agent")
@@ -30,6 +31,8 @@ class OpenParts:
         self._tasks = tasks
         self._parts: set[int] = set()
         self._left = False
+        self.using: Using | None = None
+        """Is told of each part file that was opened, where somebody keeps a log of what is done."""
 
     async def open(self, request: OpenPart) -> Answer:
         """Ask for a part file.
@@ -59,6 +62,8 @@ class OpenParts:
             answer = await self._session.call(request, deadline=None)
         except GimmalError as exc:
             return exc
+        if self.using is not None:
+            self.using.answered(request, answer)
         if isinstance(answer, PartOpened):
             self._parts.add(answer.part)
             if self._left:

@@ -34,7 +34,7 @@ from gimmal.agent.plugged import (
     state_directory,
 )
 from gimmal.agent.present import until_gone
-from gimmal.agent.use_log.own_acts import WRITE_SECONDS, OwnActs
+from gimmal.agent.use_log.own_acts import OwnActs
 from gimmal.base.errors import (
     DeadlinePassed,
     GimmalError,
@@ -87,6 +87,8 @@ LOOK_SECONDS = 1.0
 
 SILENT_SECONDS = CALL_SECONDS - SUSPECT_SECONDS
 """Of a call's time, what is left when its silence has been noticed."""
+WRITE_SECONDS, WRITE_GONE_SECONDS = 2.0, 0.3
+"""What is left to the disk when a command ends, for what it keeps of itself; and where the half was pulled out."""
 
 QUEUE_SECONDS = 0.05
 """How long to wait where very many commands come to the agent at once."""
@@ -151,6 +153,8 @@ class Reach:
         self._seen: LastSeen | None = None
         self._was_seen = False
         """The other side was reached by this command itself."""
+        self.last_seen = 0
+        """Second since 1970 at which it was last reached from here, where it cannot be now; 0 if unknown."""
         self._gone = asyncio.Event()
         self._opening: asyncio.Timeout | None = None
         self.journal_key = b""
@@ -164,12 +168,9 @@ class Reach:
 
     async def __aexit__(self, *_: object) -> None:
         await self.drop(CloseReason.DONE)
-        if self._own is not None:
-            await self._own.close()
-        if self._seen is not None and self._was_seen:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(WRITE_SECONDS):
-                    await self.workers.call(self._seen.note, int(time.time()))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WRITE_GONE_SECONDS if self._gone.is_set() else WRITE_SECONDS):
+                await self._write_down()
         for relay in self._relays:
             await relay.close()
         if self._network is not None:
@@ -199,17 +200,20 @@ class Reach:
             self._tasks.start(self._end_when_silent(reached), "silence of the other side")
         return reached
 
-    @property
-    def last_seen(self) -> int:
-        """Second since 1970 at which the other side was last reached from here, 0 if unknown, or the agent knows."""
-        return self._seen.read() if self._seen is not None else 0
+    async def _write_down(self) -> None:
+        """What is kept of this command on this computer, sealed."""
+        if self._own is not None:
+            await self._own.close()
+        if self._seen is not None and self._was_seen:
+            await self.workers.call(self._seen.note, int(time.time()))
 
     async def _find(self, deadline: float) -> Reached:
         try:
             return await self._through_agent(deadline) or await self._by_itself(deadline)
         except UnreachableError as exc:
-            last_seen = await self.workers.call(self._seen.read) if self._seen is not None else 0
-            told = told_when(exc, last_seen)
+            if self._seen is not None:
+                self.last_seen = await self.workers.call(self._seen.read)
+            told = told_when(exc, self.last_seen)
             if told is exc:
                 raise
             raise told from exc

@@ -88,6 +88,8 @@ class StayAwake:
             reason = ""
         elif not self._wanted:
             reason = "it was not asked for"
+        elif self._connected():
+            reason = self._refused or "it is about to be"
         else:
             reason = self._refused or "the other side is not connected"
         return AwakeStatus(self._wanted, held, reason)

@@ -106,7 +106,7 @@ class _PeerSession(TransferSession):
     def other(self, files: RemoteFiles) -> Files:
         """See TransferSession."""
         if self._own is not None:
-            files.using = Using(self._own)
+            files.using = self._opened.using = Using(self._own)
         return QueuedFiles(super().other(files), self._room, self._flow, self._parts, self._opened)
 
     def leave(self) -> None:

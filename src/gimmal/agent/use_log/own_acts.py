@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 from pathlib import Path
 
@@ -13,9 +11,6 @@ from gimmal.protocol.messages import CloseReason
 from gimmal.share.using import Using
 
 logger = logging.getLogger("gimmal.agent")
-
-WRITE_SECONDS = 1.0
-"""What is left to the disk when the command ends; whoever ran it waits for that."""
 
 
 class OwnActs:
@@ -41,7 +36,5 @@ class OwnActs:
         return Using(self._log.own_session(side, computer))
 
     async def close(self) -> None:
-        """Write the rest; a disk that holds it up does not hold up the command for long."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(WRITE_SECONDS):
-                await self._log.close(CloseReason.DONE)
+        """Write the rest; the caller bounds how long that may take."""
+        await self._log.close(CloseReason.DONE)

@@ -31,7 +31,7 @@ FILE_BYTES = 1 << 20
 LOG_BYTES_MAX = 32 << 20
 """Bytes of all files together; the oldest go."""
 
-OWN_FILE_BYTES, OWN_LOG_BYTES_MAX = 64 << 10, 8 << 20
+OWN_FILE_BYTES, OWN_LOG_BYTES_MAX = 32 << 10, 8 << 20
 """The same of what this side did: each command reads the newest file to its end before it adds to it."""
 
 TURN_SECONDS = 1.0
@@ -154,9 +154,8 @@ class UseLogStore:
             self._take_lock()
         except BlockingIOError:
             self._leave()
-            raise LocalError(
-                "another program writes the log of use of this half", "stop that `gimmal up` first"
-            ) from None
+            what_next = "it is tried again" if self._files.own else "stop that `gimmal up` first"
+            raise LocalError("another program writes the log of use of this half", what_next) from None
         except OSError as error:
             # On a disk without locks there is the half's own lock, which holds for all but odd cases.
             if error.errno not in _NO_LOCKS:
