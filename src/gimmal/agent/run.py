@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gimmal.agent.agent import Agent, AgentOptions
 from gimmal.agent.reach import PRESENCE_SECONDS, still_present
+from gimmal.agent.service.watching import MountEvents
 from gimmal.base.display import displayable
 from gimmal.base.workers import Workers
 from gimmal.half.lockfile import HalfLock
@@ -99,9 +100,18 @@ def _end_with(lifeline: int, asked: asyncio.Future[_End]) -> None:
 
 
 async def _until_end(presence: Presence, workers: Workers, asked: asyncio.Future[_End]) -> _End:
-    """Wait for the end, and say which it is."""
-    while not asked.done():
-        if not await still_present(presence, workers):
-            return _End.GONE
-        await asyncio.wait([asked], timeout=PRESENCE_SECONDS)
+    """Wait for the end, and say which it is; where the system tells of mounts, each change is a reason to look."""
+    stirred = asyncio.Event()
+    asked.add_done_callback(lambda _asked: stirred.set())
+    mounts = MountEvents(stirred.set)
+    try:
+        while not asked.done():
+            stirred.clear()
+            if not await still_present(presence, workers):
+                return _End.GONE
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PRESENCE_SECONDS):
+                    await stirred.wait()
+    finally:
+        mounts.close()
     return asked.result()

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from gimmal.half.presence import Presence
 
 TICK_SECONDS = 0.05
-LOOK_TICKS = 4
-"""Ticks between two looks at the half."""
+LOOK_TICKS = 2
+"""Ticks between two times that it asks itself whether a look at the half is due."""
 
 SEEN_SECONDS = 0.3
 """While the program itself looks this often, its own looks will do: each costs the stick a read."""
 
-ORDERLY_TICKS = 11
+ORDERLY_TICKS = 9
 """Ticks that the program has to end in good order. Counted, not measured: where the machine is busy, ticks are late."""
 
 _armed = False
