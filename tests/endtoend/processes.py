@@ -232,6 +232,20 @@ class Process:
         return wrong
 
 
+def note_ends(processes: Sequence[Process]) -> None:
+    """Wait for all; each notes when it ended, in whatever order that was. One that does not end fails elsewhere."""
+
+    def wait(process: Process) -> None:
+        with suppress(AssertionError):
+            process.wait()
+
+    threads = [threading.Thread(target=wait, args=(process,)) for process in processes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 class Agent(Process):
     """``gimmal up``."""
 

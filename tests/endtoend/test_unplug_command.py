@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.endtoend.services import halves, start_service
-from tests.endtoend.world import World, until
+from tests.endtoend.world import World, digest, until, write_file
 
 
 def test_it_ends_an_agent_and_tells_the_other_side(world: World) -> None:
@@ -27,6 +29,29 @@ def test_it_ends_an_agent_and_tells_the_other_side(world: World) -> None:
     assert world.run(world.b, "unplug").lines == ["unplugged: no agent served it"]
     (value,) = world.json(world.b, "unplug")
     assert value == {"half": f"{world.b.half}/GIMMAL", "ended": False, "ejected": False}
+
+
+@pytest.mark.parametrize("unplugged", ["this half", "the other half"])
+def test_a_copy_beside_its_agent_ends_with_this_half_and_waits_for_the_other(world: World, unplugged: str) -> None:
+    world.start_relay()
+    world.pair()
+    shared = world.a.folder("shared")
+    write_file(shared / "large", 32 << 20)
+    world.up(world.a, shared).wait_ready()
+    world.up(world.b).wait_connected()
+    copying = world.start(world.b, "cp", "--limit", "4M", ":shared/large", ".")
+    until(lambda: any(world.b.disk.glob(".gimmal-part-*")), "bytes arrive")
+    if unplugged == "this half":
+        world.run(world.b, "unplug")
+        result = copying.wait()
+        assert result.code == 5, str(result)
+        assert result.error == "the half was unplugged"
+        return
+    world.run(world.a, "unplug")
+    copying.wait_line("waiting for the other side", of_err=True)
+    world.up(world.a, shared)
+    assert copying.wait().code == 0
+    assert digest(world.b.disk / "large") == digest(shared / "large")
 
 
 def test_the_service_leaves_it_alone_until_it_is_unlocked_or_plugged_in_again(world: World) -> None:

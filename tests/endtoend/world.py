@@ -147,20 +147,23 @@ class World:
 
     # The things of a world -------------------------------------------------------------------------------------------
 
-    def start_relay(self, *more: str, port: int = 0, state: str = "relay") -> Relay:
+    def start_relay(self, *more: str, port: int = 0, state: str = "relay", **options: Any) -> Relay:
         """Start a relay, and wait until it is ready; one that may be started again keeps its port meanwhile."""
         port = port or _port_for_good()
         relay: Relay = self.start(
-            self.a, "relay", "--listen", f"127.0.0.1:{port}", "--state", self.base / state, *more, kind=Relay
+            self.a,
+            *("relay", "--listen", f"127.0.0.1:{port}", "--state", self.base / state, *more),
+            kind=Relay,
+            **options,
         )
         relay.wait_ready()
         self.relay = relay
         return relay
 
-    def restart_relay(self, *more: str) -> Relay:
+    def restart_relay(self, *more: str, **options: Any) -> Relay:
         """Start the relay again where it was; the caller has ended it."""
         assert self.relay is not None
-        return self.start_relay(*more, port=self.relay.port)
+        return self.start_relay(*more, port=self.relay.port, **options)
 
     def pair(self, *more: str | Path, relay: bool = True, name: str = "Home") -> Result:
         """Join the halves of the two computers."""

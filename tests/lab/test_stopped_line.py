@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.endtoend.processes import Process
+from tests.endtoend.processes import Process, note_ends
 from tests.endtoend.test_interruptions import MIB, reaches
 from tests.endtoend.world import FULL, PASSWORD, RUN, World, digest, until, write_file
 from tests.figures import figure
@@ -40,24 +38,6 @@ async def open_and_hold(self, *given, **named):
 Reach.open = open_and_hold
 """
 """A command that, once it has a session, waits until the file $HOLD, which it makes, is removed."""
-
-
-class Ends:
-    """Notes when each of several processes ends, in whatever order."""
-
-    def __init__(self, processes: list[Process]) -> None:
-        self._threads = [threading.Thread(target=self._wait, args=(process,)) for process in processes]
-        for thread in self._threads:
-            thread.start()
-
-    def wait(self) -> None:
-        for thread in self._threads:
-            thread.join()
-
-    @staticmethod
-    def _wait(process: Process) -> None:
-        with suppress(AssertionError):  # told where its end is waited for
-            process.wait()
 
 
 @pytest.fixture
@@ -113,7 +93,7 @@ def run_all(world: World, names: list[str], where: str) -> None:
 
 
 def ends_of(running: list[tuple[str, Process]], where: str) -> None:
-    Ends([process for _name, process in running]).wait()
+    note_ends([process for _name, process in running])
     for name, process in running:
         judge(name, process, process.started, where)
 

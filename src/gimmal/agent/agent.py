@@ -68,6 +68,8 @@ SWEEP_PAUSE_SECONDS = 0.1
 
 MAPPING_WAITS_SECONDS = 0.5
 """What asking a router leaves to reaching the other side at the start: it starts a program, and nobody waits for it."""
+STOP_SECONDS = 0.4
+"""For the last words to the other side and to the relays; with the look that finds the half gone it stays below 1 s."""
 
 TRIM_SECONDS = 5.0
 """After this time a record buffer that was not used goes back to the system."""
@@ -340,7 +342,7 @@ class Agent:
         if self._control is not None:
             closing.append(self._control.close())
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(STOP_SECONDS):
                 await asyncio.gather(*closing, return_exceptions=True)
         # The shares' folders are left to the end of the process: a thread that the disk holds up may still use them,
         # and a descriptor closed under it could by then be another file.

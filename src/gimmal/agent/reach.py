@@ -156,6 +156,8 @@ class Reach:
         self.last_seen = 0
         """Second since 1970 at which it was last reached from here, where it cannot be now; 0 if unknown."""
         self._gone = asyncio.Event()
+        self._unplugged = False
+        """A half was unplugged while the agent had the session: this one, where that agent runs no more."""
         self._opening: asyncio.Timeout | None = None
         self.journal_key = b""
         self.journal_directory = Path()
@@ -209,7 +211,7 @@ class Reach:
 
     async def _find(self, deadline: float) -> Reached:
         try:
-            return await self._through_agent(deadline) or await self._by_itself(deadline)
+            return await self._find_way(deadline)
         except UnreachableError as exc:
             if self._seen is not None:
                 self.last_seen = await self.workers.call(self._seen.read)
@@ -217,6 +219,19 @@ class Reach:
             if told is exc:
                 raise
             raise told from exc
+
+    async def _find_way(self, deadline: float) -> Reached:
+        try:
+            found = await self._through_agent(deadline)
+        except UnreachableError:
+            # That of an agent that is just ending; the other side's half would be told of by a refusal.
+            if self._unplugged and not socket_path(self.header.pair_id, self.header.side).exists():
+                raise _unplugged() from None
+            raise
+        if found is None and self._unplugged:
+            raise _unplugged()
+        self._unplugged = False
+        return found or await self._by_itself(deadline)
 
     async def leads_there(self) -> bool:
         """Whether, as far as is known, what is asked now comes to the other side."""
@@ -384,7 +399,11 @@ class Reach:
         # An agent that is gone does not come back to this session; the command may find another way.
         lost = Interrupted("the agent on this computer ended", "run the command again")
         session.links[0].ended.add_done_callback(lambda _ended: session.fail(lost))
+        session.ended.add_done_callback(lambda _ended: self._note_end(session))
         return self._noted(Reached(session, RemoteFiles(session), True, reply.path, reply.way), reply.computer)
+
+    def _note_end(self, session: Session) -> None:
+        self._unplugged = session.closed_for is CloseReason.UNPLUGGED
 
     async def _by_itself(self, deadline: float) -> Reached:
         dialler = self._dialler
@@ -467,6 +486,10 @@ class Reach:
 
 def _gone() -> HalfGone:
     return HalfGone("the half was pulled out", "plug it in again")
+
+
+def _unplugged() -> HalfGone:
+    return HalfGone("the half was unplugged", "plug it in again")
 
 
 async def _connect(connection: socket.socket, path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from gimmal.agent.agent import Agent, AgentOptions
 from gimmal.agent.present import until_gone
+from gimmal.agent.service.watching import MountEvents
 from gimmal.base.display import displayable
 from gimmal.base.tasks import Tasks
 from gimmal.half.lockfile import HalfLock
@@ -51,6 +52,7 @@ async def serve(
         agent = Agent(half, options, _unfailing(say))
         watching = Tasks()
         gone = watching.start(until_gone(watch), "presence of the half")
+        mounts = MountEvents(watch.stir)
         loop = asyncio.get_running_loop()
         asked: asyncio.Future[_End] = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -67,6 +69,7 @@ async def serve(
         finally:
             await agent.stop(CloseReason.STOPPED if end is _End.TOLD else CloseReason.UNPLUGGED)
             watching.cancel()
+            mounts.close()
         say(end.value)
 
 

@@ -38,6 +38,7 @@ class PresenceWatch:
         self._looking_since: float | None = None
         self._hearers: list[Callable[[], None]] = []
         self._over = False
+        self._stirred = Event()
         self._thread = Thread(target=self._run, daemon=True, name="presence of the half")
 
     def start(self) -> None:
@@ -51,6 +52,10 @@ class PresenceWatch:
                 self._hearers.append(hearer)
                 return
         hearer()
+
+    def stir(self) -> None:
+        """There is reason to look at once: something was unmounted, for instance. For any thread."""
+        self._stirred.set()
 
     def hangs(self) -> bool:
         """Whether the look that is under way takes so long that the half counts as gone."""
@@ -75,12 +80,13 @@ class PresenceWatch:
 
     def _run(self) -> None:
         while not self._over:
+            self._stirred.clear()
             self._looking_since = time.monotonic()
             there = self._presence.present()
             self._looking_since = None
             if not there:
                 break
-            time.sleep(LOOK_SECONDS)
+            self._stirred.wait(LOOK_SECONDS)
         with _lock:
             if self._over:
                 return

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from threading import Event
 
 TICK_SECONDS = 0.05
-ORDERLY_TICKS = 11
+ORDERLY_TICKS = 9
 """Ticks that the program has to end in good order. Counted, not measured: where the machine is busy, ticks are late."""
 
 _armed = False
