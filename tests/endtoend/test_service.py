@@ -322,6 +322,9 @@ def test_install_prints_what_each_system_would_be_given(world: World) -> None:
         assert mark in shown
         for word in (sys.executable, "/h", "--no-notify"):
             assert word in shown
+    strict = {"PYTHONIOENCODING": "utf-8:strict"}
+    shown = world.run(world.a, "service", "install", "--print", "--half", "/\udcff", environment=strict).out
+    assert '"/\udcff"' in shown
     assert not (world.a.base / "home" / ".config").exists()
     assert world.run(world.a, "service", "install", "--manager", "launchd", code=2).error
 
