@@ -53,7 +53,7 @@ def test_no_copy_of_it_is_served_in_its_place(world: World) -> None:
     world.pair(relay=False)
     copy = world.a.base / "copy"
     shutil.copytree(world.a.half, copy)
-    service = start_service(world, world.a, world.a.half, copy)
+    start_service(world, world.a, world.a.half, copy)
     until(lambda: sorted(half["state"] for half in halves(world, world.a)) == ["pausing", "serving"], "one is served")
     world.run(world.a, "unplug")
     until(lambda: {half["state"] for half in halves(world, world.a)} == {"put_away"}, "both are left alone")
