@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -14,7 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gimmal.agent.control import CONTROL_VERSION, MESSAGE_MAX, Question
+from gimmal.agent.control import CONTROL_VERSION, MESSAGE_MAX, ControlServer, Question
 from tests.endtoend.processes import Agent
 from tests.endtoend.world import World, ask_agent, new_world, until
 from tests.patience import PATIENCE
@@ -52,6 +54,37 @@ def connect(world: World) -> socket.socket:
 
     until(connected, "room in the queue")
     return connection
+
+
+def test_the_socket_is_its_owners_alone_from_the_first_and_no_thread_makes_other_files_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[int] = []
+    bind = socket.socket.bind
+
+    class Watched(socket.socket):
+        def bind(self, address: object) -> None:
+            bind(self, address)  # type: ignore[arg-type]
+            modes.append(stat.S_IMODE(Path(str(address)).stat().st_mode))
+            (tmp_path / "made meanwhile").mkdir()
+
+    async def answer(connection: socket.socket, _question: Question) -> None:
+        connection.close()
+
+    async def main() -> None:
+        server = ControlServer(tmp_path / "s", answer)
+        modes.append(stat.S_IMODE((tmp_path / "s").stat().st_mode))
+        await server.close()
+
+    before = os.umask(0o022)
+    try:
+        monkeypatch.setattr("gimmal.agent.control.socket.socket", Watched)
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(main())
+    finally:
+        os.umask(before)
+    assert modes == [0o600, 0o600]
+    assert stat.S_IMODE((tmp_path / "made meanwhile").stat().st_mode) == 0o755
 
 
 def test_status_is_answered(world: World, agent: Agent) -> None:

@@ -90,7 +90,9 @@ def test_up_says_that_another_program_answers_for_its_half() -> None:
         world.relay_sees(world.up(world.a), world.a)
         # As another user of the same computer, or a copy of the half elsewhere: the lock does not see it.
         second = world.up(world.a, environment={"XDG_RUNTIME_DIR": str(world.b.base / "run")})
-        assert "another program already answers for this half" in second.wait_line("relay: ")
+        said = second.wait_line("relay: ")
+        assert "another program already answers for this half" in said
+        assert "somebody has a copy of it: join the pair again" in said
 
 
 def test_up_says_that_the_address_it_dials_does_not_answer() -> None:

@@ -222,6 +222,16 @@ def test_a_runtime_folder_with_too_long_a_path_is_named_and_what_to_do(world: Wo
     assert world.run(world.a, "unplug", environment=environment).lines == ["unplugged: no agent served it"]
 
 
+def test_a_service_that_does_not_answer_is_not_waited_for_without_end(world: World) -> None:
+    service = start_service(world, world.a)
+    service.signal(signal.SIGSTOP)
+    driver = "from gimmal.agent.service import asking; asking._SECONDS = 0.2\n"
+    result = world.run(world.a, "service", "status", code=9, driver=driver + RUN)
+    assert result.error == "the service on this computer did not answer"
+    assert "hint: start it anew: gimmal service install" in result.err
+    assert service.stop().code == 0
+
+
 def test_one_service_for_a_user(world: World) -> None:
     start_service(world, world.a)
     assert world.run(world.a, "service", "run", code=9).error == "the service runs already for this user"
@@ -329,6 +339,9 @@ def test_install_prints_what_each_system_would_be_given(world: World) -> None:
         assert mark in shown
         for word in (sys.executable, "/h", "--no-notify"):
             assert word in shown
+    strict = {"PYTHONIOENCODING": "utf-8:strict"}
+    shown = world.run(world.a, "service", "install", "--print", "--half", "/\udcff", environment=strict).out
+    assert '"/\udcff"' in shown
     assert not (world.a.base / "home" / ".config").exists()
     assert world.run(world.a, "service", "install", "--manager", "launchd", code=2).error
 

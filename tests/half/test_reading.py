@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from gimmal.base.errors import (
     WrongPassword,
 )
 from gimmal.base.side import Side
+from gimmal.half import lockfile
 from gimmal.half.lockfile import HalfLock, held_folder, runtime_directory
 from gimmal.half.plugged import choose_half, find_plugged
 from gimmal.half.presence import Presence
@@ -216,6 +218,16 @@ class TestLocks:
             raise AssertionError
         with held_folder(two[0] / "GIMMAL"):
             pass
+
+    def test_programs_meet_in_one_folder_whatever_they_were_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert lockfile._TEMPORARY == "/tmp"
+        monkeypatch.setattr(lockfile, "_TEMPORARY", str(tmp_path))
+        monkeypatch.setattr(lockfile, "_is_ours", lambda _folder: False)  # neither XDG_RUNTIME_DIR nor /run/user/UID
+        monkeypatch.setenv("TMPDIR", str(tmp_path / "elsewhere"))
+        assert runtime_directory() == tmp_path / f"gimmal-{os.getuid()}"
+        assert stat.S_IMODE(runtime_directory().stat().st_mode) == 0o700
 
     def test_runtime_folder_open_to_others_is_refused(self, own_runtime_directory: Path) -> None:
         runtime_directory().chmod(0o777)

@@ -133,6 +133,32 @@ def test_an_address_left_with_a_relay_may_be_near(hosts: tuple[str, ...], path: 
     asyncio.run(main())
 
 
+class Dead(Relay):
+    """One that cannot be reached."""
+
+    async def link(self, deadline: float) -> socket.socket:
+        raise RelayError("the relay cannot be reached")
+
+    async def candidates(self) -> bytes:
+        raise RelayError("the relay cannot be reached")
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_dead_relay_beside_one_that_answers_is_not_why_there_is_no_direct_path(order: tuple[int, int]) -> None:
+    relays = [(Dead([]), Relay([]))[place] for place in order]
+    with pytest.raises(PeerAbsent, match="left no address to dial"):
+        asyncio.run(path_of(Near(), *relays, only=PathKind.DIRECT))
+
+    async def failures(relays: Sequence[RelaySource]) -> dict[PathKind, str]:
+        dialler = Dialler(A, Ways(None, relays, KEY, None, None), BufferPool())
+        with pytest.raises(RelayError):
+            await dialler.open_session(None, PATIENCE)
+        return dialler.failures
+
+    assert asyncio.run(failures(relays))[PathKind.DIRECT] == "the other side left no address to dial"
+    assert asyncio.run(failures([Dead([]), Dead([])]))[PathKind.DIRECT] == "the relay cannot be reached"
+
+
 def test_who_insists_on_the_local_network_dials_nothing_else() -> None:
     async def main() -> None:
         async with answering() as port:

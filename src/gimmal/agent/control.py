@@ -173,11 +173,11 @@ class ControlServer:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.setblocking(False)
         try:
-            mask = os.umask(0o177)
-            try:
-                self._listener.bind(os.fspath(path))
-            finally:
-                os.umask(mask)
+            # Not by the umask, which is that of threads, too, that make files for the other side meanwhile.
+            with contextlib.suppress(OSError):
+                os.fchmod(self._listener.fileno(), 0o600)  # Linux gives the file this mode from the first
+            self._listener.bind(os.fspath(path))
+            path.chmod(0o600)
             self._listener.listen(CLIENTS_MAX)
         except OSError as exc:
             self._listener.close()

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,9 @@ _LABEL = b"gimmal half lock v1"
 _BUSY = (errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN)
 _HINT = "gimmal unplug ends the use of a half; gimmal pair and password end by themselves"
 
+# Not what TMPDIR says where the system itself has one folder for all: programs of one user have it set differently.
+_TEMPORARY = "/tmp" if sys.platform == "linux" else tempfile.gettempdir()  # noqa: S108 - see runtime_directory
+
 
 def runtime_directory() -> Path:
     """The folder for this user's locks and sockets, made if absent: owner only, gone at reboot.
@@ -36,7 +40,7 @@ def runtime_directory() -> Path:
             folder = Path(base) / "gimmal"
             break
     else:
-        folder = Path(tempfile.gettempdir()) / f"gimmal-{os.getuid()}"
+        folder = Path(_TEMPORARY) / f"gimmal-{os.getuid()}"
     with local_errors("make the folder", folder):
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)

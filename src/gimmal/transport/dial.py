@@ -287,6 +287,10 @@ class _Race:
         self._tasks = Tasks()
         self._left = 0
         self._over = False
+        self._looks = 0
+        """Relays that have not said yet which addresses the other side left."""
+        self._looked = False
+        """One has."""
         self._near_found = asyncio.Event()
         self._near_over = asyncio.Event()
         self._failures: list[GimmalError] = []
@@ -306,6 +310,7 @@ class _Race:
                 if PathKind.RELAYED in self._paths:
                     self._begin(self._attempt_relayed(relay), "dial by relay")
                 if self._paths & {PathKind.DIRECT, PathKind.LAN}:
+                    self._looks += 1
                     self._begin(self._look(relay), "look for addresses")
         while self._left:
             result = await self._results.get()
@@ -314,9 +319,7 @@ class _Race:
                 return result
             if result is not None:
                 self._failures.append(result)
-        raise self.failure() or PeerAbsent(
-            "the other side left no address to dial", "see that gimmal runs there, or leave out --path"
-        )
+        raise self.failure() or _no_address()
 
     def failure(self) -> GimmalError | None:
         """The most telling of the failures so far."""
@@ -432,17 +435,22 @@ class _Race:
             addresses = self._open(sealed).addresses if sealed else []
             paths = [await self._path_to(host) for host, _port in addresses]
             if PathKind.DIRECT in self._paths and PathKind.DIRECT not in paths:
-                self._path_failures[PathKind.DIRECT] = "the other side left no address to dial"
+                self._path_failures[PathKind.DIRECT] = _no_address().message
+            self._looked = True
+            if self._ways.only is PathKind.DIRECT and not paths:
+                result = _no_address()
             for (host, port), path in zip(addresses, paths, strict=True):
                 if path in self._paths:
                     self._dial(host, port, path)
         except GimmalError as exc:
             logger.debug("no addresses: %s", exc)
-            if PathKind.DIRECT in self._paths:
+            if PathKind.DIRECT in self._paths and self._looks == 1 and not self._looked:
+                # Where any relay answers, the fault of another one is not why.
                 self._path_failures[PathKind.DIRECT] = exc.message
             # What the relay says about itself is told by the relayed attempt; here only a mismatch counts.
             insisted = self._ways.only is PathKind.DIRECT
             result = exc if isinstance(exc, VersionMismatch) or insisted else None
+        self._looks -= 1
         self._results.put_nowait(result)
 
     def _open(self, sealed: bytes) -> Candidates:
@@ -459,6 +467,10 @@ class _NotOurPeer(PeerAbsent):
     def __init__(self, told: GimmalError) -> None:
         super().__init__("another computer answers at the other side's address", "see that gimmal runs there")
         self.told = told
+
+
+def _no_address() -> PeerAbsent:
+    return PeerAbsent("the other side left no address to dial", "see that gimmal runs there, or leave out --path")
 
 
 def _not_near() -> PeerAbsent:

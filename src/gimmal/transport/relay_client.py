@@ -470,7 +470,8 @@ _HINTS: dict[str, str] = {
     Code.PROOF: "the half may be damaged, or of an older joining: join the two again",
     Code.DISABLED: "join this half with another to make a new pair",
     Code.NOT_ADMITTED: "ask the relay's operator, or join again with another --relay",
-    Code.ANSWERER_PRESENT: "stop the other program that serves this half, or wait until it has ended",
+    Code.ANSWERER_PRESENT: "end it on the other computer that serves this half; if there is none, "
+    "somebody has a copy of it: join the pair again",
     Code.TOO_MANY_ASKERS: "let some of the running commands end first",
 }
 

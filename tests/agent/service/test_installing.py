@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gimmal.agent.service import installing
+from gimmal.base.errors import UsageError
 
 COMMAND = [sys.executable, "-c", "pass"]
 
@@ -66,6 +67,15 @@ def test_a_manager_that_fails_is_quoted(home: Path) -> None:
 def test_a_manager_that_is_not_here_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(home / "config"))
     assert installing.install(COMMAND, start=True).trouble == "systemctl is not here"
+
+
+@pytest.mark.parametrize("odd", ["/m/\x1b[31m", "/m/\n", "/m/\udcff", "/m/\uffff"])
+def test_a_path_that_a_definition_cannot_hold_is_refused(odd: str) -> None:
+    for manager in (installing.Manager.LAUNCHD, installing.Manager.WINDOWS):
+        with pytest.raises(UsageError, match="cannot be written into a definition") as caught:
+            installing.definition(manager, [*COMMAND, odd])
+        assert odd not in caught.value.message
+    assert "ExecStart=" in installing.definition(installing.Manager.SYSTEMD, [*COMMAND, odd])
 
 
 def test_each_manager_has_a_definition() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gimmal.agent.service import watching
@@ -15,9 +17,9 @@ from tests.half.helpers import GOOD_PASSWORD, folders, join
 
 
 @pytest.fixture(autouse=True)
-def _no_sticks_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other tests may have some mounted just now."""
-    monkeypatch.setattr(watching, "mounted_disks", list)
+def no_sticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests mount some."""
+    monkeypatch.setattr(psutil, "disk_partitions", lambda all: [])  # noqa: A006 - psutil's own word
 
 
 def test_a_half_comes_changes_and_goes(tmp_path: Path) -> None:
@@ -96,10 +98,13 @@ def test_a_file_in_place_of_a_half_is_none(tmp_path: Path) -> None:
 
 def test_mount_events_can_be_watched_and_let_go_of() -> None:
     async def main() -> None:
+        before = os.listdir("/proc/self/fd")
         events = MountEvents(lambda: None)
-        await asyncio.sleep(0)
+        during = os.listdir("/proc/self/fd")
+        assert len(during) == len(before) + 2, "the table of mounts, and what watches it"
         events.close()
         events.close()
+        assert os.listdir("/proc/self/fd") == before
 
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         runner.run(main())

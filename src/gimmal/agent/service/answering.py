@@ -22,7 +22,7 @@ from gimmal.agent.control import (
 from gimmal.agent.service.child import Ended
 from gimmal.agent.service.descriptors import receive_pipe
 from gimmal.agent.service.machine import Condition, View
-from gimmal.agent.service.messages import ORDER_MAX, OUTCOME_SECONDS, HalfNamed
+from gimmal.agent.service.messages import ORDER_MAX, OUTCOME_SECONDS, RESTART, HalfNamed
 from gimmal.base.errors import ExitCode, GimmalError, HalfError, HalfMissing, LocalError, UsageError
 from gimmal.protocol.codec import decode_struct
 
@@ -53,11 +53,11 @@ class ServiceCommands:
 
     async def _answer(self, connection: socket.socket, question: Question) -> Reply:
         if question.version != CONTROL_VERSION:
-            raise UsageError("the service on this computer is of another version", "restart the service")
+            raise UsageError("the service on this computer is of another version", RESTART)
         if question.verb == "status":
             return Reply(status=self._status())
         if question.verb not in ("unlock", "put-away"):
-            raise UsageError("the service on this computer does not know this command", "restart the service")
+            raise UsageError("the service on this computer does not know this command", RESTART)
         async with asyncio.timeout(QUESTION_SECONDS):
             named = decode_struct(HalfNamed, await receive_message(connection, ORDER_MAX))
         await self._service.look()

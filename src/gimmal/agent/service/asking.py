@@ -11,7 +11,7 @@ import msgspec
 
 from gimmal.agent.control import CONTROL_VERSION, Question, Reply
 from gimmal.agent.service.descriptors import send_descriptor
-from gimmal.agent.service.messages import OUTCOME_SECONDS, HalfNamed, service_socket
+from gimmal.agent.service.messages import OUTCOME_SECONDS, RESTART, HalfNamed, service_socket
 from gimmal.base.errors import LocalError, WrongPassword
 from gimmal.protocol.codec import decode_struct
 
@@ -153,5 +153,5 @@ def _silent(error: OSError | None) -> LocalError:
     slow = isinstance(error, TimeoutError)
     return LocalError(
         "the service on this computer did not answer" if slow else "the service on this computer closed the connection",
-        "restart the service",
+        RESTART,
     )

@@ -12,7 +12,8 @@ from pathlib import Path
 from gimmal.agent.service.launchd import LABEL, launchd_list
 from gimmal.agent.service.systemd import UNIT, systemd_unit
 from gimmal.agent.service.windows_task import windows_task
-from gimmal.base.errors import LocalError
+from gimmal.base.display import displayable
+from gimmal.base.errors import LocalError, UsageError
 from gimmal.base.home import home_folder
 from gimmal.base.persistence import exists, local_errors, remove_durably, write_atomic
 from gimmal.base.programs import run_program
@@ -55,13 +56,27 @@ def definition(manager: Manager, command: Sequence[str]) -> str:
 
     Args:
         command: words that run the supervisor.
+
+    Raises:
+        UsageError: a word cannot be written into one of this kind.
     """
+    if manager is not Manager.SYSTEMD:
+        for word in command:
+            if not _fits_xml(word):
+                raise UsageError(
+                    f"{displayable(word)} cannot be written into a definition for {manager.value}",
+                    "name a folder without control characters in its path",
+                )
     makers = {
         Manager.SYSTEMD: systemd_unit,
         Manager.LAUNCHD: launchd_list,
         Manager.WINDOWS: windows_task,
     }
     return makers[manager](command)
+
+
+def _fits_xml(word: str) -> bool:
+    return not any(letter < " " or "\ud800" <= letter <= "\udfff" or letter in "\ufffe\uffff" for letter in word)
 
 
 def definition_path(manager: Manager) -> Path:

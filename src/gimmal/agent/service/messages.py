@@ -16,6 +16,9 @@ ORDER_MAX = 1024
 OUTCOME_SECONDS = 90.0
 """What an agent has to open its half: Argon2id takes about a second, on a slow and busy computer many."""
 
+RESTART = "start it anew: gimmal service install with its options, or end gimmal service run and begin it again"
+"""What to do about a supervisor of another version, or one that does not answer."""
+
 
 class HalfNamed(Struct, frozen=True):
     """The half that ``unlock`` or ``put-away`` is about, wherever it is mounted."""

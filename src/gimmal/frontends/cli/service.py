@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -103,7 +104,8 @@ def install(
         words.append("--no-notify")
     if only_print:
         chosen = installing.Manager(manager) if manager is not None else installing.manager_here()
-        click.echo(installing.definition(chosen, words), nl=False)
+        # The bytes that would be written: a path need not be text.
+        click.echo(os.fsencode(installing.definition(chosen, words)), nl=False)
         return
     if manager is not None:
         raise UsageError("--manager goes with --print", "a system installs its own definition only")
