@@ -85,15 +85,18 @@ class TwoSides:
                 )
             ]
             near, far = (service.open_session() for service in services)
-            serving = local_session(theirs, pool, Serving(far, pool, workers), opener=False)
+            answering = Serving(far, pool, workers)
+            serving = local_session(theirs, pool, answering, opener=False)
+            answering.watch(serving)
             asking = local_session(ours, pool, None, opener=True, features=self._features)
             try:
                 async with asyncio.timeout(seconds):
                     return await work(Sides(LocalFiles(near, pool, workers), RemoteFiles(asking), asking, workers))
             finally:
+                alone = not asking.links
                 asking.close(CloseReason.DONE)
                 await asking.finished()
-                if asking.cause is not None:
+                if alone or asking.cause is not None:
                     serving.close(CloseReason.DONE)  # it would wait for who broke off to come back
                 await serving.finished()
                 near.close()

@@ -108,7 +108,9 @@ class LocalCommands:
         path = best.path.value if best is not None else ""
         features = peer.peer.features & OFFERED
         await send_message(connection, replace(self._keys(), path=path, features=features))
-        session = local_session(connection, peer.pool, Forwarding(peer, self._tasks), opener=False)
+        forwarding = Forwarding(peer, self._tasks)
+        session = local_session(connection, peer.pool, forwarding, opener=False)
+        forwarding.watch(session)
         self._sessions.add(session)
         session.ended.add_done_callback(lambda _ended: self._sessions.discard(session))
 

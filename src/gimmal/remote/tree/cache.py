@@ -252,22 +252,24 @@ class TreeCache:
                 if change.watch in self._watches:
                     self._apply(change, ticket.at)
         self._redo(folder, [later for later in ticket.later if later.folder == path])
-        if itself is not None and path and not ticket.void_folder:
-            if new:
-                self._begin_cover(ticket, itself)
-            else:
-                self._is_so(ticket, itself)
+        if new:
+            self._begin_cover(ticket, itself)
+        elif itself is not None and path and not ticket.void_folder:
+            self._is_so(ticket, itself)
         if path in self._store.folders:
             self._store.folders.move_to_end(path)
         self._store.shrink()
 
-    def _begin_cover(self, ticket: Ticket, itself: Attributes) -> None:
+    def _begin_cover(self, ticket: Ticket, itself: Attributes | None) -> None:
         """From now on notices tell of the folder itself: what was read of it before that must not come after."""
         above, name = split(ticket.ask.path)
         outer = self._store.folder(above)
         known = outer.entries.get(name)
         mapped = known.mapped if known is not None else False
         self._cross(above)
+        if itself is None or ticket.void_folder:
+            self._tell(outer, Later(above, name, ticket.at, doubt=True, time=True))
+            return
         self._tell(outer, Later(above, name, ticket.at, itself, mapped))
         self._redo(outer, [later for later in ticket.later if (later.folder, later.name) == (above, name)])
 

@@ -147,7 +147,8 @@ class TreeView:
             found = look(self._loop.time())
             if not isinstance(found, Ask):
                 return found, False
-            if self._is_down and (known := look_anyway()) is not None:
+            known = look_anyway()
+            if known is not None and (self._is_down or not await self._is_linked()):
                 return known, True
             failure = await self._ask(found)
             if isinstance(failure, UnreachableError) and (known := look_anyway()) is not None:
@@ -155,6 +156,11 @@ class TreeView:
             if failure is not None:
                 raise failure
         return look_anyway(), False
+
+    async def _is_linked(self) -> bool:
+        """Whether there is a link, or one comes soon."""
+        session = self._files.session
+        return bool(session.links) or await session.linked(DOWN_SECONDS)
 
     @property
     def _is_down(self) -> bool:
