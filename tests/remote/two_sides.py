@@ -63,6 +63,8 @@ class TwoSides:
         far: Path | None = None,
     ) -> None:
         self.base = base
+        self.wires: Callable[[], tuple[socket.socket, socket.socket]] = socket.socketpair
+        """Makes the two ends of their line, when the loop runs; tests put a slow one here."""
         self.near, self.far = base / "near", far or base / "far"
         self._rights = far_rights
         self._features = far_features
@@ -73,7 +75,7 @@ class TwoSides:
         """Do something over a new session."""
 
         async def main() -> ResultT:
-            ours, theirs = socket.socketpair()
+            ours, theirs = self.wires()
             for end in (ours, theirs):
                 end.setblocking(False)
             workers, pool = Workers(), BufferPool()

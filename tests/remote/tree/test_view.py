@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from gimmal.agent.forwarding import Forwarding
+from gimmal.agent.local_commands import local_session
 from gimmal.base.errors import RemoteError
+from gimmal.base.tasks import Tasks
 from gimmal.protocol.features import OFFERED, WATCH
-from gimmal.protocol.messages import FolderTimes, Kind
+from gimmal.protocol.messages import (
+    Answer,
+    Change,
+    ChangeKind,
+    CloseReason,
+    Entry,
+    FolderTimes,
+    Kind,
+    Page,
+    Request,
+)
+from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.tree.cache import TreeCache
 from gimmal.remote.tree.view import TreeView
 from gimmal.share.shares import Rights
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, within
 from tests.remote.two_sides import Sides, TwoSides
 
 pytestmark = pytest.mark.skipif(not Path("/proc/sys/fs/inotify").exists(), reason="the system tells of no changes")
@@ -33,6 +51,48 @@ async def viewed(sides: Sides, cache: TreeCache | None = None) -> AsyncIterator[
         yield view
     finally:
         await view.close()
+
+
+class SlowLine:
+    """A line on which everything takes its time, as long each way.
+
+    Args:
+        seconds: each way.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._ends: list[socket.socket] = []
+
+    def wires(self) -> tuple[socket.socket, socket.socket]:
+        """The two ends, on the running loop."""
+        loop = asyncio.get_running_loop()
+        (ours, here), (theirs, there) = socket.socketpair(), socket.socketpair()
+        self._ends = [here, there]
+        for end, other in ((here, there), (there, here)):
+            end.setblocking(False)
+            loop.add_reader(end, self._pass_on, loop, end, other)
+        return ours, theirs
+
+    def _pass_on(self, loop: asyncio.AbstractEventLoop, end: socket.socket, other: socket.socket) -> None:
+        data = end.recv(1 << 20)
+        if data:
+            loop.call_later(self._seconds, self._send, other, data)
+        else:
+            loop.remove_reader(end)
+            loop.call_later(self._seconds, self._end, other)
+
+    def _send(self, end: socket.socket, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            end.sendall(data)  # far less than the system takes at once
+
+    def _end(self, end: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        for end in self._ends:
+            end.close()
 
 
 async def eventually(what: Callable[[], Awaitable[bool]]) -> None:
@@ -108,6 +168,39 @@ def test_what_the_other_side_changes_is_seen_without_a_question(tmp_path: Path) 
             assert view.requests == before
 
     two.run(work)
+
+
+def test_a_change_is_seen_after_a_round_trip_and_two_tenths_of_a_second(tmp_path: Path) -> None:
+    each_way = 0.025
+    two, line = two_sides(tmp_path), SlowLine(each_way)
+    two.wires = line.wires
+    (two.far / "sub").mkdir()
+    late: list[float] = []
+
+    async def work(sides: Sides) -> None:
+        async with viewed(sides) as view:
+            loop = asyncio.get_running_loop()
+            await walk(view, "far")
+            before = view.requests
+            for number in range(20):
+                told = asyncio.Event()
+                view.on_change = lambda _changes, told=told: told.set()  # type: ignore[misc]
+                (two.far / "sub" / f"{number}").write_bytes(b"x")
+                changed = loop.time()
+                async with asyncio.timeout(PATIENCE):
+                    while f"{number}" not in await names(view, "far/sub"):
+                        await told.wait()
+                        told.clear()
+                late.append(loop.time() - changed)
+            assert view.requests == before
+
+    try:
+        two.run(work)
+    finally:
+        line.close()
+    late.sort()
+    assert late[0] >= each_way
+    assert within(late[-1], 2 * each_way + 0.2, "a change on the other side is seen, 50 ms, worst of 20")
 
 
 async def size_is(view: TreeView, path: str, size: int) -> bool:
@@ -269,5 +362,84 @@ def test_what_is_kept_is_bounded_and_watches_of_the_rest_are_given_back(tmp_path
             await walk(view, "far")
             assert cache.kept[0] <= 150
             assert 0 < view.watched < 15
+
+    two.run(work)
+
+
+def test_a_view_through_the_agent_is_told_of_changes_too(tmp_path: Path) -> None:
+    two = two_sides(tmp_path)
+    (two.far / "sub").mkdir()
+    (two.far / "sub" / "file").write_bytes(b"x")
+
+    async def work(sides: Sides) -> None:
+        tasks = Tasks()
+        ends = socket.socketpair()
+        for end in ends:
+            end.setblocking(False)
+        forwarding = Forwarding(sides.session, tasks)
+        agent = local_session(ends[0], sides.session.pool, forwarding, opener=False)
+        forwarding.watch(agent)
+        command = local_session(ends[1], sides.session.pool, None, opener=True)
+        view = TreeView(RemoteFiles(command))
+        other = TreeView(sides.far)  # whose numbers of streams are others
+        try:
+            await walk(other, "far")
+            await walk(view, "far")
+            before = view.requests
+            assert view.watched == 2
+            (two.far / "sub" / "new").write_bytes(b"x")
+            for one in (view, other):
+                await eventually(partial(names_are, one, "far/sub", {"file", "new"}))
+            assert view.requests == before
+        finally:
+            await view.close()
+            command.close(CloseReason.DONE)
+            await command.finished()
+            await agent.finished()
+            await tasks.close()
+        assert not agent.streams.out
+        # Only the stream of the other view is left.
+        assert len(sides.session.streams.into) == 1
+        await other.close()
+
+    two.run(work)
+
+
+def test_names_that_may_not_be_are_left_out(tmp_path: Path) -> None:
+    two = two_sides(tmp_path)
+    (two.far / "file").write_bytes(b"x")
+
+    async def work(sides: Sides) -> None:
+        async with viewed(sides) as view:
+            await view.listing("far")
+            file = (await view.find("far/file")).attributes
+            bad = ["..", "a/b", "a\\b", "\u202e", "x" * 300]
+            view._noticed([Change(1, ChangeKind.ENTRY, name, file) for name in [*bad, "good"]])
+            assert await names(view, "far") == {"file", "good"}
+
+    two.run(work)
+
+
+class LyingFiles(RemoteFiles):
+    """Adds names to each listing that may not be."""
+
+    async def ask(self, request: Request, deadline: float | None = None) -> Answer:
+        answer = await super().ask(request, deadline)
+        if isinstance(answer, Page):
+            file = answer.entries[0].attributes
+            return replace(answer, entries=[*answer.entries, *(Entry(name, file) for name in ("..", "a/b", "\x00"))])
+        return answer
+
+
+def test_names_in_a_listing_that_may_not_be_are_left_out(tmp_path: Path) -> None:
+    two = two_sides(tmp_path)
+    (two.far / "file").write_bytes(b"x")
+
+    async def work(sides: Sides) -> None:
+        view = TreeView(LyingFiles(sides.session))
+        try:
+            assert await names(view, "far") == {"file"}
+        finally:
+            await view.close()
 
     two.run(work)
