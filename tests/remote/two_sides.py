@@ -63,6 +63,8 @@ class TwoSides:
         far: Path | None = None,
     ) -> None:
         self.base = base
+        self.wires: Callable[[], tuple[socket.socket, socket.socket]] = socket.socketpair
+        """Makes the two ends of their line, when the loop runs; tests put a slow one here."""
         self.near, self.far = base / "near", far or base / "far"
         self._rights = far_rights
         self._features = far_features
@@ -73,7 +75,7 @@ class TwoSides:
         """Do something over a new session."""
 
         async def main() -> ResultT:
-            ours, theirs = socket.socketpair()
+            ours, theirs = self.wires()
             for end in (ours, theirs):
                 end.setblocking(False)
             workers, pool = Workers(), BufferPool()
@@ -85,15 +87,18 @@ class TwoSides:
                 )
             ]
             near, far = (service.open_session() for service in services)
-            serving = local_session(theirs, pool, Serving(far, pool, workers), opener=False)
+            answering = Serving(far, pool, workers)
+            serving = local_session(theirs, pool, answering, opener=False)
+            answering.watch(serving)
             asking = local_session(ours, pool, None, opener=True, features=self._features)
             try:
                 async with asyncio.timeout(seconds):
                     return await work(Sides(LocalFiles(near, pool, workers), RemoteFiles(asking), asking, workers))
             finally:
+                alone = not asking.links
                 asking.close(CloseReason.DONE)
                 await asking.finished()
-                if asking.cause is not None:
+                if alone or asking.cause is not None:
                     serving.close(CloseReason.DONE)  # it would wait for who broke off to come back
                 await serving.finished()
                 near.close()

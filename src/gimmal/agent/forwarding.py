@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+from gimmal.agent.forwarded_notices import NOTICES, ForwardedNotices
 from gimmal.agent.open_parts import OpenParts
 from gimmal.base.errors import GimmalError
 from gimmal.base.tasks import Tasks
@@ -17,6 +18,7 @@ from gimmal.protocol.messages import (
     Answer,
     Commit,
     Discard,
+    List,
     Measure,
     Measured,
     MeasureUp,
@@ -56,6 +58,7 @@ class Forwarding:
         self._streams = asyncio.Semaphore(STREAMS_AT_ONCE)
         self._packer = Packer()
         self._parts = OpenParts(session, tasks)
+        self._notices = ForwardedNotices(session)
 
     async def handle(self, incoming: Incoming) -> Answer | None:
         """See transport.answering.Handler."""
@@ -87,10 +90,18 @@ class Forwarding:
                 return await self._write(incoming, request)
         if isinstance(request, OpenPart):
             return await self._parts.open(request)
+        if isinstance(request, NOTICES):
+            return await self._notices.handle(incoming)
+        if isinstance(request, List):
+            request = self._notices.listed(request)
         answer = await self._session.call(request, deadline=None)
         if isinstance(request, Commit | Discard):
             self._parts.settled(request.part)
         return answer
+
+    def watch(self, session: Session) -> None:
+        """This is the session with the command: what is pushed goes there."""
+        self._notices.streams = session.streams
 
     def attached(self, attached: bool) -> None:
         """See transport.answering.Handler; a command's one link lives as long as the command."""
@@ -98,6 +109,7 @@ class Forwarding:
     def session_ended(self) -> None:
         """See transport.answering.Handler."""
         self._parts.leave()
+        self._notices.leave()
 
     async def _read(self, incoming: Incoming, start: int, read: RangeRead) -> Answer | None:
         if read.answer is not None:

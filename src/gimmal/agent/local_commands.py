@@ -119,7 +119,9 @@ class LocalCommands:
         features = peer.peer.features & OFFERED
         reply = replace(self._keys(), path=path, features=features, computer=peer.peer.name)
         await send_message(connection, replace(reply, way=best.way if best is not None else ""))
-        session = local_session(connection, peer.pool, Forwarding(peer, self._tasks), opener=False)
+        forwarding = Forwarding(peer, self._tasks)
+        session = local_session(connection, peer.pool, forwarding, opener=False)
+        forwarding.watch(session)
         self._sessions.add(session)
         session.ended.add_done_callback(lambda _ended: self._sessions.discard(session))
 

@@ -130,9 +130,9 @@ class Watching:
             return watch, True
 
     def release(self, stream: WatchStream, watch: int) -> None:
-        """Watch a folder no more for a stream."""
+        """Watch a folder no more for a stream, and tell it: a List on its way may name the watch still."""
         with self._lock:
-            self._ungrant(stream, watch, tell=False)
+            self._ungrant(stream, watch, tell=True)
 
     def catch_up(self) -> None:
         """Take in everything that changed until now."""

@@ -24,6 +24,7 @@ class Pushing:
         over: nothing more can be sent.
         pushed: bytes of bodies sent so far.
         on_over: called once, when the stream ends.
+        on_grant: called with what is granted, for who passes a stream on.
     """
 
     def __init__(self, streams: PushedStreams, link: Link, number: int, credit: int) -> None:
@@ -35,6 +36,7 @@ class Pushing:
         self.over = False
         self.pushed = 0
         self.on_over: Callable[[], None] | None = None
+        self.on_grant: Callable[[int], None] | None = None
 
     @property
     def room(self) -> int:
@@ -58,8 +60,11 @@ class Pushing:
 
     def grant(self, count: int) -> None:
         """So many bytes more may be sent."""
-        self._granted = min(self._granted + count, self.pushed + NOTICES_CREDIT_MAX)
+        before = self._granted
+        self._granted = min(before + count, self.pushed + NOTICES_CREDIT_MAX)
         self._eased.set()
+        if self.on_grant is not None:
+            self.on_grant(self._granted - before)
 
     def end(self) -> None:
         """Send nothing more, and say so."""
@@ -74,7 +79,7 @@ class Pushing:
         self.over = True
         self._streams.out.pop(self._number, None)
         self._eased.set()
-        on_over, self.on_over = self.on_over, None
+        on_over, self.on_over, self.on_grant = self.on_over, None, None
         if on_over is not None:
             on_over()
 

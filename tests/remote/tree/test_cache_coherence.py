@@ -402,13 +402,14 @@ class Coherence(RuleBasedStateMachine):
                 assert found.attributes in states, f"{path}: told {found.attributes}, was {states}"
             elif isinstance(found, Absent):
                 states = self.far.states(path, since)
-                # In a folder that is gone nothing is.
+                states += self.far.states(source, oldest) if (source := self.came_from(path)) else []
                 assert None in states, f"{path}: told to be absent, was {states}"
             listing = self.cache.listing(path, now)
             if not isinstance(listing, Ask):
                 told = {name.name for name in listing}
                 for inner in self.far.ever_in(path):
                     states = self.far.states(inner, max(oldest, self.own.get(inner, 0.0)))
+                    states += self.far.states(source, oldest) if (source := self.came_from(inner)) else []
                     there = split(inner)[1] in told
                     assert any((state is not None) is there for state in states), f"{inner}: {there}, was {states}"
 

@@ -182,6 +182,8 @@ class TreeCache:
         above, name = split(path)
         folder = self._store.folder(above)
         known = folder.entries.get(name)
+        if _knows_newer(folder, name, ticket.at):
+            return
         self._cross(above)
         folder.doubtful.discard(name)
         self._store.set(above, folder, name, attributes, known.mapped if known is not None else False, ticket.at)
@@ -220,11 +222,17 @@ class TreeCache:
             return
         folder = self._store.folder(path)
         self._cross(path)
-        for name in folder.entries.keys() - {entry.name for entry in entries}:
+        if watch and folder.watch != watch:
+            self._void_all(path)  # what was read before the watch was set would be taken for covered by it
+        kept = set() if watch else {name for name in folder.entries if _knows_newer(folder, name, ticket.at)}
+        kept |= set() if watch else {name for name, at in folder.absent.items() if at > ticket.at}
+        for name in folder.entries.keys() - {entry.name for entry in entries} - kept:
             self._store.set(path, folder, name, None, False, ticket.at)
         folder.absent.clear()
         folder.doubtful.clear()
         for entry in entries:
+            if entry.name in kept:
+                continue
             self._store.set(path, folder, entry.name, entry.attributes, entry.mapped, ticket.at)
             if entry.attributes.kind is Kind.DIRECTORY:
                 self._store.note_version(joined(path, entry.name), entry.attributes, ticket.at)
@@ -234,8 +242,9 @@ class TreeCache:
             self._unwatch(folder)
         if itself is not None and path:
             self._store.note_version(path, itself, ticket.at)
+        new = watch not in (0, folder.watch)
         if watch:
-            if folder.watch != watch:
+            if new:
                 folder.watched_at = ticket.at
             folder.watch = watch
             self._watches[watch] = path
@@ -243,11 +252,26 @@ class TreeCache:
                 if change.watch in self._watches:
                     self._apply(change, ticket.at)
         self._redo(folder, [later for later in ticket.later if later.folder == path])
-        if itself is not None and path and not ticket.void_folder:
+        if new:
+            self._begin_cover(ticket, itself)
+        elif itself is not None and path and not ticket.void_folder:
             self._is_so(ticket, itself)
         if path in self._store.folders:
             self._store.folders.move_to_end(path)
         self._store.shrink()
+
+    def _begin_cover(self, ticket: Ticket, itself: Attributes | None) -> None:
+        """From now on notices tell of the folder itself: what was read of it before that must not come after."""
+        above, name = split(ticket.ask.path)
+        outer = self._store.folder(above)
+        known = outer.entries.get(name)
+        mapped = known.mapped if known is not None else False
+        self._cross(above)
+        if itself is None or ticket.void_folder:
+            self._tell(outer, Later(above, name, ticket.at, doubt=True, time=True))
+            return
+        self._tell(outer, Later(above, name, ticket.at, itself, mapped))
+        self._redo(outer, [later for later in ticket.later if (later.folder, later.name) == (above, name)])
 
     def missing(self, ticket: Ticket) -> None:
         """A LIST was answered: there is no such folder. Something else may be there."""
@@ -430,12 +454,16 @@ class TreeCache:
             self._note_own(above, name, now)
             self._tell(self._store.folder(above), Later(above, name, now, doubt=True, time=True))
 
-    def _doubt_all(self, path: str, folder: Folder) -> None:
+    def _void_all(self, path: str) -> None:
+        """What is being asked of the entries of a folder counts for nothing."""
         for ticket in self._pending.get(path, ()):
             if ticket.ask.question is Question.LIST and ticket.ask.path != path:
                 ticket.void_folder = True
             else:
                 ticket.void = True
+
+    def _doubt_all(self, path: str, folder: Folder) -> None:
+        self._void_all(path)
         folder.listed = False
         folder.absent.clear()
         for known in folder.entries.values():
@@ -472,6 +500,14 @@ class TreeCache:
 def _names(folder: Folder) -> Iterator[Name]:
     for name, known in folder.entries.items():
         yield Name(name, known.attributes.kind, known.number, known.mapped)
+
+
+def _knows_newer(folder: Folder, name: str, at: float) -> bool:
+    """Whether what is known of an entry was asked for after ``at``."""
+    known = folder.entries.get(name)
+    if known is not None:
+        return known.sure and known.at > at
+    return name not in folder.doubtful and (folder.at > at if folder.listed else folder.absent.get(name, -inf) > at)
 
 
 def _is_covered(attributes: Attributes) -> bool:

@@ -1,0 +1,365 @@
+"""The other side's tree as if it were here: what is known is told at once, all else asked for, once for all who wait.
+
+One view serves all that show the tree (a mount, WebDAV, an editor): they see the same, and what one changes through
+it, the others see at once. Where the other side cannot be reached, what was known last is told, and marked so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from gimmal.base.errors import BadName, GimmalError, RemoteError, UnreachableError
+from gimmal.base.paths import parse_wire_path
+from gimmal.base.tasks import Tasks
+from gimmal.protocol.codes import Code
+from gimmal.protocol.messages import Attributes, Change, ChangeKind, Entry, FolderTimes, List, Page, Replace
+from gimmal.remote.files import too_many_entries
+from gimmal.remote.remote_files import RemoteFiles
+from gimmal.remote.tree.cache import ENTRIES_MAX, TreeCache
+from gimmal.remote.tree.notices import NoticeStream
+from gimmal.remote.tree.records import Absent, Ask, Known, Name, Question, Ticket
+from gimmal.share.plain_names import plain_wire_name
+
+logger = logging.getLogger("gimmal.remote")
+
+TRIES = 4
+"""How often something is asked for that changes faster than answers come; then the last answer is told."""
+
+DOWN_SECONDS = 2.0
+"""Without a link, or after a question without an answer, for so long: what is known is told without asking."""
+
+_MISSING = frozenset(code.name.lower() for code in (Code.NOT_FOUND, Code.NOT_A_DIRECTORY))
+
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One entry; ``stale``: as it was last known, for the other side cannot be reached."""
+
+    attributes: Attributes
+    number: int
+    mapped: bool
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All entries of a folder; ``stale`` as of Found."""
+
+    names: list[Name]
+    stale: bool
+
+
+class Changing:
+    """A change that is under way: say how it ended."""
+
+    def __init__(self) -> None:
+        self.known = False
+        self.attributes: Attributes | None = None
+        self.in_place = False
+
+    def done(self, attributes: Attributes | None, *, in_place: bool = False) -> None:
+        """The entry is so now; None: it is gone. ``in_place``: it is the one that was there."""
+        self.known, self.attributes, self.in_place = True, attributes, in_place
+
+
+class TreeView:
+    """One view of the other side's tree; for one event loop. Close it.
+
+    Args:
+        files: of the other side.
+        cache: what is known; None for an empty one of the usual size.
+    """
+
+    def __init__(self, files: RemoteFiles, cache: TreeCache | None = None) -> None:
+        self._files = files
+        self._cache = cache if cache is not None else TreeCache()
+        self._loop = asyncio.get_running_loop()
+        self._tasks = Tasks()
+        self._asking: dict[Ask, asyncio.Task[GimmalError | None]] = {}
+        self._hearing: asyncio.Task[None] | None = None
+        self._down_until = 0.0
+        self._stream = NoticeStream(files, self._noticed, self._cache.lost)
+        self.requests = 0
+        """Questions of this view so far, pages counted each."""
+        self.on_change: Callable[[Sequence[Change]], None] | None = None
+        """Is told of notices after they were taken in; for who keeps something of the tree himself."""
+
+    @property
+    def watched(self) -> int:
+        """How many folders are watched for this view."""
+        return self._cache.watched
+
+    def path_of(self, number: int) -> str | None:
+        """Where an entry is that has a number; None where it is known no more."""
+        return self._cache.numbers.path_of(number)
+
+    def hold(self, number: int) -> None:
+        """Somebody uses this number: it is not forgotten to make room."""
+        self._cache.numbers.hold(number)
+
+    def release(self, number: int, count: int = 1) -> None:
+        """As many uses are over."""
+        self._cache.numbers.release(number, count)
+
+    # Looking ---------------------------------------------------------------------------------------------------------
+
+    async def find(self, path: str) -> Found:
+        """The entry at a path.
+
+        Raises:
+            RemoteError: not_found, or what the other side says.
+            UnreachableError: it cannot be reached, and the entry was never known.
+        """
+        known: Known | Absent | None
+        known, stale = await self._know(lambda now: self._cache.find(path, now), lambda: self._cache.find_anyway(path))
+        if known is None or isinstance(known, Absent):
+            raise self._files.error(Code.NOT_FOUND, path)
+        return Found(known.attributes, known.number, known.mapped, stale)
+
+    async def listing(self, path: str) -> Listing:
+        """All entries of a folder.
+
+        Raises:
+            RemoteError: not_found, limit where it is too large, or what the other side says.
+            UnreachableError: it cannot be reached, and the folder was never listed.
+        """
+        names: list[Name] | None
+        names, stale = await self._know(
+            lambda now: self._cache.listing(path, now), lambda: self._cache.listing_anyway(path)
+        )
+        if names is None:
+            raise too_many_entries(self._files.shown(path))
+        return Listing(names, stale)
+
+    async def _know(
+        self, look: Callable[[float], ResultT | Ask], look_anyway: Callable[[], ResultT | None]
+    ) -> tuple[ResultT | None, bool]:
+        """What is known, after asking where that is needed, and whether it is stale."""
+        for _ in range(TRIES):
+            await self._hear()
+            found = look(self._loop.time())
+            if not isinstance(found, Ask):
+                return found, False
+            known = look_anyway()
+            if known is not None and (self._is_down or not await self._is_linked()):
+                return known, True
+            failure = await self._ask(found)
+            if isinstance(failure, UnreachableError) and (known := look_anyway()) is not None:
+                return known, True
+            if failure is not None:
+                raise failure
+        return look_anyway(), False
+
+    async def _is_linked(self) -> bool:
+        """Whether there is a link, or one comes soon."""
+        session = self._files.session
+        return bool(session.links) or await session.linked(DOWN_SECONDS)
+
+    @property
+    def _is_down(self) -> bool:
+        since = self._files.session.without_links_since
+        now = self._loop.time()
+        return now < self._down_until or (since is not None and now - since > DOWN_SECONDS)
+
+    # Asking ----------------------------------------------------------------------------------------------------------
+
+    async def _ask(self, ask: Ask) -> GimmalError | None:
+        """Ask, or wait with those who ask already; the reason where there was no answer."""
+        task = self._asking.get(ask)
+        if task is None:
+            task = self._asking[ask] = self._tasks.start(self._put(ask), "look at the other side")
+            task.add_done_callback(lambda _done: self._asking.pop(ask, None))
+        return await asyncio.shield(task)
+
+    async def _put(self, ask: Ask) -> GimmalError | None:
+        try:
+            if not self._cache.stream and await self._stream.open():
+                self._cache.opened(self._stream.number, self._loop.time())
+            ticket = self._cache.begin(ask, self._loop.time())
+            try:
+                await (self._stat(ticket) if ask.question is Question.STAT else self._list(ticket))
+            finally:
+                self._cache.end(ticket)
+        except GimmalError as failure:
+            if isinstance(failure, UnreachableError):
+                self._down_until = self._loop.time() + DOWN_SECONDS
+            return failure
+        self._unwatch()
+        return None
+
+    async def _stat(self, ticket: Ticket) -> None:
+        self.requests += 1
+        try:
+            self._cache.found(ticket, await self._files.stat(ticket.ask.path))
+        except RemoteError as error:
+            if error.code not in _MISSING:
+                self._cache.refused(ticket)
+                raise
+            self._cache.found(ticket, None)
+
+    async def _list(self, ticket: Ticket) -> None:
+        path = ticket.ask.path
+        entries: list[Entry] = []
+        watch, cursor = 0, 0
+        itself: Attributes | None = None
+        try:
+            while True:
+                self.requests += 1
+                request = List(path, cursor, 0 if cursor or not path else ticket.stream)
+                page = self._files.expect(await self._files.ask(request), Page, path)
+                if not cursor:
+                    watch, itself = page.watch, page.folder
+                entries += [entry for entry in page.entries if _is_name(entry.name)]
+                cursor = page.cursor
+                if not cursor or len(entries) > ENTRIES_MAX:
+                    break
+        except RemoteError as error:
+            if error.code in _MISSING:
+                self._cache.missing(ticket)
+            else:
+                self._cache.refused(ticket)
+            raise
+        self._cache.listed(ticket, entries, watch, itself)
+
+    # Notices ---------------------------------------------------------------------------------------------------------
+
+    def _noticed(self, changes: Sequence[Change]) -> None:
+        named = [change for change in changes if change.what is not ChangeKind.ENTRY or _is_name(change.name or "x")]
+        self._cache.noticed(named, self._loop.time())
+        if self.on_change is not None:
+            self.on_change(named)
+
+    async def _hear(self) -> None:
+        """Make sure that the stream of notices is alive, where that is not known."""
+        if self._cache.is_heard(self._loop.time()):
+            return
+        if self._hearing is None:
+            self._hearing = self._tasks.start(self._sync(), "ask for all changes")
+            self._hearing.add_done_callback(self._heard)
+        await asyncio.shield(self._hearing)
+
+    def _heard(self, _done: asyncio.Task[None]) -> None:
+        self._hearing = None
+
+    async def _sync(self) -> None:
+        began = self._loop.time()
+        self.requests += 1
+        try:
+            if await self._stream.sync():
+                self._cache.synced(began)
+                return
+        except (GimmalError, TimeoutError) as error:
+            logger.debug("no word of changes: %s", error)
+            self._down_until = self._loop.time() + DOWN_SECONDS
+        self._stream.close()
+        self._cache.lost()
+
+    def _unwatch(self) -> None:
+        released = self._cache.take_released()
+        if released:
+            self._tasks.start(self._tell_released(released), "end watches")
+
+    async def _tell_released(self, released: list[int]) -> None:
+        self.requests += 1
+        try:
+            await self._stream.unwatch(released)
+        except GimmalError as error:
+            logger.debug("watches stay: %s", error)
+
+    # Changing --------------------------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def changing(self, path: str) -> AsyncIterator[Changing]:
+        """While the context lasts, an entry is being changed by this side; ``done`` says what it is then.
+
+        Without ``done``, or where something is raised, it is asked for before anyone is told of it.
+        """
+        ticket = self._cache.begin_change(path, self._loop.time())
+        change = Changing()
+        try:
+            yield change
+        finally:
+            now = self._loop.time()
+            if change.known:
+                self._cache.changed(ticket, change.attributes, now, in_place=change.in_place)
+            else:
+                self._cache.doubted(ticket, now)
+            self._unwatch_later()
+
+    async def make_directory(self, path: str, mode: int | None = None) -> None:
+        """Make a folder.
+
+        Raises:
+            RemoteError: what the other side says.
+        """
+        async with self.changing(path):
+            self._check(await self._files.make_directories([path], mode=mode), path)
+
+    async def remove(self, path: str) -> None:
+        """Remove a file, a link or an empty folder.
+
+        Raises:
+            RemoteError: what the other side says.
+        """
+        async with self.changing(path) as change:
+            self._check(await self._files.remove_many([path]), path)
+            change.done(None)
+
+    async def set_attributes(self, item: FolderTimes) -> None:
+        """Set time and mode of an entry.
+
+        Raises:
+            RemoteError: what the other side says.
+        """
+        async with self.changing(item.path):
+            self._check(await self._files.set_attributes([item]), item.path)
+
+    async def rename(self, source: str, target: str, replace: Replace = Replace.NEVER) -> None:
+        """Move an entry, with all below it, within one share.
+
+        Raises:
+            RemoteError: what the other side says.
+        """
+        now = self._loop.time()
+        tickets = self._cache.begin_change(source, now), self._cache.begin_change(target, now)
+        try:
+            await self._files.rename(source, target, replace)
+        except BaseException:
+            for ticket in tickets:
+                self._cache.doubted(ticket, self._loop.time())
+            raise
+        self._cache.renamed(*tickets, self._loop.time())
+        self._unwatch_later()
+
+    def _unwatch_later(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it is closed
+            self._unwatch()
+
+    def _check(self, codes: list[int], path: str) -> None:
+        if codes[0]:
+            raise self._files.error(codes[0], path)
+
+    async def close(self) -> None:
+        """Let go of the stream; whoever waits is told nothing more."""
+        self._stream.close()
+        await self._tasks.close()
+
+
+def _is_name(name: str) -> bool:
+    """Whether an entry may be called so (docs/spec/names.md, section 2): what may not is left out."""
+    if plain_wire_name(name):
+        return True
+    try:
+        return parse_wire_path(name) == (name,)
+    except BadName:
+        return False
+
+
+__all__ = ["Changing", "Found", "Known", "Listing", "Name", "TreeView"]

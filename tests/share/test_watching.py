@@ -1,0 +1,273 @@
+"""What is noticed in shared folders, what is granted and what never, and that a watch ends with its path."""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gimmal.base import inotify
+from gimmal.base.inotify import Event, Mask, parse_events
+from gimmal.protocol.codec import decode_struct
+from gimmal.protocol.codes import Code
+from gimmal.protocol.limits import NOTICES_BYTES_MAX
+from gimmal.protocol.messages import Change, ChangeKind, Done, Failed, List, Notices, Page, Unwatch, Watch, Watched
+from gimmal.share import watch_places, watching
+from gimmal.share.watch_stream import NAMES_MAX
+from tests.share.rig import Rig
+
+pytestmark = pytest.mark.skipif(not Path("/proc/sys/fs/inotify").exists(), reason="the system tells of no changes")
+
+STREAM = 7
+
+
+class Told:
+    """One stream of a rig, and what is told on it."""
+
+    def __init__(self, base: Path) -> None:
+        self.rig = Rig(base)
+        self.woken = threading.Event()
+        assert self.rig.session.open_notices(STREAM, self.woken.set) == Done()
+
+    def watch(self, *paths: str) -> list[int]:
+        answer = self.rig.session.answer(Watch(STREAM, list(paths)))
+        assert isinstance(answer, Watched)
+        return answer.watches
+
+    def changes(self) -> list[Change]:
+        """All that changed until now."""
+        self.watch()
+        changes: list[Change] = []
+        while (body := self.rig.session.next_notices(STREAM)) is not None:
+            assert len(body) <= NOTICES_BYTES_MAX
+            changes += decode_struct(Notices, body).changes
+        return changes
+
+    def names(self) -> set[tuple[int, str, bool]]:
+        """Watch, name and whether it is there, of each entry that changed."""
+        return {
+            (change.watch, change.name, change.attributes is not None)
+            for change in self.changes()
+            if change.what is ChangeKind.ENTRY and change.name
+        }
+
+    def ended(self) -> set[int]:
+        return {change.watch for change in self.changes() if change.what is ChangeKind.OVER}
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Iterator[Told]:
+    told = Told(tmp_path)
+    yield told
+    told.rig.close()
+
+
+def test_each_change_of_an_entry_is_told_with_what_it_is_now(told: Told) -> None:
+    (told.rig.rw / "old").write_bytes(b"x")
+    [watch] = told.watch("rw")
+    (told.rig.rw / "new").write_bytes(b"12345")
+    (told.rig.rw / "old").unlink()
+    (told.rig.rw / "folder").mkdir()
+    os.symlink("away", told.rig.rw / "link")
+    by_name = {change.name: change for change in told.changes()}
+    assert {change.watch for change in by_name.values()} == {watch}
+    assert by_name["old"].attributes is None
+    new = by_name["new"].attributes
+    assert new is not None
+    assert new.size == 5
+    link = by_name["link"].attributes
+    assert link is not None
+    assert link.target == "away"
+    itself = by_name[""].attributes
+    assert itself is not None
+    assert itself.mtime_ns == told.rig.rw.stat().st_mtime_ns
+    os.chmod(told.rig.rw / "new", 0o600)
+    assert told.names() == {(watch, "new", True)}
+    assert told.changes() == []
+
+
+def test_the_first_change_wakes_who_waits(told: Told) -> None:
+    told.watch("rw")
+    told.woken.clear()
+    (told.rig.rw / "new").write_bytes(b"x")
+    assert told.woken.wait(60)
+
+
+def test_a_list_sets_the_watch_before_it_reads_and_names_it(told: Told) -> None:
+    (told.rig.rw / "file").write_bytes(b"x")
+    page = told.rig.session.answer(List("rw", 0, STREAM))
+    assert isinstance(page, Page)
+    assert page.watch == told.watch("rw")[0] > 0
+    assert page.folder is not None
+    assert page.folder.mtime_ns == told.rig.rw.stat().st_mtime_ns
+    for request in (List("rw"), List("", 0, STREAM), List("rw", 0, STREAM + 1)):
+        other = told.rig.session.answer(request)
+        assert isinstance(other, Page)
+        assert other.watch == 0
+
+
+def test_what_cannot_be_granted_is_not(told: Told) -> None:
+    (told.rig.rw / "file").write_bytes(b"x")
+    os.symlink("..", told.rig.rw / "link")
+    assert told.watch("drop", "rw/file", "rw/link", "rw/missing", "rw/../ro", "", "nothing") == [0] * 7
+    assert told.watch("ro") != [0]
+    assert told.rig.code(Watch(STREAM + 1, [])) == Code.INVALID
+    assert told.rig.code(List("rw/missing", 0, STREAM)) == Code.NOT_FOUND
+
+
+def test_file_systems_that_change_behind_our_back_are_never_granted(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (0x65735546, 0x6969, 0xFF534D42, 0x01021997, 0):  # FUSE, NFS, CIFS, 9p, unknown
+        monkeypatch.setattr(watch_places, "file_system_type", lambda _descriptor, number=number: number)
+        assert told.watch("rw") == [0]
+    assert told.rig.service._watching is not None
+    assert told.rig.service._watching.watched == 0
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda rw: os.rename(rw / "a" / "b", rw / "elsewhere"),
+        lambda rw: os.rename(rw / "a", rw / "elsewhere"),
+        lambda rw: (os.rename(rw / "a", rw / "elsewhere"), (rw / "a" / "b").mkdir(parents=True)),
+        lambda rw: (rw / "a" / "b").rmdir(),
+        lambda rw: os.rename(rw, rw.parent / "elsewhere"),
+    ],
+    ids=["itself", "one above", "one above, and another in its place", "removed", "the share"],
+)
+def test_a_watch_ends_with_its_path(told: Told, move: Callable[[Path], object]) -> None:
+    (told.rig.rw / "a" / "b").mkdir(parents=True)
+    [watch] = told.watch("rw/a/b")
+    move(told.rig.rw)
+    assert told.ended() == {watch}
+    table = told.rig.service._watching
+    assert table is not None
+    assert table.watched == 0
+
+
+def test_folders_on_the_way_cost_no_notices(told: Told) -> None:
+    (told.rig.rw / "a" / "b").mkdir(parents=True)
+    told.watch("rw/a/b")
+    (told.rig.rw / "noise").write_bytes(b"x")
+    (told.rig.rw / "a" / "noise").write_bytes(b"x")
+    assert told.changes() == []
+    [outer] = told.watch("rw/a")
+    (told.rig.rw / "a" / "told").write_bytes(b"x")
+    assert told.names() == {(outer, "told", True)}
+
+
+def test_what_is_watched_no_more_is_given_back(told: Told) -> None:
+    (told.rig.rw / "a" / "b").mkdir(parents=True)
+    [watch] = told.watch("rw/a/b")
+    table = told.rig.service._watching
+    assert table is not None
+    assert table.watched == 3
+    assert told.rig.session.answer(Unwatch(STREAM, [watch, 99])) == Done()
+    assert table.watched == 0
+    assert told.ended() == {watch}
+    told.watch("rw")
+    told.rig.session.close_notices(STREAM)
+    assert table.watched == 0
+    assert told.rig.code(Watch(STREAM, [])) == Code.INVALID
+
+
+def test_more_changes_than_are_remembered_become_list_again(told: Told) -> None:
+    [watch] = told.watch("rw")
+    for number in range(NAMES_MAX + 10):
+        (told.rig.rw / f"{number}").touch()
+        if number % 2000 == 0:
+            told.watch()  # before the system's own queue is full
+    kinds = {(change.watch, change.what) for change in told.changes() if change.name or change.what}
+    assert (watch, ChangeKind.AGAIN) in kinds
+    (told.rig.rw / "later").touch()
+    assert told.names() == {(watch, "later", True)}
+
+
+def test_an_overflow_of_the_system_ends_all_watches(told: Told) -> None:
+    (told.rig.rw / "sub").mkdir()
+    told.watch("rw", "rw/sub")
+    table = told.rig.service._watching
+    assert table is not None
+    with table.locked():
+        table._on_event(Event(-1, Mask.Q_OVERFLOW, b""))
+    assert told.ended() == {0}
+    assert table.watched == 0
+    assert told.watch("rw") != [0]
+
+
+def test_only_a_part_of_what_the_system_has_is_taken(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = told.rig.service._watching
+    assert table is not None
+    assert 0 < table.limit <= max(1, inotify.watches_allowed() // watching.PART_OF_SYSTEM)
+    monkeypatch.setattr(table, "limit", 3)
+    for number in range(5):
+        (told.rig.rw / f"{number}").mkdir()
+    watches = told.watch(*(f"rw/{number}" for number in range(5)))
+    assert sum(watch > 0 for watch in watches) == 2  # and the share's own folder on the way
+    assert table.watched == 3
+
+
+def test_names_that_are_never_shown_are_not_told(told: Told) -> None:
+    [watch] = told.watch("rw")
+    (told.rig.rw / ".gimmal-part-1").write_bytes(b"x")
+    (told.rig.rw / ".gimmal-trash").mkdir()
+    half = told.rig.rw / "GIMMAL"
+    half.mkdir()
+    (half / "half.gimmal").write_bytes(b"x")
+    for name in (b"back\\slash", b"\xff"):
+        (Path(os.fsdecode(os.path.join(os.fsencode(told.rig.rw), name)))).write_bytes(b"x")
+    names = told.names()
+    assert not any(name.startswith(".gimmal") for _watch, name, _there in names)
+    listed = told.rig.session.answer(List("rw"))
+    assert isinstance(listed, Page)
+    assert {name for _watch, name, there in names if there} == {entry.name for entry in listed.entries}
+    assert {watched for watched, _name, _there in names} == {watch}
+
+
+def test_streams_of_a_session_are_bounded(told: Told) -> None:
+    answers = [told.rig.session.open_notices(number, told.woken.set) for number in range(100, 200)]
+    assert answers.count(Done()) == 15
+    assert answers[-1] == Failed(Code.LIMIT)
+
+
+def test_a_mount_below_ends_all_watches(told: Told) -> None:
+    if os.geteuid():
+        pytest.skip("mounting needs root")
+    (told.rig.rw / "sub").mkdir()
+    told.watch("rw", "rw/sub")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", told.rig.rw / "sub"], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("cannot mount here")
+    try:
+        told.woken.wait(60)
+        table = told.rig.service._watching
+        assert table is not None
+        table._on_mounts()
+        assert told.ended() == {0}
+        [watch] = told.watch("rw/sub")
+        (told.rig.rw / "sub" / "inside").touch()
+        assert told.names() == {(watch, "inside", True)}
+    finally:
+        subprocess.run(["umount", told.rig.rw / "sub"], check=True)
+
+
+@given(st.lists(st.tuples(st.integers(-1, 1 << 20), st.integers(0, (1 << 32) - 1), st.binary(max_size=20))))
+def test_events_come_apart_as_the_kernel_puts_them_together(events: list[tuple[int, int, bytes]]) -> None:
+    data = b""
+    expected = []
+    for watch, mask, name in events:
+        name = name.replace(b"\0", b"")
+        padded = name + bytes(-len(name) % 16 if name else 0)
+        data += struct.pack("=iIII", watch, mask, 0, len(padded)) + padded
+        expected.append(Event(watch, mask, name))
+    assert list(parse_events(data)) == expected
