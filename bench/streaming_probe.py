@@ -49,7 +49,8 @@ class _Player:
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nRange: bytes={place}-\r\n\r\n"
         writer.write(request.encode("ascii"))
-        assert (await reader.readline()).startswith(b"HTTP/1.1 206 ")
+        status = await reader.readline()
+        assert status.startswith(b"HTTP/1.1 206 "), status
         while await reader.readline() != b"\r\n":
             pass
         await reader.readexactly(1)

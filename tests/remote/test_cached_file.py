@@ -334,3 +334,30 @@ def test_whatever_is_read_is_right(reads: list[tuple[int, int, int, float]], str
             assert not file._fetches
 
     simulated(work())
+
+
+def test_a_20_mbit_film_on_a_25_mbit_line_plays_through_20_jumps_without_a_stall() -> None:
+    rate = 20e6 / 8
+    far = SimulatedFiles(CONTENT * 5, 0.05, 0.95 * 25e6 / 8)
+    draw = random.Random(9)
+
+    async def plays(file: CachedFile, place: int) -> float:
+        """Seconds until it plays; half a second of the film is had before, ten at most."""
+        loop = asyncio.get_running_loop()
+        jumped, began, have = loop.time(), 0.0, 0
+        with file.reader(streaming=True) as reader:
+            while not began or loop.time() < began + 4:
+                if began and have > (loop.time() - began + 10) * rate:
+                    await asyncio.sleep(0.01)
+                    continue
+                have += len(await reader.read_some(place + have, 65536))
+                if not began and have >= rate / 2:
+                    began = loop.time()
+                assert not began or have >= (loop.time() - began) * rate, "it stalled"
+        return began - jumped
+
+    async def work() -> list[float]:
+        async with cached(far) as (_cache, file):
+            return [await plays(file, draw.randrange(100 * MB)) for _ in range(20)]
+
+    assert max(simulated(work())) <= 0.8
