@@ -48,6 +48,24 @@ def test_all_hear_that_it_is_gone(location: Path) -> None:
             assert not again.gone.is_set()
 
 
+def test_a_reason_to_look_is_a_look_at_once(location: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence_watch, "LOOK_SECONDS", 10 * PATIENCE)
+    first = threading.Event()
+    present = Presence.present
+
+    def looked(self: Presence) -> bool:
+        there = present(self)
+        first.set()
+        return there
+
+    monkeypatch.setattr(Presence, "present", looked)
+    with watch_half(location) as watch:
+        assert first.wait(PATIENCE)
+        location.rename(location.with_name("away"))
+        watch.stir()
+        assert watch.gone.wait(PATIENCE)
+
+
 def test_who_has_left_hears_nothing_and_the_thread_ends(location: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presence_watch, "LOOK_SECONDS", 0.01)
     heard = threading.Event()

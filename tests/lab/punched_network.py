@@ -14,7 +14,6 @@ out of here.
 from __future__ import annotations
 
 import json
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,16 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from bench.line import compile_emulator, run_emulator
+from bench.ssh_rig import Missing
 
 from tests.endtoend.processes import Agent, Relay
 from tests.endtoend.world import Computer, World, new_world
 from tests.lab.namespaces import Namespace, leftovers, namespaces, plug
-from tests.patience import PATIENCE
 
 DELAY_SECONDS = 0.006
 RELAY = "7.7.3.2"
 SIDES = ("a", "b")
-_EMULATOR = Path(__file__).parents[2] / "bench" / "line_emulator.c"
 
 MASQUERADE = """
 table ip home {
@@ -162,7 +161,7 @@ def _start_relay(world: World, place: Namespace) -> None:
 
 @contextmanager
 def _wire(
-    emulator: Path, number: int, home: Home, computer: Namespace, routers: list[Namespace], internet: Namespace
+    emulator: str, number: int, home: Home, computer: Namespace, routers: list[Namespace], internet: Namespace
 ) -> Iterator[None]:
     """Lay the cables of one side, from its computer to the internet."""
     inner, outer = routers[0], routers[-1]
@@ -201,31 +200,21 @@ def _add_ipv6(number: int, computer: Namespace, router: Namespace, internet: Nam
 
 
 @contextmanager
-def _line(emulator: Path, one: Namespace, other: Namespace, device: str) -> Iterator[None]:
+def _line(emulator: str, one: Namespace, other: Namespace, device: str) -> Iterator[None]:
     """A line that takes its time, with a device of this name at either end."""
-    # The emulator names namespaces by their files in a folder of ``ip``.
-    ends = [f"../../{place.path}" for place in (one, other)]
     figures = [str(int(number)) for number in (DELAY_SECONDS * 1e9, 1e9, 0, 4 << 20, 1)]
-    process = subprocess.Popen(
-        [emulator, *ends, device, *figures], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
     try:
-        assert process.stdout is not None
-        if process.stdout.readline() != b"ready\n":
-            process.kill()
-            pytest.skip(f"no line can be laid here: {process.communicate()[1].decode()[-200:]}")
-        yield
-    finally:
-        process.kill()
-        process.communicate(timeout=PATIENCE)
+        with run_emulator([emulator, one.path, other.path, device, *figures]):
+            yield
+    except Missing as exc:
+        pytest.skip(f"no line can be laid here: {exc}")
 
 
-def _compile(folder: Path) -> Path:
-    program = folder / "line_emulator"
-    done = subprocess.run(["gcc", "-O2", "-o", program, _EMULATOR], capture_output=True, text=True, timeout=PATIENCE)
-    if done.returncode:
-        pytest.skip(f"the emulator of lines cannot be compiled: {done.stderr[-200:]}")
-    return program
+def _compile(folder: Path) -> str:
+    try:
+        return compile_emulator(folder)
+    except (Missing, FileNotFoundError) as exc:
+        pytest.skip(f"the emulator of lines cannot be compiled: {exc}")
 
 
 def _forward(router: Namespace) -> None:
