@@ -177,5 +177,5 @@ def test_why_there_is_no_direct_path_is_said(routed: tuple[World, Routed]) -> No
     up(world, network, "b").wait_connected()
     until(lambda: "direct" in world.agent_status(world.b)["why_not"], "a reason")
     beside = world.run(world.b, "status")
-    assert "path: relayed, " in beside.out
+    assert "path: relayed (raw), " in beside.out
     assert "not direct: " in beside.out

@@ -79,7 +79,7 @@ class Side:
         if status.peer_present and self.session is not None:
             self.session.hurry()
 
-    def _take(self, connection: socket.socket, _instance: bytes) -> None:
+    def _take(self, connection: socket.socket, _instance: bytes, _way: object) -> None:
         self._tasks.start(self._greet(connection), "greet")
 
     async def _greet(self, connection: socket.socket) -> None:
