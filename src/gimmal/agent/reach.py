@@ -37,6 +37,7 @@ from gimmal.base.errors import (
     HalfGone,
     HalfMissing,
     Interrupted,
+    LocalError,
     UnreachableError,
     UsageError,
 )
@@ -360,7 +361,9 @@ class Reach:
     async def _make_dialler(self) -> Dialler:
         try:
             half = await self.workers.call(open_half, self.location, self._options.password)
-        except HalfMissing as exc:
+        except (HalfMissing, LocalError) as exc:
+            if isinstance(exc, LocalError) and await still_present(self._presence, self.workers):
+                raise
             raise _gone() from exc  # it was there when this command began
         self.journal_key = journal_key_of(half)
         self.journal_directory = state_directory(half.lineage_id)
