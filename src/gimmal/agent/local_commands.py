@@ -40,6 +40,7 @@ DEADLINE_MAX = 30.0
 HELD_MAX = 10 * WRITES_MAX
 """Never reached: what a command's open streams bring in all, where each record takes most. For the agent keeps what
 came of a stream until it is answered, and would wait for the rest of one if it read no more because of others."""
+
 TOLD_SECONDS = 0.3
 """What commands have to take in that the half is being unplugged."""
 
