@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,6 +19,9 @@ from tests.patience import PATIENCE
 
 _TOOLS = ("mkfs.ext4", "losetup", "mount", "umount")
 _PIECE = 1 << 20
+
+_SHUT_DOWN, _NO_FLUSH = 0x8004587D, 2
+"""A request of ext4, and its argument."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,17 @@ class LoopDisk:
     def unmount_lazily(self) -> None:
         """As an impatient person does: the name is gone, what is open stays open."""
         _run("umount", "--lazy", str(self.folder))
+
+    def shut_down(self) -> bool:
+        """Have every further call on it fail with an I/O error, as where a disk breaks; False where ext4 cannot."""
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.ioctl(descriptor, _SHUT_DOWN, struct.pack("I", _NO_FLUSH))
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
 
 
 @contextmanager

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import statistics
-import struct
 import tempfile
 import threading
 import time
@@ -19,7 +17,7 @@ import pytest
 
 from tests.endtoend.guest import LoopDisk, loop_disk, mounted_image, processes_of
 from tests.endtoend.processes import Agent, Process, note_ends
-from tests.endtoend.world import FULL, Computer, World, new_world, until, write_file
+from tests.endtoend.world import FULL, PATIENT_RUN, RUN, Computer, World, new_world, until, write_file
 from tests.figures import figure
 from tests.patience import within
 
@@ -27,10 +25,6 @@ MIB = 1 << 20
 PULLED_SECONDS = 1.0
 WAYS = ("renamed", "unmounted", "truncated", "broken", "unplug")
 ROUNDS = 20 if FULL else 1
-
-_SHUT_DOWN = 0x8004587D
-"""The request of ext4 that makes every further call on it fail, as where a disk breaks; with _NO_FLUSH at once."""
-_NO_FLUSH = 2
 
 
 @dataclass
@@ -87,11 +81,7 @@ def take_away(guest: Guest, stick: LoopDisk, how: str) -> tuple[float, list[Proc
     elif how == "truncated":
         os.truncate(stick.image, 0)
     elif how == "broken":
-        descriptor = os.open(stick.folder, os.O_RDONLY)
-        try:
-            fcntl.ioctl(descriptor, _SHUT_DOWN, struct.pack("I", _NO_FLUSH))
-        finally:
-            os.close(descriptor)
+        assert stick.shut_down()
     else:
         started.append(guest.world.start(guest.computer, "unplug"))
         return before, started
@@ -108,7 +98,7 @@ def one_round(guest: Guest, how: str) -> None:
     with mounted_image(image, folder) as stick:
         put_half_on(world, stick)
         before = guest.agent_a.count_lines("disconnected: the other half was unplugged")
-        agent = world.up(b)
+        agent = world.up(b, driver=RUN if FULL else PATIENT_RUN)
         agent.wait_connected()
         copying = world.start(b, "cp", "--limit", "1M", ":shared/large", b.folder(f"copied{guest.rounds}"))
         alone = world.start(b, "cat", "--path", "relayed", ":shared/large")
@@ -160,13 +150,8 @@ def shuts_down(guest: Guest) -> bool:
     image = guest.base / "trial.image"
     shutil.copyfile(guest.master, image)
     with mounted_image(image, guest.base / "trial") as disk:
-        descriptor = os.open(disk.folder, os.O_RDONLY)
-        try:
-            fcntl.ioctl(descriptor, _SHUT_DOWN, struct.pack("I", _NO_FLUSH))
-        except OSError:
+        if not disk.shut_down():
             return False
-        finally:
-            os.close(descriptor)
         with pytest.raises(OSError, match="Input/output error"):
             (disk.folder / "new").touch()
     return True

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.endtoend.services import halves, start_service
-from tests.endtoend.world import World, digest, until, write_file
+from tests.endtoend.world import PATIENT_RUN, World, digest, until, write_file
 
 
 def test_it_ends_an_agent_and_tells_the_other_side(world: World) -> None:
@@ -38,7 +38,7 @@ def test_a_copy_beside_its_agent_ends_with_this_half_and_waits_for_the_other(wor
     shared = world.a.folder("shared")
     write_file(shared / "large", 32 << 20)
     world.up(world.a, shared).wait_ready()
-    world.up(world.b).wait_connected()
+    world.up(world.b, driver=PATIENT_RUN).wait_connected()
     copying = world.start(world.b, "cp", "--limit", "4M", ":shared/large", ".")
     until(lambda: any(world.b.disk.glob(".gimmal-part-*")), "bytes arrive")
     if unplugged == "this half":

@@ -36,6 +36,9 @@ _LASTING_PORTS = range(20_000, 32_000)
 """Below those that the system gives to whoever asks for any: nobody gets one of a relay that is just not running."""
 
 RUN = "from gimmal.frontends.cli.main import run; run()"
+PATIENT_RUN = f"from gimmal.agent import local_commands; local_commands.TOLD_SECONDS = {DEADLINE}\n{RUN}"
+"""An agent that, when it is unplugged, waits for commands to take that in on however busy a machine."""
+
 PASSWORD = "tram violet kettle orbit"
 
 

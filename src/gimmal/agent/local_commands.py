@@ -41,6 +41,10 @@ DEADLINE_MAX = 30.0
 HELD_MAX = 10 * WRITES_MAX
 """Never reached: what a command's open streams bring in all, where each record takes most. For the agent keeps what
 came of a stream until it is answered, and would wait for the rest of one if it read no more because of others."""
+
+TOLD_SECONDS = 0.3
+"""What commands have to take in that the half is being unplugged."""
+
 _NO_KEYS = RootKeys(psk=bytes(32), gate_key=bytes(32), key_id=bytes(8))
 
 
@@ -97,6 +101,7 @@ class LocalCommands:
             elif question.verb == "unplug":
                 await send_message(connection, Reply())
                 connection.close()
+                await self._tell_unplugged()
                 self._agent.on_unplug()
             else:
                 raise UsageError("the agent on this computer does not know this command", "restart `gimmal up`")
@@ -186,6 +191,14 @@ class LocalCommands:
             logger.debug("a command left before it was answered")
         finally:
             connection.close()
+
+    async def _tell_unplugged(self) -> None:
+        """Have the commands know why they end: one whose agent only vanished would go on by itself."""
+        sessions = list(self._sessions)
+        self.close(CloseReason.UNPLUGGED)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TOLD_SECONDS):
+                await asyncio.gather(*(session.finished() for session in sessions))
 
     def close(self, reason: CloseReason) -> None:
         """End the sessions of all commands: the agent stops."""

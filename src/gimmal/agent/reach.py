@@ -41,6 +41,7 @@ from gimmal.base.errors import (
     HalfGone,
     HalfMissing,
     Interrupted,
+    LocalError,
     UnreachableError,
     UsageError,
 )
@@ -181,13 +182,13 @@ class Reach:
         self._presence.leave()
         self.workers.close()
 
-    async def open(self, deadline: float = OPEN_SECONDS, *, waits: bool = False) -> Reached:
+    async def open(self, deadline: float = OPEN_SECONDS, *, as_call: bool = False) -> Reached:
         """A session with the other side; the one at hand where it still lives.
 
         Args:
             deadline: seconds.
-            waits: the caller waits for the other side as long as it wants; else the session fails once nothing that
-                was asked in it has been answered for 10 s because no way leads there.
+            as_call: the session fails once nothing that was asked in it was answered for 10 s because no way leads
+                there; else the caller waits for the other side as long as it wants.
 
         Raises:
             HalfGone: the half was pulled out, now or earlier.
@@ -198,7 +199,7 @@ class Reach:
         if self._gone.is_set():
             raise _gone()
         self._reached = reached = await self.while_there(self._find(deadline))
-        if not waits:
+        if as_call:
             self._tasks.start(self._end_when_silent(reached), "silence of the other side")
         return reached
 
@@ -335,11 +336,12 @@ class Reach:
     async def drop(self, reason: CloseReason) -> None:
         """Close the session at hand and wait until its last record is out, where it leads anywhere."""
         if self._reached is not None:
-            session, self._reached = self._reached.session, None
+            session = self._reached.session
             awaited = session.leads_there
             session.close(reason)
             if awaited:
                 await session.finished()
+            self._reached = None
 
     async def ask_agent(self, verb: str, deadline: float, more: bytes = b"") -> tuple[Reply, socket.socket] | None:
         """Put a question to the agent of this half; None where none runs. The caller closes the socket.
@@ -427,7 +429,9 @@ class Reach:
     async def _make_dialler(self) -> Dialler:
         try:
             half = await self.workers.call(open_half, self.location, self._options.password)
-        except HalfMissing as exc:
+        except (HalfMissing, LocalError) as exc:
+            if isinstance(exc, LocalError) and await still_present(self._presence, self.workers):
+                raise
             raise _gone() from exc  # it was there when this command began
         self.journal_key = journal_key_of(half)
         self.journal_directory = state_directory(half.lineage_id)

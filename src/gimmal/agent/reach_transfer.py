@@ -27,7 +27,7 @@ class ReachWay(TransferWay):
 
     async def open(self, deadline: float) -> TransferSession:
         """See TransferWay."""
-        return _ReachedSession(self._reach, await self._reach.open(deadline, waits=True))
+        return _ReachedSession(self._reach, await self._reach.open(deadline))
 
     def journals(self) -> tuple[Path, bytes]:
         """See TransferWay."""

@@ -38,7 +38,7 @@ async def _print(reach: Reach, paths: list[str]) -> tuple[int, list[tuple[str, s
     from gimmal.remote.matching import all_matching
     from gimmal.remote.reading import read_blocks
 
-    files = (await reach.open()).files
+    files = (await reach.open(as_call=True)).files
     paths = await all_matching(files, paths)
     out = sys.stdout.buffer
     failures: list[tuple[str, str]] = []

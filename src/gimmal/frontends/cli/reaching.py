@@ -130,7 +130,7 @@ def run_reaching(way: Way, work: Callable[[RemoteFiles], Awaitable[ResultT]]) ->
     """Reach the other side, do one command's work there, and leave."""
 
     async def reaching(reach: Reach) -> ResultT:
-        reached = await reach.open()
+        reached = await reach.open(as_call=True)
         return await work(reached.files)
 
     return run_with_reach(way, reaching)

@@ -126,7 +126,7 @@ class _Run:
         began = loop.time()
         async with Reach(self._options) as reach:
             end_when_pulled(reach.location)
-            reached = await reach.open(PATH_SECONDS)
+            reached = await reach.open(PATH_SECONDS, as_call=True)
             await self._measure_computers(reach, reached)
             left = self._seconds - (loop.time() - began)
             await self._measure_lines(reach, reached, left)
@@ -173,7 +173,7 @@ class _Run:
             line = LineSpeed(only.value)
             try:
                 async with Reach(replace(options, only=only)) as reach:
-                    opened = await reach.open(PATH_SECONDS)
+                    opened = await reach.open(PATH_SECONDS, as_call=True)
                     line = await self._measure_line(opened.path, opened.files, seconds / 4)
                     measured += 1
                     if only is PathKind.RELAYED:

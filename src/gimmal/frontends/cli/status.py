@@ -67,7 +67,7 @@ async def _look_over(reach: Reach) -> dict[str, Any]:
     import asyncio
 
     loop = asyncio.get_running_loop()
-    reached = await reach.open()
+    reached = await reach.open(as_call=True)
     started = loop.time()
     await reached.files.stat("")
     round_trip = loop.time() - started
