@@ -66,6 +66,14 @@ def test_a_reason_to_look_is_a_look_at_once(location: Path, monkeypatch: pytest.
         assert watch.gone.wait(PATIENCE)
 
 
+def test_one_look_at_once_without_the_thread(location: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence_watch, "LOOK_SECONDS", 10 * PATIENCE)
+    with watch_half(location) as watch:
+        assert not watch.looks_gone()
+        location.rename(location.with_name("away"))
+        assert watch.looks_gone()
+
+
 def test_who_has_left_hears_nothing_and_the_thread_ends(location: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presence_watch, "LOOK_SECONDS", 0.01)
     heard = threading.Event()

@@ -66,8 +66,6 @@ SWEEP_SECONDS = 24 * 3600.0
 SWEEP_PAUSE_SECONDS = 0.1
 """Between two portions of what is removed from the trash."""
 
-MAPPING_WAITS_SECONDS = 0.5
-"""What asking a router leaves to reaching the other side at the start: it starts a program, and nobody waits for it."""
 STOP_SECONDS = 0.4
 """For the last words to the other side and to the relays; with the look that finds the half gone it stays below 1 s."""
 
@@ -243,6 +241,7 @@ class Agent:
         self._tasks.start(self._trim(), "trim buffers")
         if self.options.relays:
             self._start_relays()
+        self._start_mapping()
         sources = [_KeptRelay(keeper) for keeper in self._keepers]
         key = candidate_key(self.half.discovery_secret)
         ways = Ways(self.options.at, sources, key, local=self._local)
@@ -252,7 +251,6 @@ class Agent:
         if self._listener is not None:
             self._tasks.start(self._answer_near(self._listener.port), "answer in the local network")
         self.other_agent.start(diallers, self._keepers)
-        self._tasks.start(self._start_mapping(), "port mapping")
         return address
 
     def _dialler(self, ways: Ways) -> Dialler:
@@ -314,12 +312,10 @@ class Agent:
             self._keepers.append(keeper)
             keeper.start()
 
-    async def _start_mapping(self) -> None:
+    def _start_mapping(self) -> None:
         options = self.options
         why_not = why_none(options.mapping, options.listen, [keeper.url for keeper in self._keepers])
         port = self._listener.port if self._listener is not None else 0
-        if not why_not:
-            await asyncio.sleep(MAPPING_WAITS_SECONDS)
         self._mapped_port.start(why_not, options.listen[0] if options.listen else "", port)
 
     def _on_mapped(self, addresses: list[tuple[str, int]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -14,6 +15,9 @@ from gimmal.transport.port_mapping.mapper import PortMapper
 from gimmal.transport.port_mapping.ways import Mapping
 
 _NONCE_INFO = b"gimmal port mapping nonces v1"
+
+WAITS_SECONDS = 0.5
+"""What asking a router leaves to reaching the other side at the start: it starts a program, and nobody waits for it."""
 
 CLOSED = "the agent is not listening"
 SWITCHED_OFF = "switched off by --no-mapping"
@@ -80,9 +84,10 @@ class MappedPort:
         self._mapper: PortMapper | None = None
         self._told: list[tuple[str, int]] = []
         self._why_none = CLOSED
+        self._beginning: asyncio.TimerHandle | None = None
 
     def start(self, why_not: str, host: str, port: int) -> None:
-        """Begin to ask, unless ``why_not`` says why nothing is asked.
+        """Begin to ask in a moment, unless ``why_not`` says why nothing is asked.
 
         Args:
             why_not: see ``why_none``.
@@ -93,7 +98,7 @@ class MappedPort:
         if not why_not:
             on_all = host in ("", "0.0.0.0", "::")  # noqa: S104 - compared, not listened on
             self._mapper = PortMapper(port, "" if on_all else host, self._nonce_key, self._workers, self._changed)
-            self._mapper.start()
+            self._beginning = asyncio.get_running_loop().call_later(WAITS_SECONDS, self._mapper.start)
 
     @property
     def status(self) -> MappingStatus:
@@ -111,6 +116,8 @@ class MappedPort:
         """End what was mapped; bounded."""
         mapper, self._mapper = self._mapper, None
         self._why_none = CLOSED
+        if self._beginning is not None:
+            self._beginning.cancel()
         if mapper is not None:
             await mapper.close()
 

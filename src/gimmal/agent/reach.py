@@ -430,7 +430,7 @@ class Reach:
         try:
             half = await self.workers.call(open_half, self.location, self._options.password)
         except (HalfMissing, LocalError) as exc:
-            if isinstance(exc, LocalError) and await still_present(self._presence, self.workers):
+            if isinstance(exc, LocalError) and not await self.workers.call(self._presence.looks_gone):
                 raise
             raise _gone() from exc  # it was there when this command began
         self.journal_key = journal_key_of(half)

@@ -5,12 +5,14 @@ Nothing else of the process wakes for a look: an agent that waits costs next to 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Self
 
+from gimmal.base.errors import HalfGone
 from gimmal.half.presence import Presence
 
 LOOK_SECONDS = 0.25
@@ -56,6 +58,13 @@ class PresenceWatch:
     def stir(self) -> None:
         """There is reason to look at once: something was unmounted, for instance. For any thread."""
         self._stirred.set()
+
+    def looks_gone(self) -> bool:
+        """Look once, now, in the calling thread, which the disk may hold up."""
+        with contextlib.suppress(HalfGone):
+            Presence(self._location)
+            return self.gone.is_set()
+        return True
 
     def hangs(self) -> bool:
         """Whether the look that is under way takes so long that the half counts as gone."""
