@@ -220,45 +220,51 @@ class TreeCache:
             if too_many:
                 self._store.folder(path).unlistable = True
             return
-        folder = self._store.folder(path)
-        self._cross(path)
-        if watch and folder.watch != watch:
-            self._void_all(path)  # what was read before the watch was set would be taken for covered by it
-        kept = set() if watch else {name for name in folder.entries if _knows_newer(folder, name, ticket.at)}
-        kept |= set() if watch else {name for name, at in folder.absent.items() if at > ticket.at}
-        for name in folder.entries.keys() - {entry.name for entry in entries} - kept:
-            self._store.set(path, folder, name, None, False, ticket.at)
-        folder.absent.clear()
-        folder.doubtful.clear()
-        for entry in entries:
-            if entry.name in kept:
-                continue
-            self._store.set(path, folder, entry.name, entry.attributes, entry.mapped, ticket.at)
-            if entry.attributes.kind is Kind.DIRECTORY:
-                self._store.note_version(joined(path, entry.name), entry.attributes, ticket.at)
-        folder.listed, folder.at, folder.listed_at, folder.asked = True, ticket.at, ticket.at, 0
-        folder.unlistable = False
+        known = self._store.folders.get(path)
+        if watch and (known is None or known.watch != watch):
+            self._begin_cover(ticket, itself)
+        elif itself is not None and path and not ticket.void_folder:
+            self._is_so(ticket, itself)
+        folder = self._store.folder(path)  # another one than before, perhaps
         if folder.watch != watch:
             self._unwatch(folder)
-        if itself is not None and path:
+        self._take_over(path, folder, ticket, entries, watched=watch != 0)
+        if itself is not None:
             self._store.note_version(path, itself, ticket.at)
-        new = watch not in (0, folder.watch)
         if watch:
-            if new:
-                folder.watched_at = ticket.at
-            folder.watch = watch
+            if folder.watch != watch:
+                self._void_all(path)  # what was read before the watch was set would be taken for covered by it
+                folder.watch, folder.watched_at = watch, ticket.at
+            other = self._watches.get(watch)
+            if other is not None and other != path:
+                self._unwatch(self._store.folders[other])  # one number for two folders: neither is believed
             self._watches[watch] = path
             for change in early:
                 if change.watch in self._watches:
                     self._apply(change, ticket.at)
         self._redo(folder, [later for later in ticket.later if later.folder == path])
-        if new:
-            self._begin_cover(ticket, itself)
-        elif itself is not None and path and not ticket.void_folder:
-            self._is_so(ticket, itself)
         if path in self._store.folders:
             self._store.folders.move_to_end(path)
         self._store.shrink()
+
+    def _take_over(self, path: str, folder: Folder, ticket: Ticket, entries: Sequence[Entry], *, watched: bool) -> None:
+        """The entries of a folder as they were listed; without a watch, what was asked for later is kept."""
+        self._cross(path)
+        kept: set[str] = set()
+        if not watched:
+            kept |= {name for name in folder.entries if _knows_newer(folder, name, ticket.at)}
+            kept |= {name for name, at in folder.absent.items() if at > ticket.at}
+        for name in folder.entries.keys() - {entry.name for entry in entries} - kept:
+            self._store.set(path, folder, name, None, False, ticket.at)
+        folder.absent.clear()
+        folder.doubtful.clear()
+        for entry in entries:
+            if entry.name not in kept:
+                self._store.set(path, folder, entry.name, entry.attributes, entry.mapped, ticket.at)
+                if entry.attributes.kind is Kind.DIRECTORY:
+                    self._store.note_version(joined(path, entry.name), entry.attributes, ticket.at)
+        folder.listed, folder.at, folder.listed_at, folder.asked = True, ticket.at, ticket.at, 0
+        folder.unlistable = False
 
     def _begin_cover(self, ticket: Ticket, itself: Attributes | None) -> None:
         """From now on notices tell of the folder itself: what was read of it before that must not come after."""

@@ -215,7 +215,7 @@ class TreeView:
                 request = List(path, cursor, 0 if cursor or not path else ticket.stream)
                 page = self._files.expect(await self._files.ask(request), Page, path)
                 if not cursor:
-                    watch, itself = page.watch, page.folder
+                    watch, itself = page.watch if request.watch else 0, page.folder if path else None
                 entries += [entry for entry in page.entries if _is_name(entry.name)]
                 cursor = page.cursor
                 if not cursor or len(entries) > ENTRIES_MAX:
