@@ -118,7 +118,7 @@ class TreeCache:
     def listing_anyway(self, path: str) -> list[Name] | None:
         """The entries as they were told last, however long ago; None where they never were."""
         folder = self._store.folders.get(path)
-        return list(_names(folder)) if folder is not None and folder.listed_at else None
+        return list(_names(folder)) if folder is not None and folder.listed_at > -inf else None
 
     def is_heard(self, now: float) -> bool:
         """Whether watches may be believed now; otherwise a Watch without paths has to be answered first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from math import inf
 
 from gimmal.protocol.messages import Attributes, Kind, Version
 from gimmal.remote.tree.numbers import Numbers
@@ -130,7 +131,7 @@ class Store:
                 return
             folder = self.folders[path]
             self._let_go(folder)
-            folder.listed, folder.listed_at = False, 0.0
+            folder.listed, folder.listed_at = False, -inf
             folder.absent.clear()
             for name in list(folder.entries):
                 if name not in folder.inner and not self.numbers.is_held(folder.entries[name].number):
