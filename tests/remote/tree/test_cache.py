@@ -1,11 +1,12 @@
-"""What the cache asks and what it does not, its bounds and its numbers; that it tells nothing old is tried elsewhere."""
+"""What the cache asks and what it does not, its bounds and numbers; that it tells nothing old is tried elsewhere."""
 
 from __future__ import annotations
 
 import pytest
 
 from gimmal.protocol.messages import Attributes, Change, ChangeKind, Entry, Kind
-from gimmal.remote.tree.cache import HEARD_SECONDS, OWN_MAX, SETTLED_SECONDS, TreeCache
+from gimmal.remote.tree.cache import HEARD_SECONDS, OWN_MAX, TreeCache
+from gimmal.remote.tree.looking import SETTLED_SECONDS
 from gimmal.remote.tree.records import LATER_MAX, Absent, Ask, Known, Question
 
 STREAM = 3

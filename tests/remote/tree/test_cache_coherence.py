@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from gimmal.protocol.messages import Attributes, Change, ChangeKind, Entry, Kind
-from gimmal.remote.tree.cache import CHECK_SECONDS, ROOT_ATTRIBUTES, TreeCache
+from gimmal.remote.tree.cache import TreeCache
+from gimmal.remote.tree.looking import CHECK_SECONDS, ROOT_ATTRIBUTES
 from gimmal.remote.tree.records import Absent, Ask, Known, Question, Ticket, joined, split
 
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"

@@ -108,6 +108,14 @@ class TreeView:
         """As many uses are over."""
         self._cache.numbers.release(number, count)
 
+    def use(self, files: RemoteFiles) -> None:
+        """Go on over another session with the same side: what is known is checked there before it is told again."""
+        self._stream.close()
+        self._cache.lost()
+        self._files = files
+        self._stream = NoticeStream(files, self._noticed, self._cache.lost)
+        self._down_until = 0.0
+
     # Looking ---------------------------------------------------------------------------------------------------------
 
     async def find(self, path: str) -> Found:
