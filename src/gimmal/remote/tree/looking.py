@@ -1,4 +1,4 @@
-"""What may be told of what is kept, and what has to be asked first: the rules of age. They change the order of use only."""
+"""What may be told of what is kept, and what has to be asked first: the rules of age. Only the order of use changes."""
 
 from __future__ import annotations
 
