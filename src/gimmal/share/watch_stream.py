@@ -67,6 +67,10 @@ class WatchStream:
         self._share.give(1)
         self._forget_marks(watch)
         if tell:
+            if len(self.ended) >= WATCHES_MAX:
+                # Nobody reads them. Who is told that all are over asks again for those that are not.
+                self.ended.clear()
+                self.lost = True
             self.ended.append(watch)
             self._stir()
 
