@@ -236,3 +236,15 @@ class TestBounds:
         for number in range(5):
             assert cache.find(f"s/{number}", 1.0) == Ask(Question.STAT, f"s/{number}")
             stat(cache, f"s/{number}", file(number), 1.0)
+
+    def test_names_without_end_in_one_folder_are_bounded_whoever_tells_them(self) -> None:
+        cache = TreeCache(entries_max=100)
+        cache.opened(STREAM, 0.0)
+        listed(cache, "s", {}, 1.0, watch=4)
+        for number in range(300):
+            cache.noticed([Change(4, ChangeKind.ENTRY, f"{number}", file(number))], 1.0)
+            assert cache.kept[0] <= 100
+        for number in range(300):
+            stat(cache, f"s/x{number}", file(number), 2.0)
+            assert cache.kept[0] <= 100
+        assert cache.watched == 0

@@ -278,6 +278,7 @@ class TreeCache:
                     self._early.append(change)
                 else:
                     self._early_lost = True
+        self._store.shrink()
 
     def take_released(self) -> list[int]:
         """Watches that nobody needs any more, to be told to the other side; they are taken once."""

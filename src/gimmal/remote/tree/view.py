@@ -127,7 +127,9 @@ class TreeView:
         """
         known: Known | Absent | None
         known, stale = await self._know(lambda now: self._cache.find(path, now), lambda: self._cache.find_anyway(path))
-        if known is None or isinstance(known, Absent):
+        if known is None:  # more is held than may be kept
+            raise self._files.error(Code.LIMIT, path)
+        if isinstance(known, Absent):
             raise self._files.error(Code.NOT_FOUND, path)
         return Found(known.attributes, known.number, known.mapped, stale)
 
