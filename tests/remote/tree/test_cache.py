@@ -160,6 +160,71 @@ class TestWithAWatch:
         assert isinstance(cache.listing("s/sub", 10.0), Ask)
 
 
+class TestOrder:
+    """Things that come in another order than they were done."""
+
+    def opened(self) -> TreeCache:
+        cache = TreeCache()
+        cache.opened(STREAM, 0.0)
+        return cache
+
+    def test_a_notice_of_before_does_not_cover_what_this_side_did(self) -> None:
+        cache = self.opened()
+        listed(cache, "s", {"x": file(1)}, 0.0, watch=1)
+        cache.changed(cache.begin_change("s/x", 1.0), file(1, 7), 1.1)
+        cache.noticed([Change(1, ChangeKind.ENTRY, "x", file(1, 3))], 1.2)
+        assert cache.find("s/x", 1.2) == Ask(Question.STAT, "s/x")
+        stat(cache, "s/x", file(1, 7), 1.3)
+        cache.noticed([Change(1, ChangeKind.ENTRY, "x", file(1, 7))], 1.4)
+        assert isinstance(cache.find("s/x", 50.0), Known)
+        # It is borne out: from now on notices are newer.
+        cache.noticed([Change(1, ChangeKind.ENTRY, "x", file(1, 9))], 51.0)
+        known = cache.find("s/x", 52.0)
+        assert isinstance(known, Known)
+        assert known.attributes.size == 9
+
+    def test_notices_that_come_before_the_answer_that_names_their_watch_count(self) -> None:
+        cache = self.opened()
+        ticket = cache.begin(Ask(Question.LIST, "s"), 1.0)
+        cache.noticed([Change(5, ChangeKind.ENTRY, "y", file(2)), Change(5, ChangeKind.ENTRY, "x", None)], 1.1)
+        cache.listed(ticket, [Entry("x", file(1))], 5, folder(9))
+        assert isinstance(cache.find("s/y", 9.0), Known)
+        assert cache.find("s/x", 9.0) == Absent()
+
+    def test_a_listing_of_a_folder_that_was_moved_meanwhile_is_not_kept(self) -> None:
+        cache = self.opened()
+        listed(cache, "s", {"a": folder(2)}, 0.0)
+        ticket = cache.begin(Ask(Question.LIST, "s/a"), 0.1)
+        cache.renamed(cache.begin_change("s/a", 0.2), cache.begin_change("s/b", 0.2), 0.3)
+        cache.listed(ticket, [Entry("x", file(1))], 0, folder(2))
+        assert cache.find_anyway("s/a/x") is None
+        assert cache.find("s/a", 0.4) == Absent()
+
+    def test_an_answer_that_was_read_before_the_watch_was_set_does_not_count_after_it(self) -> None:
+        cache = self.opened()
+        early = cache.begin(Ask(Question.STAT, "s/x"), 1.0)
+        listed(cache, "s", {"x": file(1, 7)}, 1.1, watch=1)
+        cache.found(early, file(1, 3))
+        known = cache.find("s/x", 50.0)
+        assert isinstance(known, Known)
+        assert known.attributes.size == 7
+
+    def test_what_another_side_did_after_this_one_is_not_covered_by_a_late_answer(self) -> None:
+        cache = self.opened()
+        listed(cache, "s", {"x": file(1)}, 0.0, watch=1)
+        ticket = cache.begin_change("s/x", 1.0)
+        cache.noticed([Change(1, ChangeKind.ENTRY, "x", file(1, 9))], 1.1)
+        cache.changed(ticket, file(1, 7), 1.2)
+        assert cache.find("s/x", 1.2) == Ask(Question.STAT, "s/x")
+
+    def test_the_time_of_a_folder_is_asked_for_after_this_side_made_something_in_it(self) -> None:
+        cache = self.opened()
+        listed(cache, "s", {}, 0.0, watch=1)
+        assert isinstance(cache.find("s", 0.5), Known)
+        cache.changed(cache.begin_change("s/new", 0.6), file(1), 0.7)
+        assert cache.find("s", 0.7) == Ask(Question.STAT, "s")
+
+
 class TestNumbers:
     def test_they_stay_while_it_is_the_same_entry(self) -> None:
         cache = TreeCache()
