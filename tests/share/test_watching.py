@@ -19,7 +19,7 @@ from gimmal.protocol.codec import decode_struct
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import NOTICES_BYTES_MAX
 from gimmal.protocol.messages import Change, ChangeKind, Done, Failed, List, Notices, Page, Unwatch, Watch, Watched
-from gimmal.share import watch_places, watching
+from gimmal.share import watch_places, watch_stream, watching
 from gimmal.share.watch_stream import NAMES_MAX
 from tests.share.rig import Rig
 
@@ -230,6 +230,15 @@ def test_names_that_are_never_shown_are_not_told(told: Told) -> None:
     assert isinstance(listed, Page)
     assert {name for _watch, name, there in names if there} == {entry.name for entry in listed.entries}
     assert {watched for watched, _name, _there in names} == {watch}
+
+
+def test_what_is_to_be_told_of_ended_watches_is_bounded(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_stream, "WATCHES_MAX", 10)
+    _table, stream = told.rig.session._state.watches.stream(STREAM)
+    for _ in range(50):
+        told.rig.session.answer(Unwatch(STREAM, told.watch("rw")))
+        assert len(stream.ended) <= 10
+    assert 0 in told.ended()
 
 
 def test_streams_of_a_session_are_bounded(told: Told) -> None:

@@ -67,10 +67,17 @@ class ForwardedNotices:
                 link, there, request.credit, lambda body: _pass_on(pushing, body), pushing.end
             )
 
-        sink = await self._session.exchange(request, AnswerSink, send_more=sent, deadline=None)
+        try:
+            sink = await self._session.exchange(request, AnswerSink, send_more=sent, deadline=None)
+        except BaseException:
+            if (receiving := self._receiving.pop(number, None)) is not None:
+                receiving.close()
+            pushing.lose()
+            raise
         assert sink.answer is not None
         receiving = self._receiving.get(number)
-        if receiving is None:
+        if receiving is None:  # the command has gone
+            pushing.lose()
             return Failed(Code.UNSUPPORTED)
         if not isinstance(sink.answer, Done) or pushing.over:
             del self._receiving[number]

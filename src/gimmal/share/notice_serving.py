@@ -33,10 +33,12 @@ class NoticeServing:
     Args:
         share: the session's share side.
         workers: threads.
+        calls: taken while a question of this session is in a thread.
     """
 
-    def __init__(self, share: ShareSession, workers: Workers) -> None:
+    def __init__(self, share: ShareSession, workers: Workers, calls: asyncio.Semaphore) -> None:
         self._share = share
+        self._calls = calls
         self._workers = workers
         self._tasks = Tasks()
         self._open: dict[int, _Stream] = {}
@@ -48,7 +50,8 @@ class NoticeServing:
         request = incoming.request
         if isinstance(request, OpenNotices):
             return await self._open_stream(incoming, request)
-        answer = await self._workers.call(self._share.answer, request)
+        async with self._calls:
+            answer = await self._workers.call(self._share.answer, request)
         if isinstance(request, Watch) and isinstance(answer, Watched):
             stream = self._open.get(request.stream)
             if stream is None or not await stream.tell_all():
@@ -59,6 +62,14 @@ class NoticeServing:
     async def _open_stream(self, incoming: Incoming, request: OpenNotices) -> Answer:
         if self.streams is None:
             return Failed(Code.UNSUPPORTED)
+        opening = self._tasks.start(self._begin(incoming, request, self.streams), "open notices")
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(lambda _done: self._give_up(incoming.number))
+            raise
+
+    async def _begin(self, incoming: Incoming, request: OpenNotices, streams: PushedStreams) -> Answer:
         number = incoming.number
         loop = asyncio.get_running_loop()
         stirred = asyncio.Event()
@@ -70,7 +81,7 @@ class NoticeServing:
         answer = await self._workers.call(self._share.open_notices, number, wake)
         if not isinstance(answer, Done):
             return answer
-        pushing = self.streams.open(incoming.link, number, request.credit)
+        pushing = streams.open(incoming.link, number, request.credit)
         stream = _Stream(pushing, lambda: self._share.next_notices(number), stirred, self._workers, self._tasks)
         self._open[number] = stream
         task = self._tasks.start(stream.run(), "notices")
@@ -84,6 +95,12 @@ class NoticeServing:
         if pushing.over:
             ended()
         return answer
+
+    def _give_up(self, number: int) -> None:
+        """Who asked for a stream wants none any more."""
+        stream = self._open.get(number)
+        if stream is not None:
+            stream.pushing.lose()
 
     def close(self) -> None:
         """The session is over; the share side closes its streams itself."""

@@ -25,6 +25,7 @@ def next_notices(watching: Watching, stream: WatchStream) -> bytes | None:
     """The body of the next NOTICES; None where there is nothing to tell. Looks at files: blocks."""
     body = _Body()
     with watching.locked():
+        stream.stirred = False
         if stream.lost:
             stream.lost = False
             body.add(Change(0, ChangeKind.OVER))

@@ -113,7 +113,7 @@ class Serving:
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
         self._whole_files = asyncio.Semaphore(WHOLE_FILES_AT_ONCE)
         self._measures = MeasureServing(self._read_long, self._reading, pool, workers)
-        self._notices = NoticeServing(share, workers)
+        self._notices = NoticeServing(share, workers, self._calls)
         self._tasks = Tasks()
         self._long_reads = asyncio.Semaphore(LONG_READS_AT_ONCE)
 

@@ -47,6 +47,8 @@ class WatchStream:
         self.ended: list[int] = []
         self.lost = False
         """Every watch is over."""
+        self.stirred = False
+        """Whether it was woken since it was looked at."""
         self._last = 0
         self._names = 0
 
@@ -65,8 +67,12 @@ class WatchStream:
         self._share.give(1)
         self._forget_marks(watch)
         if tell:
+            if len(self.ended) >= WATCHES_MAX:
+                # Nobody reads them. Who is told that all are over asks again for those that are not.
+                self.ended.clear()
+                self.lost = True
             self.ended.append(watch)
-            self._wake()
+            self._stir()
 
     def lose(self) -> None:
         """Every watch is over, and is told so at once."""
@@ -76,7 +82,7 @@ class WatchStream:
         self.ended.clear()
         self._names = 0
         self.lost = True
-        self._wake()
+        self._stir()
 
     def close(self) -> None:
         """Nobody is told any more."""
@@ -97,7 +103,7 @@ class WatchStream:
             else:
                 marks.names.add(name)
                 self._names += 1
-        self._wake()
+        self._stir()
 
     def take(self) -> tuple[int, Marks] | None:
         """The folder that waits longest to be told of; None where nothing is to be told."""
@@ -121,6 +127,11 @@ class WatchStream:
     def waiting(self) -> bool:
         """Whether something is to be told."""
         return bool(self.marks or self.ended or self.lost)
+
+    def _stir(self) -> None:
+        if not self.stirred:
+            self.stirred = True
+            self._wake()
 
     def _forget_marks(self, watch: int) -> None:
         marks = self.marks.pop(watch, None)

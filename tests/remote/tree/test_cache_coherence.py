@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 import hypothesis.strategies as st
@@ -17,7 +18,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from gimmal.protocol.messages import Attributes, Change, ChangeKind, Entry, Kind
-from gimmal.remote.tree.cache import CHECK_SECONDS, ROOT_ATTRIBUTES, TreeCache
+from gimmal.remote.tree.cache import TreeCache
+from gimmal.remote.tree.looking import CHECK_SECONDS, ROOT_ATTRIBUTES
 from gimmal.remote.tree.records import Absent, Ask, Known, Question, Ticket, joined, split
 
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
@@ -25,6 +27,13 @@ FOLDERS = ["s", "s/a", "s/b", "s/a/d"]
 FILES = ["s/x", "s/a/x", "s/a/y", "s/b/x", "s/a/d/x", "s/b/d/x"]
 PATHS = ["", *FOLDERS, "s/b/d", *FILES]
 GRAIN = 2.0
+THEIR_MOVES = [("s/a/d", "s/b/d"), ("s/b/d", "s/a/d"), ("s/a", "s/c"), ("s/c", "s/a")]
+OUR_MOVES = [("s/a/d", "s/b/d"), ("s/b/d", "s/a/d"), ("s/b/x", "s/a/y"), ("s/a", "s/c")]
+WATCHABLE = {
+    "all watched": frozenset(FOLDERS),
+    "nothing watched": frozenset[str](),
+    "some watched": frozenset(("s", "s/a", "s/b/d")),
+}
 
 
 class FarSide:
@@ -226,7 +235,7 @@ class Coherence(RuleBasedStateMachine):
         self.streams = 1
         self.cache.opened(1, self.far.now)
 
-    WATCHABLE = frozenset(FOLDERS)
+    WATCHABLE = WATCHABLE["all watched"]
 
     # The far side changes --------------------------------------------------------------------------------------------
 
@@ -238,7 +247,7 @@ class Coherence(RuleBasedStateMachine):
     def they_remove(self, path: str) -> None:
         self.far.remove(path)
 
-    @rule(pair=st.sampled_from([("s/a/d", "s/b/d"), ("s/b/d", "s/a/d"), ("s/a", "s/c"), ("s/c", "s/a")]))
+    @rule(pair=st.sampled_from(THEIR_MOVES))
     def they_move(self, pair: tuple[str, str]) -> None:
         self.far.rename(*pair)
 
@@ -297,9 +306,9 @@ class Coherence(RuleBasedStateMachine):
             self.answer(flying)
 
     @precondition(lambda self: self.flying)
-    @rule(data=st.data())
-    def it_is_read(self, data: st.DataObject) -> None:
-        flying = data.draw(st.sampled_from(self.flying))
+    @rule(which=st.integers(0, 3))
+    def it_is_read(self, which: int) -> None:
+        flying = self.flying[which % len(self.flying)]
         if flying.read:
             return
         if flying.ticket.ask.question is Question.LIST and not flying.watched:
@@ -326,9 +335,10 @@ class Coherence(RuleBasedStateMachine):
             flying.answer = [Entry(name, attributes) for name, attributes in self.far.children(ask.path).items()]
 
     @precondition(lambda self: any(flying.read for flying in self.flying))
-    @rule(data=st.data())
-    def the_answer_comes(self, data: st.DataObject) -> None:
-        flying = data.draw(st.sampled_from([flying for flying in self.flying if flying.read]))
+    @rule(which=st.integers(0, 3))
+    def the_answer_comes(self, which: int) -> None:
+        read = [flying for flying in self.flying if flying.read]
+        flying = read[which % len(read)]
         self.flying.remove(flying)
         self.answer(flying)
 
@@ -349,7 +359,7 @@ class Coherence(RuleBasedStateMachine):
         if len(self.doing) < 2 and not self.is_changing(path):
             self.doing.append(Doing([self.cache.begin_change(path, self.far.now)], kind))
 
-    @rule(pair=st.sampled_from([("s/a/d", "s/b/d"), ("s/b/d", "s/a/d"), ("s/b/x", "s/a/y"), ("s/a", "s/c")]))
+    @rule(pair=st.sampled_from(OUR_MOVES))
     def we_begin_to_move(self, pair: tuple[str, str]) -> None:
         if not self.doing:
             self.doing.append(Doing([self.cache.begin_change(path, self.far.now) for path in pair], "rename"))
@@ -449,17 +459,71 @@ class Coherence(RuleBasedStateMachine):
         return any(path in (ticket.ask.path for ticket in doing.tickets) for doing in self.doing)
 
 
-@pytest.mark.parametrize("watchable", [frozenset(FOLDERS), frozenset(), frozenset(("s", "s/a", "s/b/d"))])
-def test_nothing_is_told_that_is_older_than_it_may_be(watchable: frozenset[str]) -> None:
+@pytest.mark.parametrize("which", WATCHABLE)
+def test_nothing_is_told_that_is_older_than_it_may_be(which: str) -> None:
     class Some(Coherence):
-        WATCHABLE = watchable
+        WATCHABLE = WATCHABLE[which]
 
     run_state_machine_as_test(
         Some,
         settings=settings(
-            max_examples=5000 if FULL else 150,
-            stateful_step_count=100,
+            max_examples=3000 if FULL else 15,
+            stateful_step_count=60,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def step(machine: Coherence, random: Random) -> tuple[str, dict[str, Any]] | None:
+    """A rule that may be followed now, and with what: what moves things on more often than what upsets all."""
+    choose = random.choice
+    rules: list[tuple[int, str, dict[str, Any]]] = [
+        (3, "they_write", {"path": choose(FILES)}),
+        (2, "they_remove", {"path": choose(FILES)}),
+        (1, "they_move", {"pair": choose(THEIR_MOVES)}),
+        (2, "they_tell", {"again": random.random() < 0.2}),
+        (2, "notices_come", {}),
+        (1, "time_passes", {"seconds": choose([0.3, 0.3, 1.1, 3.0])}),
+        (4, "ask", {"path": choose(PATHS), "listing": random.random() < 0.5}),
+        (4, "ask_at_once", {"path": choose([*FOLDERS, "s/a/x", "s/b/d"]), "listing": random.random() < 0.5}),
+        (4, "it_is_read", {"which": random.randrange(4)}),
+        (4, "the_answer_comes", {"which": random.randrange(4)}),
+        (2, "we_begin", {"path": choose(FILES), "kind": choose(["write", "remove"])}),
+        (1, "we_begin_to_move", {"pair": choose(OUR_MOVES)}),
+        (3, "it_is_done", {}),
+        (3, "we_hear_of_it", {"lost": random.random() < 0.2}),
+    ]
+    if random.random() < 0.1:
+        rules += [(1, "the_stream_is_lost", {}), (1, "the_system_loses_count", {})]
+    [(_often, name, named)] = random.choices(rules, [rule[0] for rule in rules])
+    possible = {
+        "notices_come": machine.far.wire,
+        "it_is_read": machine.flying,
+        "the_answer_comes": any(flying.read for flying in machine.flying),
+        "it_is_done": any(not doing.done for doing in machine.doing),
+        "we_hear_of_it": any(doing.done for doing in machine.doing),
+    }
+    return (name, named) if possible.get(name, True) else None
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("which", WATCHABLE)
+def test_the_same_on_many_random_walks(which: str) -> None:
+    class Some(Coherence):
+        WATCHABLE = WATCHABLE[which]
+
+    for seed in range(60_000 if FULL else 400):
+        random = Random(seed)
+        machine = Some()
+        done: list[object] = []
+        for _ in range(50):
+            if (taken := step(machine, random)) is not None:
+                done.append(taken)
+                getattr(machine, taken[0])(**taken[1])
+                try:
+                    machine.look()
+                except AssertionError as error:
+                    error.add_note(f"seed {seed}: {done}")
+                    raise
+        machine.teardown()

@@ -405,6 +405,45 @@ def test_a_view_through_the_agent_is_told_of_changes_too(tmp_path: Path) -> None
     two.run(work)
 
 
+def test_another_session_checks_what_is_known_and_is_told_of_changes_again(tmp_path: Path) -> None:
+    two = two_sides(tmp_path)
+    (two.far / "file").write_bytes(b"x")
+
+    async def work(sides: Sides) -> None:
+        async with viewed(sides) as view:
+            await view.listing("far")
+            number = (await view.find("far/file")).number
+            view.use(RemoteFiles(sides.session))
+            assert view.watched == 0
+            before = view.requests
+            assert await names(view, "far") == {"file"}
+            assert view.requests == before + 1
+            assert view.watched == 1
+            assert (await view.find("far/file")).number == number
+            (two.far / "new").write_bytes(b"x")
+            await eventually(lambda: names_are(view, "far", {"file", "new"}))
+            assert view.requests == before + 1
+
+    two.run(work)
+
+
+def test_who_gives_up_waiting_does_not_take_the_answer_from_the_others(tmp_path: Path) -> None:
+    two = two_sides(tmp_path)
+    (two.far / "file").write_bytes(b"x")
+
+    async def work(sides: Sides) -> None:
+        async with viewed(sides) as view:
+            first, second = (asyncio.ensure_future(view.listing("far")) for _ in range(2))
+            await asyncio.sleep(0)
+            first.cancel()
+            assert [name.name for name in (await second).names] == ["file"]
+            with contextlib.suppress(asyncio.CancelledError):
+                await first
+            assert view.requests == 1
+
+    two.run(work)
+
+
 def test_names_that_may_not_be_are_left_out(tmp_path: Path) -> None:
     two = two_sides(tmp_path)
     (two.far / "file").write_bytes(b"x")

@@ -7,19 +7,13 @@ Each look answers with what is known, or says what has to be asked first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import inf
 
 from gimmal.protocol.messages import Attributes, Change, ChangeKind, Entry, Kind
-from gimmal.remote.tree.numbers import ROOT
+from gimmal.remote.tree import looking
 from gimmal.remote.tree.records import Absent, Ask, Folder, Known, Later, Name, Question, Ticket, joined, split
 from gimmal.remote.tree.store import Store
-
-CHECK_SECONDS = 1.0
-"""How long something that is not watched is told without asking again."""
-
-SETTLED_SECONDS = 2.5
-"""Longer than the steps in which any disk keeps times: a change this long after another one shows in the time."""
 
 HEARD_SECONDS = 5.0
 """How long a watch is believed without a word of the stream: a link may be dead for longer before anyone knows."""
@@ -28,16 +22,11 @@ ENTRIES_MAX = 200_000
 BYTES_MAX = 96 << 20
 """What is kept in all; the folders unused longest are forgotten."""
 
-ASKED_MAX = 2
-"""Entries of one folder that are asked for one by one; for more, it is listed."""
-
 EARLY_MAX = 1024
 """Changes kept of watches that no answer has named yet."""
 
 OWN_MAX = 4096
 """Changes of this side's own that may wait to be borne out."""
-
-ROOT_ATTRIBUTES = Attributes(Kind.DIRECTORY, 0, 0, 0o555, 0)
 
 
 class TreeCache:
@@ -71,54 +60,19 @@ class TreeCache:
 
     def find(self, path: str, now: float) -> Known | Absent | Ask:
         """The entry at a path."""
-        if not path:
-            return Known(ROOT_ATTRIBUTES, False, now, ROOT)
-        above, name = split(path)
-        folder = self._store.folders.get(above)
-        if folder is None:
-            return Ask(Question.STAT, path)
-        self._store.folders.move_to_end(above)
-        known = folder.entries.get(name)
-        if known is not None:
-            if known.sure and self._is_fresh(folder, known, path, now):
-                return known
-        elif name not in folder.doubtful:
-            if folder.listed and (folder.watch or now - folder.at <= CHECK_SECONDS):
-                return Absent()
-            since = folder.absent.get(name)
-            if since is not None and (folder.watch or now - since <= CHECK_SECONDS):
-                return Absent()
-        if folder.asked < ASKED_MAX or folder.unlistable:
-            return Ask(Question.STAT, path)
-        return Ask(Question.LIST, above)
+        return looking.find(self._store, path, now)
 
     def listing(self, path: str, now: float) -> list[Name] | Ask:
         """All entries of a folder, in the order in which they were told."""
-        folder = self._store.folders.get(path)
-        if folder is None or not folder.listed or folder.doubtful:
-            return Ask(Question.LIST, path)
-        self._store.folders.move_to_end(path)
-        if folder.watch or now - folder.at <= CHECK_SECONDS:
-            return list(_names(folder))
-        if path and (folder.version is None or self._is_settled(folder)):
-            return Ask(Question.STAT, path)
-        return Ask(Question.LIST, path)
+        return looking.listing(self._store, path, now)
 
     def find_anyway(self, path: str) -> Known | Absent | None:
         """The entry as it was told last, however long ago; None where nothing was."""
-        if not path:
-            return Known(ROOT_ATTRIBUTES, False, 0.0, ROOT)
-        above, name = split(path)
-        folder = self._store.folders.get(above)
-        if folder is None:
-            return None
-        known = folder.entries.get(name)
-        return known if known is not None else Absent() if folder.listed or name in folder.absent else None
+        return looking.find_anyway(self._store, path)
 
     def listing_anyway(self, path: str) -> list[Name] | None:
         """The entries as they were told last, however long ago; None where they never were."""
-        folder = self._store.folders.get(path)
-        return list(_names(folder)) if folder is not None and folder.listed_at else None
+        return looking.listing_anyway(self._store, path)
 
     def is_heard(self, now: float) -> bool:
         """Whether watches may be believed now; otherwise a Watch without paths has to be answered first."""
@@ -131,19 +85,6 @@ class TreeCache:
     def watched(self) -> int:
         """How many folders are watched."""
         return len(self._watches)
-
-    def _is_fresh(self, folder: Folder, known: Known, path: str, now: float) -> bool:
-        if now - known.at <= CHECK_SECONDS:
-            return True
-        if known.is_folder:
-            itself = self._store.folders.get(path)
-            return itself is not None and itself.watch != 0 and known.at >= itself.watched_at
-        return folder.watch != 0 and known.at >= folder.watched_at and _is_covered(known.attributes)
-
-    @staticmethod
-    def _is_settled(folder: Folder) -> bool:
-        """Whether another change after it was listed would show in the time of the folder."""
-        return folder.version is not None and folder.version_since + SETTLED_SECONDS <= folder.listed_at
 
     # Asking ----------------------------------------------------------------------------------------------------------
 
@@ -190,7 +131,7 @@ class TreeCache:
         if attributes is not None and attributes.kind is Kind.DIRECTORY:
             self._store.note_version(path, attributes, ticket.at)
             itself = self._store.folders.get(path)
-            if itself is not None and itself.listed and self._is_settled(itself):
+            if itself is not None and itself.listed and looking.is_settled(itself):
                 itself.at = max(itself.at, ticket.at)
         self._redo(folder, [later for later in ticket.later if (later.folder, later.name) == (above, name)])
 
@@ -220,45 +161,51 @@ class TreeCache:
             if too_many:
                 self._store.folder(path).unlistable = True
             return
-        folder = self._store.folder(path)
-        self._cross(path)
-        if watch and folder.watch != watch:
-            self._void_all(path)  # what was read before the watch was set would be taken for covered by it
-        kept = set() if watch else {name for name in folder.entries if _knows_newer(folder, name, ticket.at)}
-        kept |= set() if watch else {name for name, at in folder.absent.items() if at > ticket.at}
-        for name in folder.entries.keys() - {entry.name for entry in entries} - kept:
-            self._store.set(path, folder, name, None, False, ticket.at)
-        folder.absent.clear()
-        folder.doubtful.clear()
-        for entry in entries:
-            if entry.name in kept:
-                continue
-            self._store.set(path, folder, entry.name, entry.attributes, entry.mapped, ticket.at)
-            if entry.attributes.kind is Kind.DIRECTORY:
-                self._store.note_version(joined(path, entry.name), entry.attributes, ticket.at)
-        folder.listed, folder.at, folder.listed_at, folder.asked = True, ticket.at, ticket.at, 0
-        folder.unlistable = False
+        known = self._store.folders.get(path)
+        if watch and (known is None or known.watch != watch):
+            self._begin_cover(ticket, itself)
+        elif itself is not None and path and not ticket.void_folder:
+            self._is_so(ticket, itself)
+        folder = self._store.folder(path)  # another one than before, perhaps
         if folder.watch != watch:
             self._unwatch(folder)
-        if itself is not None and path:
+        self._take_over(path, folder, ticket, entries, watched=watch != 0)
+        if itself is not None:
             self._store.note_version(path, itself, ticket.at)
-        new = watch not in (0, folder.watch)
         if watch:
-            if new:
-                folder.watched_at = ticket.at
-            folder.watch = watch
+            if folder.watch != watch:
+                self._void_all(path)  # what was read before the watch was set would be taken for covered by it
+                folder.watch, folder.watched_at = watch, ticket.at
+            other = self._watches.get(watch)
+            if other is not None and other != path:
+                self._unwatch(self._store.folders[other])  # one number for two folders: neither is believed
             self._watches[watch] = path
             for change in early:
                 if change.watch in self._watches:
                     self._apply(change, ticket.at)
         self._redo(folder, [later for later in ticket.later if later.folder == path])
-        if new:
-            self._begin_cover(ticket, itself)
-        elif itself is not None and path and not ticket.void_folder:
-            self._is_so(ticket, itself)
         if path in self._store.folders:
             self._store.folders.move_to_end(path)
         self._store.shrink()
+
+    def _take_over(self, path: str, folder: Folder, ticket: Ticket, entries: Sequence[Entry], *, watched: bool) -> None:
+        """The entries of a folder as they were listed; without a watch, what was asked for later is kept."""
+        self._cross(path)
+        kept: set[str] = set()
+        if not watched:
+            kept |= {name for name in folder.entries if _knows_newer(folder, name, ticket.at)}
+            kept |= {name for name, at in folder.absent.items() if at > ticket.at}
+        for name in folder.entries.keys() - {entry.name for entry in entries} - kept:
+            self._store.set(path, folder, name, None, False, ticket.at)
+        folder.absent.clear()
+        folder.doubtful.clear()
+        for entry in entries:
+            if entry.name not in kept:
+                self._store.set(path, folder, entry.name, entry.attributes, entry.mapped, ticket.at)
+                if entry.attributes.kind is Kind.DIRECTORY:
+                    self._store.note_version(joined(path, entry.name), entry.attributes, ticket.at)
+        folder.listed, folder.at, folder.listed_at, folder.asked = True, ticket.at, ticket.at, 0
+        folder.unlistable = False
 
     def _begin_cover(self, ticket: Ticket, itself: Attributes | None) -> None:
         """From now on notices tell of the folder itself: what was read of it before that must not come after."""
@@ -331,6 +278,7 @@ class TreeCache:
                     self._early.append(change)
                 else:
                     self._early_lost = True
+        self._store.shrink()
 
     def take_released(self) -> list[int]:
         """Watches that nobody needs any more, to be told to the other side; they are taken once."""
@@ -347,7 +295,7 @@ class TreeCache:
         elif change.what is ChangeKind.AGAIN:
             self._doubt_all(path, folder)
         elif change.name:
-            at = now if change.attributes is None or _is_covered(change.attributes) else -inf
+            at = now if change.attributes is None or looking.is_covered(change.attributes) else -inf
             self._tell(folder, Later(path, change.name, at, change.attributes, change.mapped))
         elif change.attributes is not None and path:
             above, name = split(path)
@@ -423,7 +371,7 @@ class TreeCache:
         above, name = split(old)
         folder = self._store.folder(above)
         known = folder.entries.get(name)
-        sure = known is not None and known.sure and self._is_fresh(folder, known, old, now)
+        sure = known is not None and known.sure and looking.is_fresh(self._store, folder, known, old, now)
         below = self._store.take_below(old)
         self._store.take_below(new)
         self.changed(source, None, now)
@@ -497,22 +445,12 @@ class TreeCache:
                 ticket.unwatched = True
 
 
-def _names(folder: Folder) -> Iterator[Name]:
-    for name, known in folder.entries.items():
-        yield Name(name, known.attributes.kind, known.number, known.mapped)
-
-
 def _knows_newer(folder: Folder, name: str, at: float) -> bool:
     """Whether what is known of an entry was asked for after ``at``."""
     known = folder.entries.get(name)
     if known is not None:
         return known.sure and known.at > at
     return name not in folder.doubtful and (folder.at > at if folder.listed else folder.absent.get(name, -inf) > at)
-
-
-def _is_covered(attributes: Attributes) -> bool:
-    """Whether the watch of a folder covers all attributes of an entry in it."""
-    return attributes.kind is not Kind.DIRECTORY and not attributes.linked
 
 
 def _doubt(folder: Folder, name: str) -> None:

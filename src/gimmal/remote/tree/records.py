@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 
 from gimmal.protocol.messages import Attributes, Kind, Version
 
@@ -40,7 +41,7 @@ class Folder:
     Attributes:
         listed: whether ``entries`` are all there are.
         at: when it was listed, or last found to be as it was listed.
-        listed_at: when it was listed; 0 where it never was.
+        listed_at: when it was listed; -inf where it never was.
         watch: of the stream of notices; 0 for none.
         watched_at: when it was asked for: what was told before that is not covered.
         absent: names that were asked for and are not there, and when; only where it is not listed.
@@ -54,7 +55,7 @@ class Folder:
     entries: dict[str, Known] = field(default_factory=dict)
     listed: bool = False
     at: float = 0.0
-    listed_at: float = 0.0
+    listed_at: float = -inf
     watch: int = 0
     watched_at: float = 0.0
     absent: dict[str, float] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from math import inf
 
 from gimmal.protocol.messages import Attributes, Kind, Version
 from gimmal.remote.tree.numbers import Numbers
@@ -121,22 +122,33 @@ class Store:
             self.numbers.back(known.number, joined(path, name), known.attributes)
 
     def shrink(self) -> None:
-        """Forget the folders unused longest, but for entries that somebody holds and those that lead to others."""
-        if self.entries <= self.entries_max and self.bytes <= self._bytes_max:
+        """Forget the folders unused longest, but for entries that somebody holds and those that lead to others.
+
+        The one in use goes last, and only where it is too much by itself.
+        """
+        if not self._is_above(1.0):
             return
-        *old, _in_use = self.folders
+        *old, in_use = self.folders
         for path in old:
-            if self.entries <= self.entries_max * 9 // 10 and self.bytes <= self._bytes_max * 9 // 10:
+            if not self._is_above(0.9):
                 return
-            folder = self.folders[path]
-            self._let_go(folder)
-            folder.listed, folder.listed_at = False, 0.0
-            folder.absent.clear()
-            for name in list(folder.entries):
-                if name not in folder.inner and not self.numbers.is_held(folder.entries[name].number):
-                    self.drop(path, folder, name)
-            if not folder.entries and not folder.inner:
-                self._remove(path)
+            self._forget(path)
+        if self._is_above(1.0):
+            self._forget(in_use)
+
+    def _is_above(self, part: float) -> bool:
+        return self.entries > self.entries_max * part or self.bytes > self._bytes_max * part
+
+    def _forget(self, path: str) -> None:
+        folder = self.folders[path]
+        self._let_go(folder)
+        folder.listed, folder.listed_at = False, -inf
+        folder.absent.clear()
+        for name in list(folder.entries):
+            if name not in folder.inner and not self.numbers.is_held(folder.entries[name].number):
+                self.drop(path, folder, name)
+        if not folder.entries and not folder.inner:
+            self._remove(path)
 
     def _remove(self, path: str) -> None:
         del self.folders[path]

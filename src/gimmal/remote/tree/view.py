@@ -108,6 +108,14 @@ class TreeView:
         """As many uses are over."""
         self._cache.numbers.release(number, count)
 
+    def use(self, files: RemoteFiles) -> None:
+        """Go on over another session with the same side: what is known is checked there before it is told again."""
+        self._stream.close()
+        self._cache.lost()
+        self._files = files
+        self._stream = NoticeStream(files, self._noticed, self._cache.lost)
+        self._down_until = 0.0
+
     # Looking ---------------------------------------------------------------------------------------------------------
 
     async def find(self, path: str) -> Found:
@@ -119,7 +127,9 @@ class TreeView:
         """
         known: Known | Absent | None
         known, stale = await self._know(lambda now: self._cache.find(path, now), lambda: self._cache.find_anyway(path))
-        if known is None or isinstance(known, Absent):
+        if known is None:  # more is held than may be kept
+            raise self._files.error(Code.LIMIT, path)
+        if isinstance(known, Absent):
             raise self._files.error(Code.NOT_FOUND, path)
         return Found(known.attributes, known.number, known.mapped, stale)
 
@@ -215,7 +225,7 @@ class TreeView:
                 request = List(path, cursor, 0 if cursor or not path else ticket.stream)
                 page = self._files.expect(await self._files.ask(request), Page, path)
                 if not cursor:
-                    watch, itself = page.watch, page.folder
+                    watch, itself = page.watch if request.watch else 0, page.folder if path else None
                 entries += [entry for entry in page.entries if _is_name(entry.name)]
                 cursor = page.cursor
                 if not cursor or len(entries) > ENTRIES_MAX:
