@@ -21,6 +21,7 @@ from bench.rows import ROUND_TRIP_SECONDS
 from bench.ssh_rig import Missing
 
 SIZE = 1 << 30
+JUMPS = 20
 FILM_BITS = 20e6
 _FILM = "home/film/large.bin"
 _SECONDS = 600
@@ -51,9 +52,9 @@ def measure(wish: Wish) -> Report:
     note = (
         "First bytes after a jump are those that a program gets over HTTP from `gimmal play --url-only`, connecting "
         f"included, from a pause and while it took all that came; a film of {FILM_BITS / 1e6:g} Mbit/s is played for "
-        "4 s after each of 20 jumps, from half a second in memory on. Random and ordered reads are those of the cache "
-        f"behind it, through the running agent. The file has {size / 2**20:g} MiB; the line's queue holds what it "
-        "carries in one round trip."
+        f"4 s after each of {JUMPS} jumps, from half a second in memory on. Random and ordered reads are those of the "
+        f"cache behind it, through the running agent. The file has {size / 2**20:g} MiB; the line's queue holds what "
+        "it carries in one round trip."
     )
     if remarks:
         note += " Remarks: " + "; ".join(remarks) + "."
@@ -82,12 +83,12 @@ def _measure_place(place: _Place, laid: Line | None, wish: Wish, size: int, goal
         player = made.start("b", "play", "--url-only", "--half", made.half("b"), f":{_FILM}")
         url = player.wait_for("play: ")[1].removeprefix("play: ")
         if place.film:
-            played = _probe(made, inside, "film", url, str(size), str(FILM_BITS))
+            played = _probe(made, inside, "film", url, str(size), str(JUMPS), str(FILM_BITS))
             stalls = len(played["stalls"])
             start = statistics.median(played["starts"])
             rows.append([place.name, "a film through 20 jumps", f"{stalls} stalls; plays after {1000 * start:.0f} ms"])
             goals.append(Goal(f"a {FILM_BITS / 1e6:g} Mbit/s film, {place.name}", f"{stalls} stalls", "0", not stalls))
-        for before, took in _probe(made, inside, "seeks", url, str(size)).items():
+        for before, took in _probe(made, inside, "seeks", url, str(size), str(JUMPS)).items():
             median, most = 1000 * statistics.median(took), 1000 * max(took)
             what = f"first byte after a jump, the line {before} before"
             rows.append([place.name, what, f"{median:.1f} ms, {most:.1f} ms at most"])

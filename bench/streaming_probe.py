@@ -1,8 +1,8 @@
 """Plays and reads a film of the other side and prints what it saw, a JSON object.
 
-    python -m bench.streaming_probe seeks URL SIZE         first bytes after jumps, the line idle and full before
-    python -m bench.streaming_probe film URL SIZE RATE     a film of RATE bits a second, with 20 jumps
-    python -m bench.streaming_probe cache HALF FILM        4 KiB here and there, then all of it in order
+    python -m bench.streaming_probe seeks URL SIZE JUMPS       first bytes after jumps, the line idle and full before
+    python -m bench.streaming_probe film URL SIZE JUMPS RATE   a film of RATE bits a second
+    python -m bench.streaming_probe cache HALF FILM            4 KiB here and there, then all of it in order
 
 The first two are a player's: they speak HTTP to what `gimmal play --url-only` serves. The third reads through the cache
 that serves it, in this process and through the running agent, as the mount will.
@@ -23,7 +23,6 @@ from gimmal.agent.reach import Reach, ReachOptions
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.files import Files
 
-JUMPS = 20
 _PIECE = 64 * 1024
 _FULL_SECONDS = 1.5
 _PLAYED_SECONDS = 4.0
@@ -60,12 +59,12 @@ class _Player:
         self.writer.transport.abort()
 
 
-async def seeks(url: str, size: int) -> dict[str, list[float]]:
+async def seeks(url: str, size: int, jumps: int) -> dict[str, list[float]]:
     """Seconds to the first byte after jumps: from a pause, and while the player takes all that comes."""
     draw = random.Random(1)
     found: dict[str, list[float]] = {"idle": [], "full": []}
     for before in found:
-        for number in range(JUMPS + 2):
+        for number in range(jumps + 2):
             player = await _Player.at(url, draw.randrange(size - (32 << 20)))
             if number >= 2:  # by then the line is known
                 found[before].append(player.first_byte)
@@ -78,11 +77,11 @@ async def seeks(url: str, size: int) -> dict[str, list[float]]:
     return found
 
 
-async def film(url: str, size: int, rate: float) -> dict[str, list[float]]:
+async def film(url: str, size: int, jumps: int, rate: float) -> dict[str, list[float]]:
     """Seconds until it plays after each jump, and of each stall."""
     draw, rate = random.Random(2), rate / 8
     found: dict[str, list[float]] = {"starts": [], "stalls": []}
-    for _ in range(JUMPS):
+    for _ in range(jumps):
         jumped = time.monotonic()
         player = await _Player.at(url, draw.randrange(size - int(3 * _AHEAD_SECONDS * rate)))
         have = 1
@@ -145,9 +144,9 @@ def main() -> None:
     """One of the three."""
     what, *words = sys.argv[1:]
     if what == "seeks":
-        work = seeks(words[0], int(words[1]))
+        work = seeks(words[0], int(words[1]), int(words[2]))
     elif what == "film":
-        work = film(words[0], int(words[1]), float(words[2]))
+        work = film(words[0], int(words[1]), int(words[2]), float(words[3]))
     else:
         work = cache(*words)  # type: ignore[assignment]
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:

@@ -7,7 +7,6 @@ import json
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
+from tests.endtoend.world import until
 from tests.patience import PATIENCE
 
 _QUIET = (
@@ -89,11 +89,8 @@ def chromium() -> Iterator[Browser]:
 
 
 def _debugger(profile: Path, process: subprocess.Popen[bytes]) -> str:
-    until = time.monotonic() + PATIENCE
     port = profile / "DevToolsActivePort"
-    while not (port.exists() and port.read_text().count("\n")):
-        assert process.poll() is None, "chromium ended at once"
-        assert time.monotonic() < until, "chromium does not answer"
-        time.sleep(0.05)
+    until(lambda: process.poll() is not None or (port.exists() and port.read_text().count("\n")), "chromium answers")
+    assert process.poll() is None, "chromium ended at once"
     number, path = port.read_text().split("\n")[:2]
     return f"ws://127.0.0.1:{number}{path}"

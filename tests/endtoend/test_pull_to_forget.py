@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -194,6 +195,21 @@ def test_nothing_is_left_after_the_half_was_pulled(guest: Guest, how: str) -> No
     assert in_files(b.disk, guest.kept)
     assert in_image(guest.disk.image, guest.kept)
     assert (b.disk / f"{kept}-small").read_bytes() == (world.a.disk / "shared" / f"{kept}-small").read_bytes()
+
+
+def test_nothing_is_left_of_a_film_that_was_played(guest: Guest) -> None:
+    plays = guest.world.start(guest.computer, "play", "--url-only", f":shared/{guest.secret.decode()}-large")
+    with urlopen(plays.wait_line("play: "), timeout=PATIENCE) as film:
+        assert guest.secret in film.read(MIB)
+        assert in_memory(plays.pid, guest.secret)
+        pulled = pull(guest, "renamed")
+        result = plays.wait()
+    assert within(time.monotonic() - pulled, PULLED_SECONDS, "half pulled out under a player to gimmal play ended")
+    assert result.code == 5, str(result)
+    assert processes_of(guest.computer.base) == []
+    assert guest.found() == {}
+    guest.disk.sync()
+    assert not in_image(guest.disk.image, guest.secret)
 
 
 def on_the_disk(guest: Guest) -> int:

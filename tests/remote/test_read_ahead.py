@@ -79,6 +79,14 @@ def test_a_few_bytes_left_out_or_read_again_are_no_jump() -> None:
     assert not ahead.jumped
 
 
+def test_who_was_given_less_than_asked_for_reads_on() -> None:
+    ahead = ReadAhead()
+    for at in range(0, MB, 4096):
+        ahead.on_read(at, 128 * 1024)
+        assert ahead.jumped == (at == 0)
+    assert ahead.run == MB - 4096 + 128 * 1024
+
+
 READS = st.lists(st.tuples(st.integers(0, 8 * MB), st.integers(1, 256 * 1024)), min_size=1, max_size=60)
 
 

@@ -77,6 +77,7 @@ class PresenceWatch:
             self.users -= 1
             if self.users <= 0:
                 self._over = True
+                self._stirred.set()
                 self._hearers.clear()
                 if _watches.get(self._location) is self:
                     del _watches[self._location]

@@ -6,6 +6,8 @@ Bytes of two versions never meet: where the file changed, its readers are told s
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -137,7 +139,7 @@ class CachedFile:
         """The fetch that brings the byte at ``offset``; all of what is asked for is under way then."""
         now = asyncio.get_running_loop().time()
         start, end = self._rounded(offset, offset + length)
-        for gap in self._gaps(start, end):
+        for gap in list(self._gaps(start, end)):
             self._begin_pieces(gap, start, reader, now, ahead=False)
         return next(fetch for fetch in self._fetches if fetch.start <= offset < fetch.end)
 
@@ -150,12 +152,18 @@ class CachedFile:
         if fetch.failure is not None:
             raise fetch.failure
 
-    def _gaps(self, start: int, end: int) -> list[Span]:
-        """What is neither held nor under way."""
-        gaps = self._cache.stretches.gaps(self.number, start, end)
-        for fetch in self._fetches:
-            gaps = [part for gap in gaps for part in _without(gap, fetch.start, fetch.end)]
-        return gaps
+    def _gaps(self, start: int, end: int) -> Iterator[Span]:
+        """What is neither held nor under way, in order."""
+        fetches = deque(sorted((fetch.start, fetch.end) for fetch in self._fetches))
+        for at, until in self._cache.stretches.gaps(self.number, start, end):
+            while fetches and at < until and fetches[0][0] < until:
+                if at < fetches[0][0]:
+                    yield at, fetches[0][0]
+                at = max(at, fetches[0][1])
+                if at < until:
+                    fetches.popleft()
+            if at < until:
+                yield at, until
 
     def _rounded(self, start: int, end: int) -> Span:
         return start - start % GRAIN, min(-(-end // GRAIN) * GRAIN, self.size)
@@ -186,6 +194,8 @@ class CachedFile:
         """Begin what is wanted ahead of a reader, as far as the line has room."""
         for span in self._wanted.get(reader, ()) if not self.changed else ():
             for gap in self._gaps(*span):
+                if self._cache.pace.room <= 0:
+                    return
                 self._begin_pieces(gap, span[0], reader, now, ahead=True)
 
     def _begin_pieces(self, gap: Span, origin: int, reader: Reader, now: float, *, ahead: bool) -> None:
@@ -336,8 +346,3 @@ class Reader:
 def _power_below(number: int) -> int:
     """The largest power of two that is not above ``number``; 0 for 0."""
     return 1 << (number.bit_length() - 1) if number else 0
-
-
-def _without(gap: Span, start: int, end: int) -> list[Span]:
-    parts = (gap[0], min(gap[1], start)), (max(gap[0], end), gap[1])
-    return [part for part in parts if part[0] < part[1]]

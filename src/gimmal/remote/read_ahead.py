@@ -16,7 +16,7 @@ STREAM_FIRST = 256 * 1024
 
 TRAILS_MAX = 4
 SKIP_MAX = 16 * 1024
-"""Bytes that a reader may leave out, or read again, and still be reading on."""
+"""Bytes that a reader may leave out and still be reading on."""
 
 RETURNS_WARM = 2
 """So often somebody has to come back to a trail until it is read ahead of while they are elsewhere."""
@@ -39,7 +39,8 @@ class _Trail:
     """Number of the reader's last read on it."""
 
     def continues(self, offset: int) -> bool:
-        return max(self.begin, self.next - SKIP_MAX) <= offset <= self.next + SKIP_MAX
+        # From within the last read on too: who asked for much may have been given little.
+        return self.begin <= offset <= self.next + SKIP_MAX
 
 
 class ReadAhead:
