@@ -30,34 +30,36 @@ places = st.builds(Place, addresses, st.integers(1, 65_535))
 
 
 def test_a_router_that_keeps_ports_is_a_door() -> None:
-    assert doors_of([KEPT, KEPT], None) == [DOOR]
+    assert doors_of([KEPT, KEPT], []) == [DOOR]
     assert not changes_ports([KEPT])
     open_view = View(KEPT.own, KEPT.own)
-    assert doors_of([open_view], None) == [Door(HOME, HOME)]
+    assert doors_of([open_view], []) == [Door(HOME, HOME)]
 
 
 def test_a_router_that_changes_ports_is_none() -> None:
-    assert doors_of([CHANGED], None) == []
+    assert doors_of([CHANGED], []) == []
     assert changes_ports([KEPT, CHANGED])
-    assert doors_of([CHANGED], IPV6) == [Door(IPV6, IPV6)]
+    assert doors_of([CHANGED], [IPV6]) == [Door(IPV6, IPV6)]
 
 
 def test_an_own_address_of_the_internet_is_a_door_where_no_relay_gave_one() -> None:
     seen = View(place_of("2600:7:1::3", 5000), place_of("2600:7:1::3", 5000))
-    assert doors_of([KEPT], IPV6) == [DOOR, Door(IPV6, IPV6)]
-    assert doors_of([seen], IPV6) == [Door(seen.own.address, seen.seen.address)]
-    assert doors_of([], ip_address("fd00::1")) == []
-    assert doors_of([], None) == []
+    assert doors_of([KEPT], [IPV6]) == [DOOR, Door(IPV6, IPV6)]
+    assert doors_of([seen], [IPV6]) == [Door(seen.own.address, seen.seen.address)]
+    # A relay with addresses of both versions is reached by one, and sees that alone.
+    assert doors_of([seen], [OUTSIDE, IPV6]) == [Door(seen.own.address, seen.seen.address), Door(OUTSIDE, OUTSIDE)]
+    assert doors_of([], [ip_address("fd00::1"), HOME]) == []
+    assert doors_of([], []) == []
 
 
 @pytest.mark.parametrize("lie", ["127.0.0.1", "0.0.0.0", "224.0.0.1", "169.254.1.1", "240.0.0.1", "::1"])
 def test_a_relay_that_lies_gives_no_door(lie: str) -> None:
-    assert doors_of([View(KEPT.own, place_of(lie, 40_000))], None) == []
+    assert doors_of([View(KEPT.own, place_of(lie, 40_000))], []) == []
 
 
 def test_doors_and_pairs_are_few() -> None:
     views = [View(place_of(f"192.168.1.{n}", 4000), place_of(f"7.7.1.{n}", 4000)) for n in range(2, 40)]
-    doors = doors_of(views, IPV6)
+    doors = doors_of(views, [OUTSIDE, IPV6])
     assert len(doors) == DOORS_MAX
     there = [place_of(f"7.7.2.{n}", 4000) for n in range(2, 40)]
     pairs = pairs_of(doors, there)

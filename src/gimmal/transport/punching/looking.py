@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import ip_address
 from typing import Protocol
 
 from gimmal.protocol.places import Address, Place
 from gimmal.transport.punching.places import Door, View, doors_of, may_connect
-from gimmal.transport.punching.ports import own_ipv6
+from gimmal.transport.punching.ports import own_addresses
 
 
 class Seeing(Protocol):
@@ -42,8 +41,7 @@ class Looking:
 
     async def doors(self) -> list[Door]:
         """See ``places.doors_of``."""
-        host = own_ipv6()
-        return doors_of(self.views(), ip_address(host) if host else None)
+        return doors_of(self.views(), own_addresses())
 
     async def allowed(self, places: Sequence[Place], doors: Sequence[Door]) -> list[Place]:
         """Those that may be connected to; what is near and not of the internet is left to the path ``lan``."""

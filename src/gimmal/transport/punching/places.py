@@ -53,20 +53,21 @@ class Door:
     outside: Address
 
 
-def doors_of(views: Iterable[View], own_ipv6: Address | None) -> list[Door]:
+def doors_of(views: Iterable[View], own: Iterable[Address]) -> list[Door]:
     """Where connections may come from such that the port outside is known beforehand; best first.
 
     Args:
         views: of all relays.
-        own_ipv6: this computer's IPv6 address towards the internet; None without one.
+        own: this computer's addresses towards the internet. One of the internet is a door also where no relay sees it:
+            of a relay with addresses of both versions a side reaches but one.
     """
     found = [
         Door(view.own.address, view.seen.address)
         for view in views
         if view.keeps_port and view.own.address.version == view.seen.address.version and is_unicast(view.seen.address)
     ]
-    if own_ipv6 is not None and own_ipv6.is_global and all(door.own.version == 4 for door in found):
-        found.append(Door(own_ipv6, own_ipv6))
+    seen = {door.own.version for door in found}
+    found += [Door(address, address) for address in own if address.is_global and address.version not in seen]
     return list(dict.fromkeys(found))[:DOORS_MAX]
 
 

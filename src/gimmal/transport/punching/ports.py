@@ -7,6 +7,7 @@ import contextlib
 import socket
 import sys
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 
 from gimmal.base.congestion import prefer_bbr
 from gimmal.protocol.places import Address, Place
@@ -70,16 +71,18 @@ def ports_of(addresses: Iterable[Address]) -> Iterator[dict[Address, Port]]:
         yield ports
 
 
-def own_ipv6() -> str:
-    """This computer's IPv6 address towards the internet; empty without one. Nothing is sent."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-        sock.connect((_SOMEWHERE, 9))
-        return str(sock.getsockname()[0])
-    return ""
+def own_addresses() -> list[Address]:
+    """This computer's addresses towards the internet, of each version that it has a way there by. Nothing is sent."""
+    found: list[Address] = []
+    for family, somewhere in _SOMEWHERE:
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.connect((somewhere, 9))
+            found.append(ip_address(sock.getsockname()[0]))
+    return found
 
 
-_SOMEWHERE = "2001:db8::9"
-"""Of the block for documentation: for the system it lies where the internet does."""
+_SOMEWHERE = ((socket.AF_INET, "192.0.2.9"), (socket.AF_INET6, "2001:db8::9"))
+"""Of the blocks for documentation: for the system they lie where the internet does."""
 
 
 def _share(sock: socket.socket) -> None:
