@@ -101,9 +101,10 @@ def one_round(guest: Guest, how: str) -> None:
         agent = world.up(b, driver=RUN if FULL else PATIENT_RUN)
         agent.wait_connected()
         copying = world.start(b, "cp", "--limit", "1M", ":shared/large", b.folder(f"copied{guest.rounds}"))
-        alone = world.start(b, "cat", "--path", "relayed", ":shared/large")
-        until(lambda: any(b.disk.glob("copied*/.gimmal-part-*")), "a copy is under way")
-        until(lambda: alone.out, "a command by itself is under way")
+        slowly = ("--path", "relayed", "--limit", "1M")
+        alone = world.start(b, "cp", *slowly, ":shared/large", b.folder(f"alone{guest.rounds}"))
+        for folder_of in ("copied", "alone"):
+            until(lambda: any(b.disk.glob(f"{folder_of}{guest.rounds}/.gimmal-part-*")), "a copy is under way")  # noqa: B023
         sockets = list(b.runtime.glob("*.sock"))
         pulled, started = take_away(guest, stick, how)
         informed = threading.Thread(target=inform, args=(guest, before, pulled))

@@ -10,6 +10,7 @@ from gimmal.agent.awake.kept import KeptAwake
 from gimmal.agent.awake.stay_awake import AwakeStatus, StayAwake
 from gimmal.agent.kept_shares import kept_table
 from gimmal.base.display import displayable
+from gimmal.base.errors import LocalError
 from gimmal.base.workers import Workers
 from gimmal.half.opened import OpenedHalf
 from gimmal.share.service import ShareService
@@ -67,13 +68,15 @@ class LiveSettings:
         """What is shared now."""
 
     async def start(self, service: ShareService) -> None:
-        """Begin, with the service that answers for the shares.
-
-        Raises:
-            LocalError: the kept choice cannot be read.
-        """
+        """Begin, with the service that answers for the shares; a kept choice that cannot be read is said, and left."""
         self._service = service
-        self._awake.want(self._stay_awake or await self._workers.call(self._kept_awake))
+        wanted = self._stay_awake
+        if not wanted:
+            try:
+                wanted = await self._workers.call(self._kept_awake)
+            except LocalError as exc:
+                self._say(f"awake: {exc.message}; {exc.hint}")
+        self._awake.want(wanted)
         self._awake.start()
 
     async def close(self) -> None:
@@ -108,6 +111,8 @@ class LiveSettings:
         for line in after:
             if line not in before:
                 self._say(f"share: {line}")
+        for reason in left_out:
+            self._say(f"share: left out: {reason}")
         return left_out
 
     def _kept_awake(self) -> bool:

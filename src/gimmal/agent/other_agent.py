@@ -30,6 +30,9 @@ LINK_AGAIN_SECONDS = 3.0
 """How long a command waits for a link of a session that has lost all of its own; then it hears why there is none."""
 
 REDIAL_FIRST, REDIAL_MOST = 0.5, 30.0
+STEADY_SECONDS = 5.0
+"""A session that lasted as long is no reason to wait longer before the next one."""
+
 OPEN_SECONDS = 10.0
 
 NEAR_SECONDS = 4.0
@@ -78,10 +81,13 @@ class OtherAgent:
     def __init__(self, host: OtherAgentHost, sessions: Sessions) -> None:
         self._host = host
         self._sessions = sessions
+        self._loop = asyncio.get_running_loop()
         self._tasks = Tasks()
         self._keepers: Sequence[RelayKeeper] = ()
         self._diallers: Diallers | None = None
         self._session: Session | None = None
+        self._since = 0.0
+        """When it became that, by the loop's clock."""
         self._opening: asyncio.Task[Session | GimmalError] | None = None
         self._looking: asyncio.Task[Session | GimmalError] | None = None
         """The same, in the local network alone."""
@@ -124,7 +130,7 @@ class OtherAgent:
 
     def take(self, session: Session) -> None:
         """Take a session that the other agent opened, or close it where the two dialled each other."""
-        if self._session is not None and self._session.opener and self._host.side == "a":
+        if self._host.side == "a" and self._is_the_same_moment(session):
             session.close(CloseReason.DUPLICATE)
             return
         self._sessions.register(session)
@@ -132,9 +138,25 @@ class OtherAgent:
             self._diallers.every_way.let_dial(session)
         self._adopt(session)
 
+    def _is_the_same_moment(self, session: Session) -> bool:
+        """Whether both agents dialled each other, and the session that this one began stays.
+
+        The other agent dials only where it has no session: one that comes later says that the one at hand leads
+        nowhere.
+        """
+        there = self._session
+        return (
+            there is not None
+            and there.opener
+            and bool(there.links)
+            and there.peer.computer == session.peer.computer
+            and self._loop.time() - self._since < OPEN_SECONDS
+        )
+
     def _adopt(self, session: Session) -> None:
         before = self.session
         self._session = session
+        self._since = self._loop.time()
         self._adopted.set()
         if before is not None:
             self._host.on_replaced()
@@ -286,8 +308,13 @@ class OtherAgent:
             await self._dial_at_once()
         while True:
             if (session := self.session) is not None:
+                since = self._since
                 await asyncio.wait([session.ended])
-                wait = REDIAL_FIRST
+                if self._loop.time() - since >= STEADY_SECONDS:
+                    wait = REDIAL_FIRST
+                else:
+                    await asyncio.sleep(wait)  # the other side took it and closed it at once, and may do so again
+                    wait = min(2 * wait, REDIAL_MOST)
             self._news.clear()
             sure = self._host.address_given or any(keeper.status.peer_present for keeper in self._keepers)
             if sure or self._host.local.asks:

@@ -423,7 +423,7 @@ class Reach:
         """What is done over there goes to the log of this computer."""
         if self._own is None:
             self._own = OwnActs(self.journal_directory, self.journal_key, self.workers)
-        reached.files.using = self._own.of_session(self.header.side.other.value, computer)
+        reached.files.using = self._own.of_session(self.header.side.other.value, computer, reached.session.ended)
         return reached
 
     async def _make_dialler(self) -> Dialler:

@@ -10,6 +10,7 @@ import os
 import select
 from typing import Any
 
+from gimmal.agent.bus import bus_connection
 from gimmal.base.display import displayable
 from gimmal.base.errors import LocalError
 
@@ -50,7 +51,6 @@ class LogindHold:
 
 def _inhibit() -> int:
     from jeepney import DBusAddress, MessageType, new_method_call
-    from jeepney.io.blocking import open_dbus_connection
 
     manager = DBusAddress(
         "/org/freedesktop/login1", bus_name="org.freedesktop.login1", interface="org.freedesktop.login1.Manager"
@@ -58,7 +58,7 @@ def _inhibit() -> int:
     # What others may read of it says nothing of the pair.
     arguments = (WHAT, "gimmal", "another computer is using this one", "block")
     try:
-        with open_dbus_connection(bus="SYSTEM", enable_fds=True) as connection:
+        with bus_connection("SYSTEM", REPLY_SECONDS, descriptors=True) as connection:
             message = new_method_call(manager, "Inhibit", "ssss", arguments)
             reply = connection.send_and_get_reply(message, timeout=REPLY_SECONDS)
     except TimeoutError:

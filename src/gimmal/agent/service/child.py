@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gimmal.agent.service.templated import Template, TemplatedProcess
+from gimmal.agent.service.templated import MayRunError, Template, TemplatedProcess
 from gimmal.base.display import displayable
 from gimmal.base.tasks import Tasks
 
@@ -88,6 +88,12 @@ class Child:
             if template is not None and template.alive:
                 try:
                     process = await template.spawn(location, reading, password, LINE_MAX)
+                except MayRunError:
+                    if password is not None:
+                        raise  # it may have read its password
+                    os.close(lifeline)
+                    os.close(reading)
+                    reading, lifeline = os.pipe()
                 except OSError as exc:
                     logger.debug("the template starts no agent: %s", exc)
                 else:

@@ -1,20 +1,19 @@
 """What the person at the desktop is told: the other half is used; a half waits for its password.
 
 By the desktop's own service for notifications, over the session bus; nothing where there is none. The supervisor
-sends them, not the agent: no more code than is needed runs beside keys.
+sends them, not the agent: the less code runs beside keys the better. (Holding off sleep is the agent's: it knows when
+the other side is there, and the lock must go with it.)
 """
 
 from __future__ import annotations
 
-import contextlib
 import html
 import logging
-import socket
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 
+from gimmal.agent.bus import bus_connection
 from gimmal.agent.service.machine import Seen
 from gimmal.base.display import displayable
 from gimmal.base.tasks import Tasks
@@ -119,8 +118,6 @@ def notify(summary: str, body: str) -> bool:
     """
     try:
         from jeepney import DBusAddress, MessageType, new_method_call
-        from jeepney.bus import get_bus
-        from jeepney.io.blocking import DBusConnection, prep_socket
 
         shown = DBusAddress(
             "/org/freedesktop/Notifications",
@@ -132,23 +129,9 @@ def notify(summary: str, body: str) -> bool:
         text = html.escape(displayable(body, TEXT_MAX), quote=False)
         arguments: tuple[object, ...] = ("gimmal", 0, "drive-removable-media", summary, text, [], hints, -1)
         message = new_method_call(shown, "Notify", "susssasa{sv}i", arguments)
-        bus = prep_socket(get_bus("SESSION"), timeout=REPLY_SECONDS)
-        # The library waits for ever for a bus that lets one in and then says nothing.
-        patience = threading.Timer(REPLY_SECONDS, _hang_up, (bus,))
-        patience.daemon = True
-        patience.start()
-        try:
-            with DBusConnection(bus) as connection:
-                reply = connection.send_and_get_reply(message, timeout=REPLY_SECONDS)
-        finally:
-            patience.cancel()
-            bus.close()
+        with bus_connection("SESSION", REPLY_SECONDS) as connection:
+            reply = connection.send_and_get_reply(message, timeout=REPLY_SECONDS)
         return bool(reply.header.message_type is MessageType.method_return)
     except Exception as exc:  # noqa: BLE001 - whatever a desktop does wrong must not end the service
         logger.debug("no notice was shown: %s", type(exc).__name__)
         return False
-
-
-def _hang_up(bus: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        bus.shutdown(socket.SHUT_RDWR)

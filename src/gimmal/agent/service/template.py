@@ -11,6 +11,7 @@ import contextlib
 import gc
 import os
 import select
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -142,7 +143,14 @@ class _Template:
                 sys.excepthook(*sys.exc_info())
             finally:
                 os._exit(1)
-        watched = os.pidfd_open(process)
+        try:
+            watched = os.pidfd_open(process)
+        except OSError as exc:
+            # Nobody would hear of its end.
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            self._tell(Told(order.number, error=exc.errno or 0))
+            return
         self._children[watched] = (order.number, process)
         self._poll.register(watched, select.POLLIN)
         self._tell(Told(order.number, process), watched)

@@ -24,6 +24,10 @@ UNKNOWN_CODE = 255
 _END_SECONDS = 1.0
 
 
+class MayRunError(OSError):
+    """Nothing was heard of an agent that may run all the same; closing its lifeline ends it."""
+
+
 class TemplatedProcess:
     """An agent that the template started; what is used of ``asyncio.subprocess.Process``.
 
@@ -92,7 +96,8 @@ class Template:
             line_max: bytes of a line of it.
 
         Raises:
-            OSError: it cannot be started, or the template has ended.
+            MayRunError: the template does not answer, or has ended.
+            OSError: it cannot be started.
         """
         loop = asyncio.get_running_loop()
         if not self._watching:
@@ -109,7 +114,7 @@ class Template:
             async with asyncio.timeout(START_SECONDS):
                 pid, watched = await asyncio.shield(begun)
         except TimeoutError as exc:
-            raise OSError(errno.ETIMEDOUT, "the template does not answer") from exc
+            raise MayRunError(errno.ETIMEDOUT, "the template does not answer") from exc
         except asyncio.CancelledError:
             # It may run: the caller closes its lifeline.
             begun.add_done_callback(_forget)
@@ -161,7 +166,7 @@ class Template:
         asyncio.get_running_loop().remove_reader(self._connection)
         for begun in self._begun.values():
             if not begun.done():
-                begun.set_exception(OSError(errno.EPIPE, "the template has ended"))
+                begun.set_exception(MayRunError(errno.EPIPE, "the template has ended"))
         for process in self._running.values():
             self._watch_orphan(process)
         self._running.clear()

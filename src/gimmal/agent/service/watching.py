@@ -62,7 +62,11 @@ class Halves:
     def _mounted(self) -> list[Path]:
         if self._stale or not self.told_of_mounts:
             self._stale = False  # first, so that what changes meanwhile is asked for again
-            self._disks = mounted_disks()
+            try:
+                self._disks = mounted_disks()
+            except OSError:
+                self._stale = True
+                raise
         return self._disks
 
     def _look_at(self, name: str, location: Path) -> Seen | None:

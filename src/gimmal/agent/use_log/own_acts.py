@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 
@@ -26,14 +27,17 @@ class OwnActs:
         self._log = UseLog(directory, key, workers, logger.debug, own=True)
         self._log.start()
 
-    def of_session(self, side: str, computer: str) -> Using:
+    def of_session(self, side: str, computer: str, ended: asyncio.Future[None]) -> Using:
         """Takes what is done through one session.
 
         Args:
             side: the other one, ``a`` or ``b``.
             computer: the name that its computer gives itself, or nothing.
+            ended: done when nothing more comes of the session.
         """
-        return Using(self._log.own_session(side, computer))
+        own = self._log.own_session(side, computer)
+        ended.add_done_callback(lambda _ended: own.over())
+        return Using(own)
 
     async def close(self) -> None:
         """Write the rest; the caller bounds how long that may take."""

@@ -20,7 +20,8 @@ END_SECONDS = 0.3
 TITLE_MAX = 1000
 """Bytes of a title that a player is given."""
 
-# The playlist comes through a pipe: arguments can be read by every user of a computer. Nothing is to be remembered.
+# The playlist comes through a pipe: arguments can be read by every user of a computer. No place in the film, nothing
+# of its contents, and in vlc no name is remembered.
 _MPV = ("--ytdl=no", "--cache-on-disk=no", "--no-resume-playback", "--playlist=fd://{pipe}")
 _VLC = ("--no-qt-recentplay", "--play-and-exit", "fd://{pipe}")
 _TAKING_A_PIPE = {"mpv": _MPV, "vlc": _VLC, "cvlc": _VLC[1:]}
@@ -91,6 +92,7 @@ async def start_player(player: Player, url: str, title: str, *, quiet: bool) -> 
         return await asyncio.create_subprocess_exec(
             *player.words(url, reading),
             pass_fds=(reading,) if player.takes_pipe else (),
+            env=_environment(),
             stdout=asyncio.subprocess.DEVNULL if quiet else None,
         )
     except OSError as exc:
@@ -98,6 +100,16 @@ async def start_player(player: Player, url: str, title: str, *, quiet: bool) -> 
         raise LocalError(f"{player.name} cannot be started: {reason.lower()}", "--url-only prints a URL") from exc
     finally:
         os.close(reading)
+
+
+def _environment() -> dict[str, str]:
+    """That of this process, with no proxy for this computer: players ask one even for what is served here, in clear."""
+    environment = dict(os.environ)
+    for name in ("no_proxy", "NO_PROXY"):
+        environment[name] = ",".join(filter(None, (environment.get(name), "127.0.0.1,localhost")))
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        environment.pop(name, None)
+    return environment
 
 
 async def end_player(process: asyncio.subprocess.Process) -> None:

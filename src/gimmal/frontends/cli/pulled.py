@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event
 
+    from gimmal.half.presence_watch import PresenceWatch
+
 TICK_SECONDS = 0.05
 ORDERLY_TICKS = 9
 """Ticks that the program has to end in good order. Counted, not measured: where the machine is busy, ticks are late."""
 
 _armed = False
-_watched: set[Path] = set()
+_watched: dict[Path, PresenceWatch] = {}
 
 
 def arm() -> None:
@@ -52,8 +54,15 @@ def end_when_pulled(location: Path, socket: Path | None = None) -> None:
     from gimmal.half.presence_watch import watch_half
 
     watch = watch_half(location)
-    _watched.add(location)
+    _watched[location] = watch
     Thread(target=_end, args=(watch.gone, socket), daemon=True, name="half pulled out").start()
+
+
+def stand_down(location: Path) -> None:
+    """The half in ``location`` may go from now on: this process holds nothing of it any more."""
+    watch = _watched.pop(location, None)
+    if watch is not None:
+        watch.leave()
 
 
 def _end(gone: Event, socket: Path | None) -> None:

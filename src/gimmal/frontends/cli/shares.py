@@ -102,9 +102,12 @@ def _holds_at_once(half: OpenedHalf, *, as_json: bool) -> bool:
     """Have a running agent take up the change, and say from when on it holds."""
     taken = tell_agent(half)
     at_once = taken is not None and taken.get("shares") is True
+    left_out = [str(reason) for reason in given] if taken and isinstance(given := taken.get("left_out"), list) else []
     if not as_json:
         if at_once:
             say("it holds at once")
+            for reason in left_out:
+                say(f"but left out: {reason}")
         elif taken is not None:
             say(f"the running `gimmal up` keeps to the shares that were named for it; {NEXT_TIME}")
         else:

@@ -27,10 +27,12 @@ def command(half: str | None, eject: bool, as_json: bool) -> None:
 
     from gimmal.agent.unplugging import eject as eject_disk
     from gimmal.base.display import displayable
+    from gimmal.frontends.cli.pulled import stand_down
 
     want_json(as_json)
     location, running = run_with_reach(Way(half, None, None, None), _end_use)
-    # Not before nothing of this command looks at the disk any more.
+    # From here on nothing of this command looks at the disk, and that the half goes is what it does itself.
+    stand_down(Path(location))
     mounted = eject_disk(Path(location)) if eject else None
     if as_json:
         print_json({"half": location, "ended": running, "ejected": mounted is not None})
