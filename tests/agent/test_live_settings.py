@@ -106,6 +106,7 @@ def test_one_whose_folder_is_gone_is_left_out(half: OpenedHalf, tmp_path: Path) 
         (tmp_path / "gone").rmdir()
         (reason,) = (await agent.settings.reread()).left_out
         assert "no such file" in reason
+        assert agent.said[1:] == [f"share: left out: {reason}"]
         assert agent.seen == ["docs"]
 
     running(lambda: Running(half, tmp_path, from_kept=True), play)
@@ -122,6 +123,21 @@ def test_what_cannot_be_read_leaves_all_as_it_was(half: OpenedHalf, tmp_path: Pa
 
     keep(half, tmp_path / "docs")
     running(lambda: Running(half, tmp_path, from_kept=True), play)
+
+
+def test_a_choice_about_sleep_that_cannot_be_read_keeps_no_half_from_being_served(
+    half: OpenedHalf, tmp_path: Path
+) -> None:
+    async def play(agent: Running) -> None:
+        assert agent.seen == []
+        (said,) = agent.said
+        assert said.startswith("awake: ")
+        assert "cannot be read" in said
+
+    KeptAwake(half).write(True)
+    for path in (tmp_path / "state").rglob("settings/*"):
+        path.write_bytes(b"damaged")
+    running(lambda: Running(half, tmp_path, from_kept=False), play)
 
 
 def test_what_was_named_for_this_time_is_kept_to(half: OpenedHalf, tmp_path: Path) -> None:

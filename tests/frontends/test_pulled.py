@@ -6,13 +6,16 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from gimmal.frontends.cli import pulled
+from gimmal.half.presence_watch import watch_half
 from tests.endtoend.world import RUN, Plugged, new_world, plug_in, until, write_file
+from tests.half.helpers import folders, join
 from tests.patience import PATIENCE, within
 
 PULLED_SECONDS = 1.0
@@ -41,6 +44,23 @@ def held_up(plugged: Plugged, *words: str) -> subprocess.Popen[bytes]:
     )
     until(lambda: blocked_in_writing(process.pid), "it is stuck")
     return process
+
+
+def test_who_takes_the_half_away_itself_stands_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = folders(tmp_path, "one", "two")
+    join(one, two, "Home")
+    location = one / "GIMMAL"
+    monkeypatch.setattr(pulled, "_armed", True)
+    monkeypatch.setattr(pulled, "_watched", {})
+    ended = threading.Event()
+    monkeypatch.setattr(pulled, "_end", lambda gone, _socket: gone.wait(PATIENCE) and ended.set())
+    pulled.end_when_pulled(location)
+    with watch_half(location) as mine:
+        pulled.stand_down(location)
+        pulled.stand_down(location)
+    location.rename(one / "elsewhere")
+    assert not mine.gone.wait(0.6)
+    assert not ended.is_set()
 
 
 @pytest.mark.parametrize("words", [["cat", ":shared/large"], ["tree", ":shared"], ["log", "--json"]], ids=" ".join)

@@ -307,19 +307,14 @@ class OtherAgent:
         if self._keepers:
             await self._dial_at_once()
         while True:
-            if (session := self.session) is not None:
-                since = self._since
-                await asyncio.wait([session.ended])
-                if self._loop.time() - since >= STEADY_SECONDS:
-                    wait = REDIAL_FIRST
-                else:
-                    await asyncio.sleep(wait)  # the other side took it and closed it at once, and may do so again
-                    wait = min(2 * wait, REDIAL_MOST)
+            if self.session is not None:
+                wait = await self._while_it_lasts(wait)
             self._news.clear()
             sure = self._host.address_given or any(keeper.status.peer_present for keeper in self._keepers)
             if sure or self._host.local.asks:
                 try:
                     await (self.reach(OPEN_SECONDS) if sure else self._find_near())
+                    wait = await self._while_it_lasts(wait)
                     continue
                 except VersionMismatch as exc:
                     if not told:
@@ -333,3 +328,16 @@ class OtherAgent:
                 async with asyncio.timeout(wait):
                     await self._news.wait()
             wait = min(2 * wait, REDIAL_MOST)
+
+    async def _while_it_lasts(self, wait: float) -> float:
+        """Until the session has ended; where the other side closed it at once, and may do so again, ``wait`` longer.
+
+        Returns:
+            The pause before the next try.
+        """
+        if (session := self.session) is not None:
+            await asyncio.wait([session.ended])
+        if self._loop.time() - self._since >= STEADY_SECONDS:
+            return REDIAL_FIRST
+        await asyncio.sleep(wait)
+        return min(2 * wait, REDIAL_MOST)

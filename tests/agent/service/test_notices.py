@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
-import threading
 from pathlib import Path
 
 import pytest
@@ -60,36 +58,6 @@ def test_the_same_is_told_again_only_after_a_quiet_time() -> None:
     assert not quiet.due("one more")
     now = 2 * QUIET_SECONDS
     assert quiet.due("one more")
-
-
-def test_a_bus_that_lets_one_in_and_says_nothing_more_holds_nobody_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(notices, "REPLY_SECONDS", 0.3)
-    said = bytearray()
-
-    def sit() -> None:
-        connection, _address = listener.accept()
-        with connection:
-            while more := connection.recv(4096):
-                said.extend(more)
-                if more.endswith(b"\r\n") and more != b"BEGIN\r\n":
-                    connection.sendall(b"OK 0123456789abcdef0123456789abcdef\r\n")
-
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(tmp_path / "bus"))
-        listener.listen()
-        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path}/bus")
-        bus = threading.Thread(target=sit, daemon=True)
-        bus.start()
-        shown: list[bool] = []
-        asked = threading.Thread(target=lambda: shown.append(notify("a", "b")), daemon=True)
-        asked.start()
-        asked.join(PATIENCE)
-        bus.join(PATIENCE)
-    assert shown == [False]
-    assert b"BEGIN" in said, "it was let in"
-    assert b"Hello" in said, "and asked something"
 
 
 def test_each_half_is_told_of_and_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,6 +203,35 @@ result = [first, (await follow(await start()))[0][0]]
     assert without == 7
 
 
+def test_one_that_does_not_answer_is_done_without_but_not_where_a_password_may_have_been_read() -> None:
+    body = """
+open("/proc/self/fd/1", "w").write("")
+os.read(int(words[words.index("--until-closed") + 1]), 1)
+say("left", "")
+"""
+    scenario = """
+import gimmal.agent.service.templated as templated
+templated.START_SECONDS = 0.3
+os.kill(template._process, signal.SIGSTOP)
+without = (await follow(await start()))[0][0]
+reading, writing = os.pipe()
+try:
+    await start(password=reading)
+    outcome = "started"
+except OSError as exc:
+    outcome = type(exc).__name__
+os.kill(template._process, signal.SIGCONT)
+templated.START_SECONDS = 60
+child = await start()
+asyncio.get_running_loop().call_later(0.1, child.let_go)
+result = [without, outcome, (await follow(child))[1]]
+"""
+    without, outcome, events = supervise(body, scenario)
+    assert without == 7
+    assert outcome == "MayRunError"
+    assert [event for event, _text in events] == ["left"]
+
+
 def test_it_ends_with_the_supervisor() -> None:
     script = SUPERVISOR.format(body=indent(STAYS, "    "), scenario=indent("result = None", "    "))
     script = script.partition("async def main")[0] + "print(template._process, flush=True); time.sleep(1000)"

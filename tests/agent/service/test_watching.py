@@ -87,6 +87,26 @@ def test_mounts_are_asked_for_only_when_they_may_have_changed(tmp_path: Path, mo
     assert len(asked) == 3
 
 
+def test_mounts_that_could_not_be_asked_for_are_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = folders(tmp_path, "one", "two")
+    join(one, two, "Home")
+    answers: list[list[Path] | OSError] = [OSError("no descriptors"), [one]]
+
+    def mounted() -> list[Path]:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(watching, "mounted_disks", mounted)
+    halves = Halves([])
+    halves.told_of_mounts = True
+    assert halves.look() == []
+    assert len(halves.look()) == 1
+
+
 def test_a_file_in_place_of_a_half_is_none(tmp_path: Path) -> None:
     (tmp_path / "GIMMAL").write_text("")
     assert Halves([tmp_path]).look() == []
