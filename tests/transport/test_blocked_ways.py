@@ -28,6 +28,7 @@ from gimmal.transport.opening import PreparedLink
 from gimmal.transport.relay_client import RelayClient, RelayRefusedError
 from gimmal.transport.relay_ways import LegWay, RelayWays
 from gimmal.transport.relayed import prepare_relayed
+from gimmal.transport.second_look import SecondLook
 from tests.relay import halves
 from tests.relay.halves import (
     DEADLINE,
@@ -117,7 +118,8 @@ async def two(
     pair, links, ways = new_pair(), LinkQueue(), RelayWays()
     agent = answering(agent_url or relay.url, pair.a, links, ways=RelayWays())
     instance = random_bytes(16)
-    asker = AskingRelay(lambda: asking(asker_url or relay.url, pair.b, instance=instance, ways=ways))
+    second = SecondLook(asker_url or relay.url, pair.b, instance, "test")
+    asker = AskingRelay(lambda: asking(asker_url or relay.url, pair.b, instance=instance, ways=ways), second)
     try:
         await agent.connect(DEADLINE)
         yield Two(relay, pair, agent, asker, links, ways)

@@ -68,6 +68,7 @@ from gimmal.transport.path_keeper import PathKeeper
 from gimmal.transport.path_policy import rank
 from gimmal.transport.relay_client import RelayClient
 from gimmal.transport.relay_ways import RelayWays
+from gimmal.transport.second_look import SecondLook
 from gimmal.transport.session import Session
 
 ResultT = TypeVar("ResultT")
@@ -452,7 +453,7 @@ class Reach:
                 on_peer=self._on_relay_news,
                 ways=RelayWays(),
             )
-            self._relays.append(AskingRelay(make_client))
+            self._relays.append(AskingRelay(make_client, SecondLook(url, proof, instance, PROGRAM)))
         self._local = local = local_network_of(half, self.workers, asks=self._options.lan)
         key = candidate_key(half.discovery_secret)
         ways = Ways(self._options.at, self._relays, key, self._options.only, local)
@@ -468,6 +469,8 @@ class Reach:
     def _on_network(self) -> None:
         if self._local is not None:
             self._local.forget()
+        for relay in self._relays:
+            relay.second.forget()
         if self._keeper is not None:
             self._keeper.doubt()
 

@@ -40,6 +40,7 @@ from gimmal.transport.punching.looking import looking_of
 from gimmal.transport.punching.places import View
 from gimmal.transport.relay_ways import LegWays
 from gimmal.transport.relayed import prepare_relayed
+from gimmal.transport.second_look import SecondLook
 from gimmal.transport.session import Session, SessionLost
 from gimmal.transport.tcp_connect import connect_tcp, reason_of
 
@@ -86,6 +87,10 @@ class RelaySource(Protocol):
     @property
     def view(self) -> View | None:
         """How it sees this side; None where it does not say, or was not connected yet."""
+
+    @property
+    def second(self) -> SecondLook:
+        """How it sees this side by the other version of IP, where that was wanted."""
 
 
 class LocalNetwork(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -17,6 +18,21 @@ class Seeing(Protocol):
     def view(self) -> View | None:
         """How it sees this side."""
 
+    @property
+    def second(self) -> Second:
+        """The same by the other version of IP."""
+
+
+class Second(Protocol):
+    """See ``second_look.SecondLook``."""
+
+    @property
+    def view(self) -> View | None:
+        """How the relay saw this side when that was looked at last."""
+
+    def begin(self, version: int) -> asyncio.Task[None] | None:
+        """Look, where it is time to; what to wait for."""
+
 
 class Surroundings(Protocol):
     """The networks of this computer."""
@@ -31,17 +47,30 @@ class Looking:
     Args:
         views: how each relay sees this side now.
         is_near: whether an address lies in a network of this computer; None where that is not known.
+        look_by: learns how relays see this side by a version of IP, where none said so yet; bounded. None where that
+            cannot be.
     """
 
     def __init__(
-        self, views: Callable[[], Sequence[View]], is_near: Callable[[str], Awaitable[bool]] | None = None
+        self,
+        views: Callable[[], Sequence[View]],
+        is_near: Callable[[str], Awaitable[bool]] | None = None,
+        look_by: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
         self.views = views
         self._is_near = is_near
+        self._look_by = look_by
 
     async def doors(self) -> list[Door]:
-        """See ``places.doors_of``."""
-        return doors_of(self.views(), own_addresses())
+        """See ``places.doors_of``; where an address of this computer is translated unseen, relays are looked at first.
+
+        That takes 2 s at most, and is done seldom: see ``second_look``.
+        """
+        own = own_addresses()
+        for address in own:
+            if self._look_by is not None and not address.is_global:
+                await self._look_by(address.version)
+        return doors_of(self.views(), own)
 
     async def allowed(self, places: Sequence[Place], doors: Sequence[Door]) -> list[Place]:
         """Those that may be connected to; what is near and not of the internet is left to the path ``lan``."""
@@ -59,6 +88,14 @@ def looking_of(relays: Sequence[Seeing], local: Surroundings | None) -> Looking:
     """What a process with these relays, in this network, looks like."""
 
     def views() -> list[View]:
-        return [view for relay in relays if (view := relay.view) is not None]
+        found = (view for relay in relays for view in (relay.view, relay.second.view))
+        return [view for view in found if view is not None]
 
-    return Looking(views, local.is_near if local is not None else None)
+    async def look_by(version: int) -> None:
+        connected = [(relay, relay.view.own.address.version) for relay in relays if relay.view is not None]
+        if all(used != version for _relay, used in connected):
+            looks = [look for relay, _used in connected if (look := relay.second.begin(version)) is not None]
+            if looks:
+                await asyncio.wait(looks)
+
+    return Looking(views, local.is_near if local is not None else None, look_by)
