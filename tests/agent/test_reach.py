@@ -14,9 +14,15 @@ import pytest
 from gimmal.agent import reach as reaching
 from gimmal.agent.reach import Reach, Reached, ReachOptions
 from gimmal.base.errors import HalfGone, PeerAbsent
+from gimmal.protocol.places import place_of
+from gimmal.protocol.relay.url import RelayUrl
+from gimmal.transport.asking_relay import AskingRelay
 from gimmal.transport.link import PathKind
+from gimmal.transport.punching.places import View
+from gimmal.transport.second_look import SecondLook
 from tests.half.helpers import folders, join
 from tests.patience import PATIENCE, within
+from tests.relay.halves import asking, new_pair
 
 
 @pytest.fixture
@@ -50,6 +56,19 @@ def test_pulling_the_half_out_ends_an_opening_at_once(half: Path) -> None:
                 return time.monotonic() - pulled
 
     assert within(asyncio.run(main()), 1.0)
+
+
+def test_how_a_relay_saw_this_side_is_forgotten_when_the_network_changes(half: Path) -> None:
+    async def main() -> None:
+        async with Reach(ReachOptions(half)) as reach:
+            url, proof = RelayUrl("127.0.0.1", 1, bytes(32)), new_pair().a
+            second = SecondLook(url, proof, bytes(16), "test")
+            second.view = View(place_of("192.168.1.2", 4000), place_of("7.7.1.2", 4000))
+            reach._relays.append(AskingRelay(lambda: asking(url, proof), second))
+            reach._on_network()
+            assert second.view is None
+
+    asyncio.run(main())
 
 
 def test_a_command_that_waits_opens_no_session_without_its_half(half: Path) -> None:
