@@ -50,6 +50,9 @@ class Entry:
 _WAIT = f"--wait {WAIT_SECONDS}"
 
 ENTRIES = {
+    "awake off": Entry(Kind.HERE),
+    "awake on": Entry(Kind.HERE),
+    "awake status": Entry(Kind.HERE),
     "cat": Entry(Kind.CALL, ":shared/file"),
     "cp": Entry(Kind.TRANSFER, f"{_WAIT} :shared/file {{target}}"),
     "df": Entry(Kind.CALL),
@@ -60,6 +63,7 @@ ENTRIES = {
     "mkdir": Entry(Kind.CALL, ":shared/new"),
     "mv": Entry(Kind.CALL, ":shared/file :shared/other"),
     "pair": Entry(Kind.HERE, "--name Other --no-password {one} {two}"),
+    "play": Entry(Kind.CALL, "--url-only :shared/file"),
     "password clear": Entry(Kind.HERE, "{pair_a} {pair_b}", (0, 2, 5)),
     "password set": Entry(Kind.HERE, "--password-file {password} {pair_a} {pair_b}", (0, 5)),
     "relay": Entry(Kind.LASTS, "--listen 127.0.0.1:0 --state {relay}"),

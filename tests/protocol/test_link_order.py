@@ -44,6 +44,7 @@ def test_numbers_are_those_published() -> None:
         *((name, at) for at, name in enumerate(PUBLISHED, 1)),
         ("PACKED", 0x13),
         ("PACKED_BUNDLE", 0x14),
+        ("NOTICES", 0x15),
     ]
     assert SKIPPABLE == 0x80
 

@@ -513,7 +513,7 @@ def test_the_same_on_many_random_walks(which: str) -> None:
     class Some(Coherence):
         WATCHABLE = WATCHABLE[which]
 
-    for seed in range(60_000 if FULL else 400):
+    for seed in range(60_000 if FULL else 1_200):
         random = Random(seed)
         machine = Some()
         done: list[object] = []
