@@ -16,7 +16,7 @@ from gimmal.transport.link import PathKind
 from gimmal.transport.opening import prepare
 from gimmal.transport.punching import meeting, pace
 from gimmal.transport.punching.looking import Looking
-from gimmal.transport.punching.places import View
+from gimmal.transport.punching.places import Door, View
 from tests.patience import PATIENCE
 from tests.transport.helpers import run, until
 from tests.transport.punching.rig import A, Loopback, Rig, listening, rig
@@ -136,6 +136,22 @@ def test_a_session_that_takes_no_part_says_so() -> None:
         async with rig() as made, listening() as (place, _taken):
             assert await made.pair.b.call(Punch([pack_place(place)])) == Failed(Code.UNSUPPORTED)
             assert await made.pair.a.call(Stat("a")) == Failed(Code.NOT_GRANTED)
+
+    run(main())
+
+
+@pytest.mark.parametrize("failure", [OSError("a disk"), KeyError()])
+def test_one_that_fails_is_answered_so_that_nobody_waits(failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with rig() as made, listening() as (place, _taken):
+
+            async def fail() -> list[Door]:
+                raise failure
+
+            monkeypatch.setattr(made.there, "doors", fail)
+            assert await ask(made, place) == Failed(Code.FAILED)
+            monkeypatch.undo()
+            assert isinstance(await ask(made, place), PunchPlaces)
 
     run(main())
 
