@@ -153,7 +153,8 @@ class RelayKeeper:
     @property
     def view(self) -> View | None:
         """See dial.RelaySource."""
-        return self._view
+        # A connection that outlives a change of the network shows what holds: its two ends are what they were.
+        return self._client.view if self._client is not None and self._connected.is_set() else self._view
 
     def set_candidates(self, sealed: bytes) -> None:
         """Leave other sealed candidates, now and at each reconnection."""
