@@ -77,6 +77,18 @@ def test_without_a_door_it_says_so_and_connects_to_nobody(views: list[View], cha
     run(main())
 
 
+def test_one_that_has_a_door_names_no_router_although_a_relay_sees_another_port() -> None:
+    async def main() -> None:
+        async with rig(there=Loopback([KEPT, CHANGED])) as made, listening() as (place, taken):
+            answer = await ask(made, place)
+            assert isinstance(answer, PunchPlaces)
+            assert answer.places and not answer.changes_ports
+            async with asyncio.timeout(PATIENCE):
+                (await taken.get()).close()
+
+    run(main())
+
+
 def test_the_real_one_connects_to_nothing_of_this_computer() -> None:
     async def main() -> None:
         async with rig() as made, listening() as (place, taken):

@@ -86,7 +86,7 @@ class Puncher:
             allowed = await self._looking.allowed(there.places, doors)
             pairs = [(ports[door.own], place) for door, place in pairs_of(doors, allowed)]
             if not pairs:
-                raise _none(self._why_no_pair(there))
+                raise _none(self._why_no_pair(there, doors))
             link = await meet(pairs, self._shake_with(session), PreparedLink.abandon, asks=True, wait=0.0)
         if link is None:
             raise _none("both sides connected at the same time, and nothing came through")
@@ -120,12 +120,12 @@ class Puncher:
         return shake
 
     def _why_no_door(self) -> str:
-        if changes_ports(self._looking.views()):
+        if changes_ports(self._looking.views(), ()):
             return CHANGES_PORTS.format("here")
         return "no relay has said how it sees this computer from outside"
 
-    def _why_no_pair(self, there: _There) -> str:
-        if changes_ports(self._looking.views()):
+    def _why_no_pair(self, there: _There, doors: Sequence[Door]) -> str:
+        if changes_ports(self._looking.views(), doors):
             return CHANGES_PORTS.format("here")
         if there.changes_ports:
             return CHANGES_PORTS.format("there")

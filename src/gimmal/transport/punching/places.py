@@ -71,9 +71,15 @@ def doors_of(views: Iterable[View], own: Iterable[Address]) -> list[Door]:
     return list(dict.fromkeys(found))[:DOORS_MAX]
 
 
-def changes_ports(views: Iterable[View]) -> bool:
-    """Whether a router gives connections other ports on their way to some relay."""
-    return any(not view.keeps_port for view in views)
+def changes_ports(views: Iterable[View], doors: Iterable[Door]) -> bool:
+    """Whether a router leaves this side without a door of some version, because it gives connections other ports.
+
+    Args:
+        views: of all relays. Where one sees the port kept, another that does not takes nothing away.
+        doors: that there are.
+    """
+    with_door = {door.own.version for door in doors}
+    return any(not view.keeps_port and view.own.address.version not in with_door for view in views)
 
 
 def may_connect(place: Place, doors: Sequence[Door]) -> bool:
