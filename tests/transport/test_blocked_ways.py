@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import contextlib
 import datetime
 import select
@@ -378,6 +379,34 @@ def test_a_wrong_password_is_told_at_once_where_nothing_gets_out_past_the_proxy(
             await client.close()
 
     asyncio.run(asyncio.wait_for(scenario(), DEADLINE))
+
+
+@pytest.mark.parametrize(
+    ("user", "answers", "hopeless"),
+    [("", "refuses", False), ("anna:wrong@", "refuses", True), ("", "never", True)],
+)
+def test_where_no_password_is_at_stake_a_relay_that_restarts_is_tried_again_soon(
+    monkeypatch: pytest.MonkeyPatch, user: str, answers: str, hopeless: bool
+) -> None:
+    monkeypatch.setattr(relay_contest, "LIKELY_WEB_SECONDS", 0.1)
+    monkeypatch.setattr(relay_contest, "AFTER_REFUSAL_SECONDS", 0.1)
+
+    async def direct(_url: RelayUrl, **_more: object) -> None:
+        if answers == "refuses":
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+        await asyncio.Event().wait()
+
+    async def scenario() -> None:
+        async with connect_proxy(credentials="anna:secret") as gate:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://{user}127.0.0.1:{gate.port}")
+            monkeypatch.setattr(relay_contest, "dial_tls", direct)
+            client = asking(RelayUrl("relay.invalid", 443, bytes(32)), new_pair().a)
+            with pytest.raises(RelayError, match="name and a? ?password") as caught:
+                await client.connect(DEADLINE)
+            assert caught.value.hopeless is hopeless
+            await client.close()
+
+    asyncio.run(scenario())
 
 
 def test_past_a_proxy_that_says_no_the_direct_way_is_still_taken(

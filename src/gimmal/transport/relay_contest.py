@@ -177,6 +177,7 @@ class Contest:
         except RelayError as exc:
             if isinstance(exc, ProxyRefusedError):
                 self._refused, self._refused_at = exc, asyncio.get_running_loop().time()
+                raise self._by_web(exc.message, exc.hint, hopeless=exc.hopeless) from exc
             raise self._by_web(exc.message, exc.hint) from exc
         try:
             return await _first(Won(dialled, True, self._proxy))
