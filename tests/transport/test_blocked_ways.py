@@ -357,7 +357,7 @@ def test_a_wrong_password_is_told_at_once_where_nothing_gets_out_past_the_proxy(
     monkeypatch.setattr(relay_contest, "AFTER_REFUSAL_SECONDS", 0.1)
     monkeypatch.setattr(relay_contest, "DIRECT_SECONDS", 0.3)
 
-    async def no_answer(_url: RelayUrl) -> None:
+    async def no_answer(_url: RelayUrl, **_more: object) -> None:
         await asyncio.Event().wait()
 
     async def scenario() -> None:
@@ -421,7 +421,7 @@ def test_past_a_proxy_that_says_no_the_direct_way_is_still_taken(
             refused = asyncio.Event()
             dial_tls = relay_contest.dial_tls
 
-            async def late(url: RelayUrl) -> object:
+            async def late(url: RelayUrl, **_more: object) -> object:
                 while not gate.asked:
                     await asyncio.sleep(0)
                 refused.set()
