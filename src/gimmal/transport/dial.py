@@ -102,6 +102,9 @@ class LocalNetwork(Protocol):
     async def is_near(self, host: str) -> bool:
         """Whether an address is that of another computer in one of them."""
 
+    async def is_here(self, host: str) -> bool:
+        """Whether it is that, or this computer's own."""
+
     async def search(self, found: Callable[[str, int], None]) -> None:
         """Tell addresses and ports of the other side that are found there, for as long as that takes."""
 

@@ -101,19 +101,6 @@ def test_the_real_one_connects_to_nothing_of_this_computer() -> None:
     run(main())
 
 
-def test_what_is_near_is_left_to_the_local_network() -> None:
-    async def is_near(host: str) -> bool:
-        return host == "10.0.0.7"
-
-    async def main() -> None:
-        looking = Looking(lambda: [View(place_of("192.168.1.2", 4000), place_of("10.9.0.1", 4000))], is_near)
-        doors = await looking.doors()
-        places = [place_of(host, 4000) for host in ("10.0.0.7", "10.0.0.8", "7.7.2.2", "192.168.1.9")]
-        assert await looking.allowed(places, doors) == places[1:3]
-
-    run(main())
-
-
 def test_one_at_a_time_and_it_ends_with_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "PUNCH_SECONDS", PATIENCE)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 
 import pytest
 
 from gimmal.base.tasks import Tasks
+from gimmal.base.workers import Workers
 from gimmal.protocol.places import Address, place_of
+from gimmal.transport.lan.asking import LanSearch
+from gimmal.transport.lan.networks import Interface
 from gimmal.transport.punching import looking
 from gimmal.transport.punching.looking import Looking, looking_of
 from gimmal.transport.punching.places import Door, View, changes_ports
@@ -116,5 +119,61 @@ def test_of_several_relays_those_that_are_reached_are_looked_at(own: list[Addres
 def test_without_relays_to_look_at_the_views_are_all_there_is(own: list[Address]) -> None:
     async def main() -> None:
         assert await Looking(lambda: [BY_IPV4]).doors() == [Door(HOME, OUTSIDE), Door(IPV6, IPV6)]
+
+    run(main())
+
+
+NETWORKS = (
+    Interface("eth0", 2, tuple(map(ip_interface, ("192.168.1.2/24", "2600:7:1::2/64", "fe80::2/64")))),
+    Interface("tunnel", 3, tuple(map(ip_interface, ("10.9.0.1/16", "7.7.8.8/32", "2600:7:8::8/128")))),
+)
+
+
+def in_networks(views: list[View], workers: Workers) -> Looking:
+    """A side with the real knowledge of these networks."""
+    return looking_of(
+        [relay_of(view) for view in views], LanSearch(bytes(32), "a", workers, asks=False, read=_networks)
+    )
+
+
+def _networks() -> tuple[Interface, ...]:
+    return NETWORKS
+
+
+@pytest.mark.parametrize(
+    ("host", "may"),
+    [
+        ("2600:7:1::9", False),  # a printer of the household, that the router keeps from the internet
+        ("192.168.1.9", False),
+        ("10.9.3.3", False),
+        ("2600:7:8::8", False),  # this computer's own, by a tunnel
+        ("7.7.8.8", False),
+        ("7.7.9.9", False),  # its own towards the internet, which no door has
+        ("2600:7:2::9", True),
+        ("7.7.2.2", True),
+        ("10.10.0.7", True),
+    ],
+)
+def test_neither_this_computer_nor_what_is_near_is_connected_to_at_the_other_sides_word(
+    own: list[Address], host: str, may: bool
+) -> None:
+    async def main() -> None:
+        own[:] = [PUBLIC]
+        workers = Workers()
+        by_tunnel = View(place_of("10.9.0.1", 4000), place_of("10.9.0.1", 4000))
+        seen = in_networks([BY_IPV4, BY_IPV6, by_tunnel], workers)
+        doors = [Door(HOME, OUTSIDE), Door(IPV6, IPV6), Door(by_tunnel.own.address, by_tunnel.own.address)]
+        place = place_of(host, 9100)
+        assert await seen.allowed([place, place], doors) == ([place] if may else [])
+        workers.close()
+
+    run(main())
+
+
+def test_without_knowledge_of_the_networks_this_computer_is_still_left_out(own: list[Address]) -> None:
+    async def main() -> None:
+        own[:] = [PUBLIC]
+        places = [place_of(str(PUBLIC), 9100), place_of("7.7.2.2", 9100)]
+        assert await looking_of([], None).allowed(places, [Door(IPV6, IPV6)]) == places[1:]
 
     run(main())

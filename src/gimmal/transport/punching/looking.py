@@ -37,8 +37,8 @@ class Second(Protocol):
 class Surroundings(Protocol):
     """The networks of this computer."""
 
-    async def is_near(self, host: str) -> bool:
-        """Whether an address is that of another computer in one of them."""
+    async def is_here(self, host: str) -> bool:
+        """Whether an address is this computer's, or that of another one in one of them."""
 
 
 class Looking:
@@ -46,7 +46,7 @@ class Looking:
 
     Args:
         views: how each relay sees this side now.
-        is_near: whether an address lies in a network of this computer; None where that is not known.
+        is_here: whether an address is this computer's or lies in a network of it; None where that is not known.
         look_by: learns how relays see this side by a version of IP, where none said so yet; bounded. None where that
             cannot be.
     """
@@ -54,11 +54,11 @@ class Looking:
     def __init__(
         self,
         views: Callable[[], Sequence[View]],
-        is_near: Callable[[str], Awaitable[bool]] | None = None,
+        is_here: Callable[[str], Awaitable[bool]] | None = None,
         look_by: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
         self.views = views
-        self._is_near = is_near
+        self._is_here = is_here
         self._look_by = look_by
 
     async def doors(self) -> list[Door]:
@@ -73,15 +73,21 @@ class Looking:
         return doors_of(self.views(), own)
 
     async def allowed(self, places: Sequence[Place], doors: Sequence[Door]) -> list[Place]:
-        """Those that may be connected to; what is near and not of the internet is left to the path ``lan``."""
+        """Those that may be connected to: never this computer, and what is near is left to ``lan`` and ``direct``.
+
+        Inside of the router nothing keeps the other side's word from reaching what only the household may, whatever
+        kind of address that has.
+        """
+        own = own_addresses()
         found = []
         for place in dict.fromkeys(places):
-            if may_connect(place, doors) and not await self._is_private_near(place.address):
+            address = place.address
+            if may_connect(place, doors) and address not in own and not await self._is_in_reach(address):
                 found.append(place)
         return found
 
-    async def _is_private_near(self, address: Address) -> bool:
-        return not address.is_global and self._is_near is not None and await self._is_near(str(address))
+    async def _is_in_reach(self, address: Address) -> bool:
+        return self._is_here is not None and await self._is_here(str(address))
 
 
 def looking_of(relays: Sequence[Seeing], local: Surroundings | None) -> Looking:
@@ -98,4 +104,4 @@ def looking_of(relays: Sequence[Seeing], local: Surroundings | None) -> Looking:
             if looks:
                 await asyncio.wait(looks)
 
-    return Looking(views, local.is_near if local is not None else None, look_by)
+    return Looking(views, local.is_here if local is not None else None, look_by)

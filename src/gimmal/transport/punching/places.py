@@ -83,7 +83,10 @@ def changes_ports(views: Iterable[View], doors: Iterable[Door]) -> bool:
 
 
 def may_connect(place: Place, doors: Sequence[Door]) -> bool:
-    """Whether a place that the other side named may be connected to: never this computer, or what only it can reach.
+    """Whether a place that the other side named may be connected to, as far as its address tells.
+
+    Never a door of this computer, or what only this computer can reach. Its other addresses and those of its networks
+    are for ``Looking.allowed`` to leave out.
 
     Args:
         place: named by the other side.
