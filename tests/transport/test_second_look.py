@@ -81,16 +81,15 @@ def test_an_agent_is_seen_by_both_versions_and_stays_who_answers(tmp_path: Path)
 def test_a_connection_that_outlives_a_change_of_the_network_shows_what_it_did(tmp_path: Path) -> None:
     async def main() -> None:
         pair = new_pair()
-        async with running_relay(tmp_path) as relay:
-            async with kept(relay, pair) as keeper:
-                seen = keeper.view
-                assert seen is not None
-                keeper.changed()
-                assert keeper.status.connected and keeper.view == seen
-                # It is lost after all: what was seen before the change says nothing.
-                next(iter(relay.server._reception.seated)).goodbye("stopping", "")
-                await until(lambda: not keeper.status.connected)
-                assert keeper.view is None
+        async with running_relay(tmp_path) as relay, kept(relay, pair) as keeper:
+            seen = keeper.view
+            assert seen is not None
+            keeper.changed()
+            assert keeper.status.connected and keeper.view == seen
+            # It is lost after all: what was seen before the change says nothing.
+            next(iter(relay.server._reception.seated)).goodbye("stopping", "")
+            await until(lambda: not keeper.status.connected)
+            assert keeper.view is None
 
     run(main())
 
