@@ -100,6 +100,8 @@ class Probed:
         self.answers = answers
         self.failures: dict[PathKind, str] = {}
         self.dialable = frozenset((PathKind.LAN, PathKind.DIRECT, PathKind.RELAYED))
+        if "punched" in answers:
+            self.dialable |= {PathKind.PUNCHED}
         self.ended: list[str] = []
 
     async def probe(self, _session: Any, paths: frozenset[PathKind]) -> str:
@@ -107,6 +109,8 @@ class Probed:
         try:
             if path.value not in self.answers:
                 await asyncio.Event().wait()
+            if path is PathKind.PUNCHED:
+                await asyncio.sleep(0.2)  # as one that fails does, on purpose
             failure = self.answers[path.value]
             if failure is not None:
                 self.failures[path] = str(failure)
@@ -119,7 +123,7 @@ class Probed:
 def why_not(half: Path, dialler: Probed) -> tuple[dict[str, str], list[str]]:
     """What is said of the paths better than a relay, and which links were taken."""
     taken: list[str] = []
-    link = SimpleNamespace(path=PathKind.RELAYED)
+    link = SimpleNamespace(path=PathKind.RELAYED, round_trip=0.02)
     session = SimpleNamespace(bulk=SimpleNamespace(pick=lambda *, bulk: link), attach=taken.append)
 
     async def main() -> dict[str, str]:
@@ -146,6 +150,14 @@ def test_status_waits_for_the_local_network_no_longer_than_it_takes_to_answer(
         ("direct", "it cannot be dialled"),
     ]
     assert taken == []
+
+
+def test_a_punching_is_given_the_time_that_it_takes_to_fail(half: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reaching, "PROBE_SECONDS", 0.05)
+    dialler = Probed(lan=PeerAbsent("nobody is there"), punched=PeerAbsent("the router there changes ports"))
+    said, _taken = why_not(half, dialler)
+    assert said["punched"] == "the router there changes ports"
+    assert said["direct"].startswith("it did not answer within")
 
 
 def test_where_a_better_path_is_found_the_others_are_waited_for_no_longer(

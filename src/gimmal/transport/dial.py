@@ -34,7 +34,7 @@ from gimmal.transport.buffers import BufferPool
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.opening import Identity, PreparedLink, prepare
 from gimmal.transport.path_policy import rank
-from gimmal.transport.punching.asking import BusyError, Puncher
+from gimmal.transport.punching.asking import BusyError, Puncher, punching_seconds
 from gimmal.transport.punching.beside import first_of
 from gimmal.transport.punching.looking import looking_of
 from gimmal.transport.punching.places import View
@@ -242,7 +242,7 @@ class Dialler:
 
     async def _punch(self, session: Session) -> PreparedLink:
         try:
-            async with asyncio.timeout(RELAY_SECONDS):
+            async with asyncio.timeout(punching_seconds(session)):
                 prepared = await self._puncher.punch(session)
         except TimeoutError:
             raise DeadlinePassed("hole punching took too long", "the other paths are used") from None
