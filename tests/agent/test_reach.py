@@ -14,9 +14,15 @@ import pytest
 from gimmal.agent import reach as reaching
 from gimmal.agent.reach import Reach, Reached, ReachOptions
 from gimmal.base.errors import HalfGone, PeerAbsent
+from gimmal.protocol.places import place_of
+from gimmal.protocol.relay.url import RelayUrl
+from gimmal.transport.asking_relay import AskingRelay
 from gimmal.transport.link import PathKind
+from gimmal.transport.punching.places import View
+from gimmal.transport.second_look import SecondLook
 from tests.half.helpers import folders, join
 from tests.patience import PATIENCE, within
+from tests.relay.halves import asking, new_pair
 
 
 @pytest.fixture
@@ -52,6 +58,19 @@ def test_pulling_the_half_out_ends_an_opening_at_once(half: Path) -> None:
     assert within(asyncio.run(main()), 1.0)
 
 
+def test_how_a_relay_saw_this_side_is_forgotten_when_the_network_changes(half: Path) -> None:
+    async def main() -> None:
+        async with Reach(ReachOptions(half)) as reach:
+            url, proof = RelayUrl("127.0.0.1", 1, bytes(32)), new_pair().a
+            second = SecondLook(url, proof, bytes(16), "test")
+            second.view = View(place_of("192.168.1.2", 4000), place_of("7.7.1.2", 4000))
+            reach._relays.append(AskingRelay(lambda: asking(url, proof), second))
+            reach._on_network()
+            assert second.view is None
+
+    asyncio.run(main())
+
+
 def test_a_command_that_waits_opens_no_session_without_its_half(half: Path) -> None:
     """Its keys are in memory since the first try: only a look at the half can keep it from using them."""
 
@@ -81,6 +100,8 @@ class Probed:
         self.answers = answers
         self.failures: dict[PathKind, str] = {}
         self.dialable = frozenset((PathKind.LAN, PathKind.DIRECT, PathKind.RELAYED))
+        if "punched" in answers:
+            self.dialable |= {PathKind.PUNCHED}
         self.ended: list[str] = []
 
     async def probe(self, _session: Any, paths: frozenset[PathKind]) -> str:
@@ -88,6 +109,8 @@ class Probed:
         try:
             if path.value not in self.answers:
                 await asyncio.Event().wait()
+            if path is PathKind.PUNCHED:
+                await asyncio.sleep(0.2)  # as one that fails does, on purpose
             failure = self.answers[path.value]
             if failure is not None:
                 self.failures[path] = str(failure)
@@ -100,7 +123,7 @@ class Probed:
 def why_not(half: Path, dialler: Probed) -> tuple[dict[str, str], list[str]]:
     """What is said of the paths better than a relay, and which links were taken."""
     taken: list[str] = []
-    link = SimpleNamespace(path=PathKind.RELAYED)
+    link = SimpleNamespace(path=PathKind.RELAYED, round_trip=0.02)
     session = SimpleNamespace(bulk=SimpleNamespace(pick=lambda *, bulk: link), attach=taken.append)
 
     async def main() -> dict[str, str]:
@@ -127,6 +150,14 @@ def test_status_waits_for_the_local_network_no_longer_than_it_takes_to_answer(
         ("direct", "it cannot be dialled"),
     ]
     assert taken == []
+
+
+def test_a_punching_is_given_the_time_that_it_takes_to_fail(half: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reaching, "PROBE_SECONDS", 0.05)
+    dialler = Probed(lan=PeerAbsent("nobody is there"), punched=PeerAbsent("the router there changes ports"))
+    said, _taken = why_not(half, dialler)
+    assert said["punched"] == "the router there changes ports"
+    assert said["direct"].startswith("it did not answer within")
 
 
 def test_where_a_better_path_is_found_the_others_are_waited_for_no_longer(

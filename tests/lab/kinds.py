@@ -32,7 +32,6 @@ class Kind:
         lets_in4, lets_in6: whether a stranger's connection to the agent's port gets through, once the agent did what it
             can.
         keeps_ports: a connection keeps its port on the way out, and what comes back to that port gets in.
-        hides4: its IPv4 is translated, and the relay, which it reaches by IPv6, cannot tell it its address outside.
         blocked: only a proxy leads out.
         programs: needed besides those of every laboratory.
     """
@@ -46,7 +45,6 @@ class Kind:
     lets_in4: bool = False
     lets_in6: bool = False
     keeps_ports: bool = True
-    hides4: bool = False
     blocked: bool = False
     programs: tuple[str, ...] = ()
 
@@ -94,7 +92,6 @@ DUAL = Kind(
     "a home router of today: IPv4 as NAT; IPv6 as it is, but lets in nothing that was not asked for",
     ("router", "computer"),
     ipv6=True,
-    hides4=True,
 )
 SYMMETRIC = Kind(
     "symmetric",
@@ -158,8 +155,6 @@ def expected(home: Kind, guest: Kind) -> Expected:
         return Expected("relayed", "one side's port cannot be known before")
     if not PUNCHES:
         return Expected("relayed", "neither side lets anybody in, and this version punches no holes")
-    if shared == [4] and (home.hides4 or guest.hides4):
-        return Expected("relayed", "one side's address outside is not known: the relay sees its IPv6 alone")
     return Expected("punched", "both let in what was asked for, and keep their ports")
 
 
@@ -172,6 +167,7 @@ SAMPLE = (
     (NAT, HOTEL),
     (MAPPED, SYMMETRIC),
     (FIREWALL, DUAL),
+    (DUAL, NAT),
     (DUAL, IPV6),
     (IPV6, NAT),
     (PUBLIC, PROXY),

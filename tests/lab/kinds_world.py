@@ -128,6 +128,17 @@ class KindsWorld:
             reasons=statuses["b"]["why_not"],
         )
 
+    def copied_without_agent(self) -> str:
+        """Copy from home by a command alone; the path that it had in the end."""
+        shared, mine = self.world.a.folder("shared"), self.world.b.folder("mine")
+        film = write_file(shared / "film", 2 * SIZE)
+        self._plug_in_at_home(shared)
+        copied = self._copy("--json", "--limit", LIMIT, ":shared/film", mine).wait()
+        assert copied.code == 0, str(copied)
+        assert digest(mine / "film") == digest(film)
+        path: str = copied.object["path"]
+        return path
+
     def _plug_in_at_home(self, shared: Path) -> Agent:
         """As it has been for a while when the guest comes."""
         home = self.agent(self.world.a, self.internet.home, shared)

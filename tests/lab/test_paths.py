@@ -11,7 +11,7 @@ import pytest
 
 from tests.endtoend.world import FULL
 from tests.figures import figure
-from tests.lab.kinds import KINDS, SAMPLE, Kind, expected, expected_near
+from tests.lab.kinds import DUAL, KINDS, NAT, SAMPLE, Kind, expected, expected_near
 from tests.lab.kinds_world import Measured, keep, kinds_world
 from tests.patience import within
 
@@ -39,6 +39,12 @@ def test_a_pair_reaches_its_best_path(pair: tuple[Kind, Kind], tmp_path: Path) -
         assert way in ("websocket" if kind.blocked else "raw", *known), measured
     if measured.path == "punched":
         assert within(measured.best_seconds, 2.0, f"{name(pair)}: seconds to the punched path")
+
+
+@pytest.mark.timeout(300)
+def test_a_command_whose_relay_sees_its_ipv6_is_punched_by_ipv4(tmp_path: Path) -> None:
+    with kinds_world(NAT, DUAL, expected(NAT, DUAL), tmp_path) as made:
+        assert made.copied_without_agent() == "punched"
 
 
 def judge(measured: Measured) -> None:

@@ -78,6 +78,8 @@ class SimulatedFiles:
         self.stats = 0
         self.cut_until = 0.0
         self.corrupt = False
+        self.breaks = False
+        """A bug in what fetches."""
         self._free_at = 0.0
         self.busy = 0.0
 
@@ -98,6 +100,8 @@ class SimulatedFiles:
 
     async def read_block(self, path: str, offset: int, length: int, version: Version | None) -> Block:
         self.asked.append((offset, length))
+        if self.breaks:
+            raise KeyError(offset)
         loop = asyncio.get_running_loop()
         try:
             await asyncio.sleep(self.round_trip / 2)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gimmal.base.errors import DeadlinePassed, RemoteError
+from gimmal.base.errors import DeadlinePassed, GimmalError, InternalError, Interrupted, RemoteError
 from gimmal.remote.cached_file import READ_MAX, CachedFile
 from gimmal.remote.file_cache import FILES_MAX, FileCache
 from tests.remote.simulated_line import SimulatedFiles, content_of, simulated, timed
@@ -267,6 +267,47 @@ def test_bytes_that_are_not_those_that_were_read_are_refused() -> None:
                 assert await reader.read(0, 4096) == CONTENT[:4096]
 
     simulated(work())
+
+
+def test_who_reads_is_told_of_a_fetch_that_breaks_and_can_read_on() -> None:
+    far = SimulatedFiles(CONTENT)
+
+    async def work() -> None:
+        async with cached(far) as (cache, file):
+            with file.reader() as reader:
+                far.breaks = True
+                _, seconds = await timed(_fails(InternalError, reader.read(0, 4096)))
+                assert seconds < 1
+                assert cache.pace.under_way == 0
+                far.breaks = False
+                assert await reader.read(0, 4096) == CONTENT[:4096]
+
+    simulated(work())
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_who_reads_while_the_cache_is_closed_is_told_at_once(begun: bool) -> None:
+    far = SimulatedFiles(CONTENT)
+
+    async def work() -> None:
+        async with cached(far) as (cache, file):
+            with file.reader() as reader:
+                reading = asyncio.create_task(timed(_fails(Interrupted, reader.read(0, 4096))))
+                await asyncio.sleep(0.01 if begun else 0)
+                assert cache.pace.under_way and bool(far.asked) is begun
+                await cache.close()
+                assert cache.pace.under_way == 0
+                _, seconds = await reading
+                assert seconds < 1
+                with pytest.raises(Interrupted):
+                    await reader.read(MB, 4096)
+
+    simulated(work())
+
+
+async def _fails(failure: type[GimmalError], work: Awaitable[object]) -> None:
+    with pytest.raises(failure):
+        await work
 
 
 def test_ends_of_files() -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from gimmal.base.errors import RelayError
+from gimmal.base.primitives import random_bytes
 from gimmal.protocol.relay.url import RelayUrl
 from gimmal.transport.asking_relay import AskingRelay
 from gimmal.transport.relay_client import RelayClient
+from gimmal.transport.second_look import SecondLook
 from tests.relay.halves import DEADLINE, LinkQueue, answering, asking, new_pair, running_relay
 
 
@@ -43,7 +45,7 @@ def test_a_try_that_was_given_up_does_not_stand_in_the_way_of_the_next(
                 def make() -> RelayClient:
                     return asking(urls.pop(0), pair.b)
 
-                relay = AskingRelay(make)
+                relay = AskingRelay(make, SecondLook(running.url, pair.b, random_bytes(16), "test"))
                 given_up = asyncio.ensure_future(ask(relay))
                 await asyncio.sleep(0.2)
                 given_up.cancel()
@@ -73,7 +75,7 @@ def test_a_try_whose_welcome_has_come_is_used_again(tmp_path: Path) -> None:
                 made += 1
                 return asking(running, pair.b)
 
-            relay = AskingRelay(make)
+            relay = AskingRelay(make, SecondLook(running.url, pair.b, random_bytes(16), "test"))
             for _ in range(3):
                 near = await relay.link(DEADLINE)
                 (await links.next()).close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import errno
 import select
 import socket
 import ssl
@@ -28,6 +29,7 @@ from gimmal.transport.opening import PreparedLink
 from gimmal.transport.relay_client import RelayClient, RelayRefusedError
 from gimmal.transport.relay_ways import LegWay, RelayWays
 from gimmal.transport.relayed import prepare_relayed
+from gimmal.transport.second_look import SecondLook
 from tests.relay import halves
 from tests.relay.halves import (
     DEADLINE,
@@ -117,7 +119,8 @@ async def two(
     pair, links, ways = new_pair(), LinkQueue(), RelayWays()
     agent = answering(agent_url or relay.url, pair.a, links, ways=RelayWays())
     instance = random_bytes(16)
-    asker = AskingRelay(lambda: asking(asker_url or relay.url, pair.b, instance=instance, ways=ways))
+    second = SecondLook(asker_url or relay.url, pair.b, instance, "test")
+    asker = AskingRelay(lambda: asking(asker_url or relay.url, pair.b, instance=instance, ways=ways), second)
     try:
         await agent.connect(DEADLINE)
         yield Two(relay, pair, agent, asker, links, ways)
@@ -354,7 +357,7 @@ def test_a_wrong_password_is_told_at_once_where_nothing_gets_out_past_the_proxy(
     monkeypatch.setattr(relay_contest, "AFTER_REFUSAL_SECONDS", 0.1)
     monkeypatch.setattr(relay_contest, "DIRECT_SECONDS", 0.3)
 
-    async def no_answer(_url: RelayUrl) -> None:
+    async def no_answer(_url: RelayUrl, **_more: object) -> None:
         await asyncio.Event().wait()
 
     async def scenario() -> None:
@@ -378,6 +381,34 @@ def test_a_wrong_password_is_told_at_once_where_nothing_gets_out_past_the_proxy(
     asyncio.run(asyncio.wait_for(scenario(), DEADLINE))
 
 
+@pytest.mark.parametrize(
+    ("user", "answers", "hopeless"),
+    [("", "refuses", False), ("anna:wrong@", "refuses", True), ("", "never", True)],
+)
+def test_where_no_password_is_at_stake_a_relay_that_restarts_is_tried_again_soon(
+    monkeypatch: pytest.MonkeyPatch, user: str, answers: str, hopeless: bool
+) -> None:
+    monkeypatch.setattr(relay_contest, "LIKELY_WEB_SECONDS", 0.1)
+    monkeypatch.setattr(relay_contest, "AFTER_REFUSAL_SECONDS", 0.1)
+
+    async def direct(_url: RelayUrl, **_more: object) -> None:
+        if answers == "refuses":
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+        await asyncio.Event().wait()
+
+    async def scenario() -> None:
+        async with connect_proxy(credentials="anna:secret") as gate:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://{user}127.0.0.1:{gate.port}")
+            monkeypatch.setattr(relay_contest, "dial_tls", direct)
+            client = asking(RelayUrl("relay.invalid", 443, bytes(32)), new_pair().a)
+            with pytest.raises(RelayError, match=r"name and (a )?password") as caught:
+                await client.connect(DEADLINE)
+            assert caught.value.hopeless is hopeless
+            await client.close()
+
+    asyncio.run(scenario())
+
+
 def test_past_a_proxy_that_says_no_the_direct_way_is_still_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -390,7 +421,7 @@ def test_past_a_proxy_that_says_no_the_direct_way_is_still_taken(
             refused = asyncio.Event()
             dial_tls = relay_contest.dial_tls
 
-            async def late(url: RelayUrl) -> object:
+            async def late(url: RelayUrl, **_more: object) -> object:
                 while not gate.asked:
                     await asyncio.sleep(0)
                 refused.set()

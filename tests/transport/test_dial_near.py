@@ -42,6 +42,9 @@ class Near:
     async def is_near(self, host: str) -> bool:
         return host in self.hosts
 
+    async def is_here(self, host: str) -> bool:
+        return host in self.hosts
+
     async def search(self, found: Callable[[str, int], None]) -> None:
         self.searches += 1
         for place in self.found:

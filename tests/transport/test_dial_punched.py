@@ -14,12 +14,13 @@ from gimmal.noise.channel import RecentHellos
 from gimmal.protocol.candidates import candidate_key
 from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import Answer, Failed, Punch, PunchPlaces
-from gimmal.protocol.places import pack_place
+from gimmal.protocol.places import pack_place, place_of
+from gimmal.transport import dial
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.dial import Dialler, Ways
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.opening import accept
-from gimmal.transport.punching import asking
+from gimmal.transport.punching import asking, meeting, pace
 from gimmal.transport.punching.asking import Puncher
 from gimmal.transport.punching.places import View
 from tests.patience import PATIENCE
@@ -153,6 +154,40 @@ def test_why_there_is_none_is_kept_unless_the_other_side_is_only_busy(monkeypatc
                     await dialler.probe(made.pair.a, BETTER)
                 assert dialler.failures[PUNCHED] == "the router there changes ports"
             assert answers == []
+
+    run(main())
+
+
+def test_one_that_fails_is_waited_for_although_a_relay_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dial, "RELAY_SECONDS", 0.1)
+    monkeypatch.setattr(meeting, "MEETING_SECONDS", 0.5)
+
+    async def main() -> None:
+        async with rig() as made:
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                closed = place_of(*server.getsockname()[:2])
+
+            async def on_punch(_punch: Punch) -> Answer:
+                return PunchPlaces([pack_place(closed)])
+
+            made.pair.b.answer_punching(on_punch)
+            dialler = dialler_of(made)
+            with pytest.raises(GimmalError):
+                await dialler.probe(made.pair.a, frozenset((PUNCHED,)))
+            assert "nothing came through" in dialler.failures[PUNCHED]
+
+    run(main())
+
+
+def test_the_time_of_one_grows_with_the_round_trip_and_outlasts_the_meeting() -> None:
+    async def main() -> None:
+        async with rig() as made:
+            (link,) = made.pair.a.links
+            link.round_trip = 0.02
+            seconds = asking.punching_seconds(made.pair.a)
+            assert meeting.MEETING_SECONDS + pace.HALF_TRIP_MAX < seconds < 15
+            link.round_trip = 2.0
+            assert asking.punching_seconds(made.pair.a) > seconds
 
     run(main())
 

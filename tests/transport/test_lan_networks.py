@@ -15,6 +15,7 @@ from gimmal.transport.lan.netlink import read_addresses
 from gimmal.transport.lan.networks import (
     Interface,
     answering_address,
+    is_here,
     is_near,
     mapped_bytes,
     parse_address,
@@ -57,6 +58,24 @@ OTHER = interface("10.8.0.3/32", "172.17.0.1/16", name="other", index=3)
 def test_what_is_near(host: str, near: bool) -> None:
     assert is_near(host, [HOME, OTHER]) is near
     assert not is_near(host, [])
+    assert is_here(host, [HOME, OTHER]) or not near
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("192.168.1.20", True),
+        ("10.8.0.3", True),
+        ("2001:db8:1::20", True),
+        ("::ffff:192.168.1.20", True),
+        ("127.0.0.1", True),
+        ("10.8.0.4", False),
+        ("2001:db8:2::5", False),
+        ("home.example.org", False),
+    ],
+)
+def test_what_is_here_is_near_or_this_computer(host: str, here: bool) -> None:
+    assert is_here(host, [HOME, OTHER]) is here
 
 
 @pytest.mark.parametrize(

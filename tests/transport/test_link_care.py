@@ -105,6 +105,22 @@ def test_doubt_is_over_when_the_link_is_heard() -> None:
     run(main())
 
 
+def test_what_was_heard_since_the_last_look_ends_a_silence() -> None:
+    async def main() -> None:
+        pair = Pair(None, Notes(), wires=tcp_pair)
+        left, _right = linked(pair, PathKind.RELAYED)
+        care = link_care.LinkCare([left], [], ping=lambda _link: None, doubted=lambda: None)
+        asked = asyncio.get_running_loop().time()
+        care.doubt(asked)
+        assert care.is_silent(left, asked + 1.0)
+        assert await pair.a.call(Stat("a")) == Done()
+        assert left.last_received > asked
+        assert not care.is_silent(left, asked + 1.0)
+        await pair.close()
+
+    run(main())
+
+
 def test_a_session_leads_nowhere_when_none_of_its_links_answers_also_those_that_nothing_waits_on() -> None:
     async def main() -> None:
         pair = Pair(None, Notes(), wires=tcp_pair)

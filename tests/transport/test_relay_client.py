@@ -323,7 +323,9 @@ def test_a_link_asked_for_while_a_keeper_connects_goes_with_its_proof(tmp_path: 
             other = answering(relay, pair.b, links)
             await other.connect(DEADLINE)
             keeper.start()
-            await eventually(lambda: keeper._client is not None)
+            async with asyncio.timeout(DEADLINE):
+                while keeper._client is None:
+                    await asyncio.sleep(0)  # any longer, and it is connected
             asked = loop.create_task(keeper.request_link(DEADLINE))
             await asyncio.sleep(0)
             client = keeper._client

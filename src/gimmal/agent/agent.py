@@ -58,6 +58,7 @@ from gimmal.transport.punching.looking import looking_of
 from gimmal.transport.punching.places import View
 from gimmal.transport.relay_keeper import RelayKeeper, RelayStatus
 from gimmal.transport.relay_ways import LegWays
+from gimmal.transport.second_look import SecondLook
 from gimmal.transport.session import Session
 
 logger = logging.getLogger("gimmal.agent")
@@ -121,6 +122,10 @@ class _KeptRelay:
     @property
     def view(self) -> View | None:
         return self.keeper.view
+
+    @property
+    def second(self) -> SecondLook:
+        return self.keeper.second
 
 
 @dataclass

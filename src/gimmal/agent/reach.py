@@ -66,8 +66,10 @@ from gimmal.transport.liveness import SUSPECT_SECONDS
 from gimmal.transport.network_watch import NetworkWatch
 from gimmal.transport.path_keeper import PathKeeper
 from gimmal.transport.path_policy import rank
+from gimmal.transport.punching.asking import punching_seconds
 from gimmal.transport.relay_client import RelayClient
 from gimmal.transport.relay_ways import RelayWays
+from gimmal.transport.second_look import SecondLook
 from gimmal.transport.session import Session
 
 ResultT = TypeVar("ResultT")
@@ -75,7 +77,7 @@ ResultT = TypeVar("ResultT")
 OPEN_SECONDS = 10.0
 
 PROBE_SECONDS = 3.0
-"""What a path that would be better has to answer, where the person asks for it."""
+"""What a path that would be better has to answer, unless it is to be punched, where the person asks for it."""
 
 NEAR_PROBE_SECONDS = 0.5
 """The same for the local network: who is in it answers within moments, and is asked twice in this time."""
@@ -293,12 +295,12 @@ class Reach:
 
     async def _probe(self, dialler: Dialler, session: Session, path: PathKind) -> tuple[PathKind, str]:
         """Try for one path; why it cannot be had, nothing where it was."""
-        seconds = NEAR_PROBE_SECONDS if path is PathKind.LAN else PROBE_SECONDS
+        seconds = _probe_seconds(session, path)
         try:
             async with asyncio.timeout(seconds):
                 session.attach(await dialler.probe(session, frozenset((path,))))
         except (GimmalError, TimeoutError):
-            silent = f"it did not answer within {seconds:g} s"
+            silent = f"it did not answer within {seconds:.0f} s"
             if path is PathKind.LAN:
                 silent = "the other side does not answer in this network"
             return path, dialler.failures.get(path, silent)
@@ -452,7 +454,7 @@ class Reach:
                 on_peer=self._on_relay_news,
                 ways=RelayWays(),
             )
-            self._relays.append(AskingRelay(make_client))
+            self._relays.append(AskingRelay(make_client, SecondLook(url, proof, instance, PROGRAM)))
         self._local = local = local_network_of(half, self.workers, asks=self._options.lan)
         key = candidate_key(half.discovery_secret)
         ways = Ways(self._options.at, self._relays, key, self._options.only, local)
@@ -468,6 +470,8 @@ class Reach:
     def _on_network(self) -> None:
         if self._local is not None:
             self._local.forget()
+        for relay in self._relays:
+            relay.second.forget()
         if self._keeper is not None:
             self._keeper.doubt()
 
@@ -486,6 +490,13 @@ class Reach:
             self._opening.reschedule(asyncio.get_running_loop().time())
         if self._reached is not None:
             self._reached.session.fail(_gone())
+
+
+def _probe_seconds(session: Session, path: PathKind) -> float:
+    if path is PathKind.PUNCHED:
+        # What it says when it fails is worth more than that it took long.
+        return punching_seconds(session)
+    return NEAR_PROBE_SECONDS if path is PathKind.LAN else PROBE_SECONDS
 
 
 def _gone() -> HalfGone:

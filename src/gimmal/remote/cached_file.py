@@ -9,9 +9,10 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from gimmal.base.errors import DeadlinePassed, GimmalError, RemoteError, UnreachableError
+from gimmal.base.errors import DeadlinePassed, GimmalError, InternalError, Interrupted, RemoteError, UnreachableError
 from gimmal.base.primitives import new_blake3
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.messages import Attributes, Version
@@ -127,6 +128,8 @@ class CachedFile:
                     found = self._cache.stretches.view(self.number, offset, length)
                     if found:
                         return found
+                    if self._cache.closed:
+                        raise _closed()
                     await self._wait(self._demand(reader, offset, length))
         except TimeoutError:
             if not timeout.expired():
@@ -216,6 +219,13 @@ class CachedFile:
         fetch = _Fetch(start, end, self._cache.pace.begin(end - start, now), loop.create_future())
         self._fetches.append(fetch)
         fetch.task = self._cache.tasks.start(self._fetch(fetch), "fetch of a file")
+        fetch.task.add_done_callback(partial(self._see_ended, fetch))
+
+    def _see_ended(self, fetch: _Fetch, task: asyncio.Task[None]) -> None:
+        """However a fetch came to its end, nobody waits for it any more and the line is free of it."""
+        if fetch in self._fetches:
+            failed = InternalError("a part of the file could not be fetched", "report this as a bug, with the log")
+            self._end(fetch, _closed() if task.cancelled() else failed)
 
     async def _fetch(self, fetch: _Fetch) -> None:
         loop = asyncio.get_running_loop()
@@ -243,9 +253,9 @@ class CachedFile:
             return
 
     def _arrived(self, fetch: _Fetch, content: bytes, now: float) -> None:
+        self._cache.stretches.put(self.number, fetch.start, content)
         self._fetches.remove(fetch)
         self._cache.pace.arrived(fetch.sent, len(content), now)
-        self._cache.stretches.put(self.number, fetch.start, content)
         fetch.done.set_result(None)
         self._cache.pump()
 
@@ -341,6 +351,10 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _closed() -> Interrupted:
+    return Interrupted("the file was closed", "open it again")
 
 
 def _power_below(number: int) -> int:

@@ -40,7 +40,8 @@ class FileCache:
         self._files: OrderedDict[str, CachedFile] = OrderedDict()
         self._readers: list[Reader] = []
         self._numbers = 0
-        self._closed = False
+        self.closed = False
+        """Nothing is fetched any more."""
 
     async def files(self) -> Files:
         """A way to the other side."""
@@ -106,7 +107,7 @@ class FileCache:
 
     def pump(self) -> None:
         """Fetch what is wanted ahead, as far as the line has room."""
-        if self._closed:
+        if self.closed:
             return
         now = asyncio.get_running_loop().time()
         for reader in self._readers:
@@ -115,8 +116,8 @@ class FileCache:
             reader.file.fetch_ahead(reader, now)
 
     async def close(self) -> None:
-        """Fetch nothing any more and hold nothing."""
-        self._closed = True
+        """Fetch nothing any more and hold nothing; whoever still waits is told so."""
+        self.closed = True
         await self.tasks.close()
         for file in self._files.values():
             self.stretches.forget(file.number)

@@ -214,8 +214,20 @@ class AnsweringSide:
             self._forget_incoming(incoming)
 
     async def _handle(self, incoming: Incoming) -> Answer | None:
-        if isinstance(incoming.request, Punch):
-            return await self.on_punch(incoming.request) if self.on_punch else Failed(Code.UNSUPPORTED)
+        try:
+            if isinstance(incoming.request, Punch):
+                return await self.on_punch(incoming.request) if self.on_punch else Failed(Code.UNSUPPORTED)
+            return await self._handle_with_room(incoming)
+        except (LinkLost, ProtocolViolation):
+            raise
+        except Exception as exc:
+            if isinstance(exc, Interrupted) and incoming.link.over:
+                raise LinkLost("the link was lost before the request was done") from exc
+            # Whatever it is, the other side must not wait for ever.
+            logger.exception("a request failed: %s", type(incoming.request).__name__)
+            return Failed(Code.FAILED)
+
+    async def _handle_with_room(self, incoming: Incoming) -> Answer | None:
         if self.handler is None:
             return Failed(Code.NOT_GRANTED)
         room = ANSWER_ROOM.get(type(incoming.request), 0)
@@ -225,14 +237,6 @@ class AnsweringSide:
         self._to_come += room
         try:
             return await self.handler.handle(incoming)
-        except (LinkLost, ProtocolViolation):
-            raise
-        except Exception as exc:
-            if isinstance(exc, Interrupted) and incoming.link.over:
-                raise LinkLost("the link was lost before the request was done") from exc
-            # Whatever it is, the other side must not wait for ever.
-            logger.exception("a request failed: %s", type(incoming.request).__name__)
-            return Failed(Code.FAILED)
         finally:
             self._to_come -= room
             self._answers_left.set()

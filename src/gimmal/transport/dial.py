@@ -34,12 +34,13 @@ from gimmal.transport.buffers import BufferPool
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.opening import Identity, PreparedLink, prepare
 from gimmal.transport.path_policy import rank
-from gimmal.transport.punching.asking import BusyError, Puncher
+from gimmal.transport.punching.asking import BusyError, Puncher, punching_seconds
 from gimmal.transport.punching.beside import first_of
 from gimmal.transport.punching.looking import looking_of
 from gimmal.transport.punching.places import View
 from gimmal.transport.relay_ways import LegWays
 from gimmal.transport.relayed import prepare_relayed
+from gimmal.transport.second_look import SecondLook
 from gimmal.transport.session import Session, SessionLost
 from gimmal.transport.tcp_connect import connect_tcp, reason_of
 
@@ -87,6 +88,10 @@ class RelaySource(Protocol):
     def view(self) -> View | None:
         """How it sees this side; None where it does not say, or was not connected yet."""
 
+    @property
+    def second(self) -> SecondLook:
+        """How it sees this side by the other version of IP, where that was wanted."""
+
 
 class LocalNetwork(Protocol):
     """The networks this computer is in."""
@@ -96,6 +101,9 @@ class LocalNetwork(Protocol):
 
     async def is_near(self, host: str) -> bool:
         """Whether an address is that of another computer in one of them."""
+
+    async def is_here(self, host: str) -> bool:
+        """Whether it is that, or this computer's own."""
 
     async def search(self, found: Callable[[str, int], None]) -> None:
         """Tell addresses and ports of the other side that are found there, for as long as that takes."""
@@ -234,7 +242,7 @@ class Dialler:
 
     async def _punch(self, session: Session) -> PreparedLink:
         try:
-            async with asyncio.timeout(RELAY_SECONDS):
+            async with asyncio.timeout(punching_seconds(session)):
                 prepared = await self._puncher.punch(session)
         except TimeoutError:
             raise DeadlinePassed("hole punching took too long", "the other paths are used") from None

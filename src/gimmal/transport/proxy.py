@@ -51,11 +51,12 @@ class ProxyRefusedError(RelayError):
     Args:
         message: what it said.
         hint: what to do.
+        hopeless: see RelayError.
         credentials: it is the name and password that it does not take. Each try may count against an account.
     """
 
-    def __init__(self, message: str, hint: str, *, credentials: bool = False) -> None:
-        super().__init__(message, hint, hopeless=credentials)
+    def __init__(self, message: str, hint: str, *, hopeless: bool = False, credentials: bool = False) -> None:
+        super().__init__(message, hint, hopeless=hopeless)
         self.credentials = credentials
 
 
@@ -150,12 +151,13 @@ def _refusal(proxy: Proxy, status: int) -> RelayError:
         return ProxyRefusedError(
             f"the proxy wants a name and a password ({status})",
             "set HTTPS_PROXY to http://NAME:PASSWORD@HOST:PORT; only Basic authentication is spoken",
-            credentials=True,
+            hopeless=True,
         )
     if status in (401, 407):
         return ProxyRefusedError(
             f"the proxy does not take the name and password ({status})",
             "correct them in HTTPS_PROXY; only Basic authentication is spoken",
+            hopeless=True,
             credentials=True,
         )
     if status in (403, 405):

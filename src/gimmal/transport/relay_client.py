@@ -61,6 +61,7 @@ class RelayClient:
             leg travels in. Without it offers are let pass.
         on_peer: called when what is known of the peer has changed.
         ways: what this process has learned of the way to this relay; None where it is new to it.
+        family: of the only addresses to connect to, and directly alone; any way without one.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class RelayClient:
         on_link: OfferTaken | None = None,
         on_peer: Callable[[], None] | None = None,
         ways: RelayWays | None = None,
+        family: socket.AddressFamily = socket.AF_UNSPEC,
     ) -> None:
         self.url = url
         self._identity = identity
@@ -87,6 +89,7 @@ class RelayClient:
         self._tasks = Tasks()
         self._machine: RelayClientMachine | None = None
         self._ways = ways or RelayWays()
+        self._family = family
         self._contest: Contest | None = None
         self._contending: asyncio.Timeout | None = None
         self._stream: Stream | None = None
@@ -246,7 +249,7 @@ class RelayClient:
     async def _open(self) -> None:
         """Connect by whichever way brings the relay's first byte; nothing is said to it yet."""
         assert self._contest is None, "a client connects once"
-        self._contest = Contest(self.url, self._ways.web_first(self._loop.time()))
+        self._contest = Contest(self.url, self._ways.web_first(self._loop.time()), self._family)
         try:
             won = await self._contend(self._contest)
         except RelayError as exc:

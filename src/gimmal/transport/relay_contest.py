@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -50,11 +51,13 @@ class Contest:
     Args:
         url: of the relay.
         web_first: see ``RelayWays.web_first``.
+        family: of the only addresses to try, and nothing but the direct way; all without one.
     """
 
-    def __init__(self, url: RelayUrl, web_first: bool) -> None:
+    def __init__(self, url: RelayUrl, web_first: bool, family: socket.AddressFamily = socket.AF_UNSPEC) -> None:
         self._url = url
         self._web_first = web_first
+        self._family = family
         self._tasks = Tasks()
         self._failures: dict[str, RelayError] = {}
         self._reached = False
@@ -105,6 +108,8 @@ class Contest:
 
     def _ways(self) -> list[tuple[str, Callable[[], Awaitable[Won]]]]:
         ways: list[tuple[str, Callable[[], Awaitable[Won]]]] = [("direct", self._direct), ("web", self._web)]
+        if self._family != socket.AF_UNSPEC:
+            return ways[:1]
         try:
             self._proxy = proxy_for(self._url.host)
         except RelayError as exc:
@@ -155,7 +160,7 @@ class Contest:
 
     async def _direct(self) -> Won:
         try:
-            dialled = await dial_tls(self._url)
+            dialled = await dial_tls(self._url, family=self._family)
         except OSError as exc:
             raise RelayError(
                 f"the relay {self._url.address} cannot be reached: {reason_of(exc)}",
@@ -172,6 +177,7 @@ class Contest:
         except RelayError as exc:
             if isinstance(exc, ProxyRefusedError):
                 self._refused, self._refused_at = exc, asyncio.get_running_loop().time()
+                raise self._by_web(exc.message, exc.hint, hopeless=exc.hopeless) from exc
             raise self._by_web(exc.message, exc.hint) from exc
         try:
             return await _first(Won(dialled, True, self._proxy))

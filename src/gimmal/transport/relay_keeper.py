@@ -19,6 +19,7 @@ from gimmal.transport.frames import again
 from gimmal.transport.punching.places import View
 from gimmal.transport.relay_client import OfferTaken, RelayClient, RelayRefusedError
 from gimmal.transport.relay_ways import LegWay, LegWays, RelayWays
+from gimmal.transport.second_look import SecondLook
 
 _log = logging.getLogger("gimmal.transport")
 
@@ -108,6 +109,8 @@ class RelayKeeper:
         """Set when a try has ended, well or not; cleared by whoever waits for the next."""
         self._view: View | None = None
         """As it was on the connection of last; a relay that restarts is no reason to forget it."""
+        self.second = SecondLook(url, identity, instance, program)
+        """See dial.RelaySource."""
         self._failed_at = self._away_since = 0.0
         self._afresh = False
         """The network changed: what was waited for so far says nothing any more."""
@@ -150,7 +153,8 @@ class RelayKeeper:
     @property
     def view(self) -> View | None:
         """See dial.RelaySource."""
-        return self._view
+        # A connection that outlives a change of the network shows what holds: its two ends are what they were.
+        return self._client.view if self._client is not None and self._connected.is_set() else self._view
 
     def set_candidates(self, sealed: bytes) -> None:
         """Leave other sealed candidates, now and at each reconnection."""
@@ -167,6 +171,7 @@ class RelayKeeper:
         """The network changed: see whether the relay still answers; try again at once where it was away."""
         self.check()
         self._afresh, self._view = True, None
+        self.second.forget()
         self._asked.set()
         if self._client is not None:
             self._client.give_up()
@@ -220,6 +225,7 @@ class RelayKeeper:
 
     async def close(self) -> None:
         """Say Goodbye and end."""
+        await self.second.close()
         await self._tasks.close()
         if self._client is not None:
             await self._client.close()

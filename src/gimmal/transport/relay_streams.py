@@ -86,18 +86,25 @@ class Dialled:
                 waited_for.exception()
 
 
-async def dial_tls(url: RelayUrl, address: tuple[str, int] | None = None, *, speaks_first: bool = False) -> Dialled:
+async def dial_tls(
+    url: RelayUrl,
+    address: tuple[str, int] | None = None,
+    *,
+    speaks_first: bool = False,
+    family: socket.AddressFamily = socket.AF_UNSPEC,
+) -> Dialled:
     """TCP and the begin of TLS to a relay.
 
     Args:
         url: of the relay.
         address: where it was reached before; None asks for its name.
         speaks_first: see ``client_context``; a relay that does not know of this is refused.
+        family: of the only addresses to try.
 
     Raises:
         OSError: no address answered.
     """
-    sock = await connect_tcp(*(address or (url.host, url.port)))
+    sock = await connect_tcp(*(address or (url.host, url.port)), family)
 
     def check() -> None:
         dialled.pin = check_key(url, stream.certificate)

@@ -16,17 +16,20 @@ from gimmal.base.tasks import Tasks
 _STAGGER_SECONDS = 0.25
 
 
-async def connect_tcp(host: str, port: int) -> socket.socket:
+async def connect_tcp(host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC) -> socket.socket:
     """A connected, non-blocking socket without Nagle's delay. The caller holds the deadline.
 
     Args:
         host: name or address without brackets.
         port: 1 to 65535.
+        family: of the only addresses to try; all without one.
 
     Raises:
-        OSError: no address answered; the first failure.
+        OSError: no address answered, or there is none of that family; the first failure.
     """
-    addresses = await _resolve(host, port)
+    addresses = [found for found in await _resolve(host, port) if family in (socket.AF_UNSPEC, found[0])]
+    if not addresses:
+        raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
     if len(addresses) == 1:
         return await _connect(*addresses[0])
     return await _first_of(addresses)

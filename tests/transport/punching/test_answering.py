@@ -16,7 +16,7 @@ from gimmal.transport.link import PathKind
 from gimmal.transport.opening import prepare
 from gimmal.transport.punching import meeting, pace
 from gimmal.transport.punching.looking import Looking
-from gimmal.transport.punching.places import View
+from gimmal.transport.punching.places import Door, View
 from tests.patience import PATIENCE
 from tests.transport.helpers import run, until
 from tests.transport.punching.rig import A, Loopback, Rig, listening, rig
@@ -77,6 +77,18 @@ def test_without_a_door_it_says_so_and_connects_to_nobody(views: list[View], cha
     run(main())
 
 
+def test_one_that_has_a_door_names_no_router_although_a_relay_sees_another_port() -> None:
+    async def main() -> None:
+        async with rig(there=Loopback([KEPT, CHANGED])) as made, listening() as (place, taken):
+            answer = await ask(made, place)
+            assert isinstance(answer, PunchPlaces)
+            assert answer.places and not answer.changes_ports
+            async with asyncio.timeout(PATIENCE):
+                (await taken.get()).close()
+
+    run(main())
+
+
 def test_the_real_one_connects_to_nothing_of_this_computer() -> None:
     async def main() -> None:
         async with rig() as made, listening() as (place, taken):
@@ -85,19 +97,6 @@ def test_the_real_one_connects_to_nothing_of_this_computer() -> None:
             answer = await ask(made, place, place_of("127.0.0.1", 22), place_of("7.7.1.2", 40_001))
             assert answer == PunchPlaces([])
             assert not made.answerer.busy and taken.empty()
-
-    run(main())
-
-
-def test_what_is_near_is_left_to_the_local_network() -> None:
-    async def is_near(host: str) -> bool:
-        return host == "10.0.0.7"
-
-    async def main() -> None:
-        looking = Looking(lambda: [View(place_of("192.168.1.2", 4000), place_of("10.9.0.1", 4000))], is_near)
-        doors = await looking.doors()
-        places = [place_of(host, 4000) for host in ("10.0.0.7", "10.0.0.8", "7.7.2.2", "192.168.1.9")]
-        assert await looking.allowed(places, doors) == places[1:3]
 
     run(main())
 
@@ -136,6 +135,22 @@ def test_a_session_that_takes_no_part_says_so() -> None:
         async with rig() as made, listening() as (place, _taken):
             assert await made.pair.b.call(Punch([pack_place(place)])) == Failed(Code.UNSUPPORTED)
             assert await made.pair.a.call(Stat("a")) == Failed(Code.NOT_GRANTED)
+
+    run(main())
+
+
+@pytest.mark.parametrize("failure", [OSError("a disk"), KeyError()])
+def test_one_that_fails_is_answered_so_that_nobody_waits(failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with rig() as made, listening() as (place, _taken):
+
+            async def fail() -> list[Door]:
+                raise failure
+
+            monkeypatch.setattr(made.there, "doors", fail)
+            assert await ask(made, place) == Failed(Code.FAILED)
+            monkeypatch.undo()
+            assert isinstance(await ask(made, place), PunchPlaces)
 
     run(main())
 

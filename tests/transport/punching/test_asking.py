@@ -124,6 +124,15 @@ def test_why_there_is_none(answer: Answer, says: str) -> None:
     run(main())
 
 
+def test_one_with_a_door_does_not_blame_its_own_router_for_what_the_other_side_named() -> None:
+    async def main() -> None:
+        async with rig(Loopback([View(place_of("127.0.0.1", 4000), place_of("7.7.1.2", 61_234))])) as made:
+            answering(made, PunchPlaces([]))
+            assert "the other side named no address" in await why_not(made)
+
+    run(main())
+
+
 def test_one_who_is_busy_is_asked_again_and_says_nothing_of_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "BUSY_SECONDS", (0.001, 0.001))
 

@@ -31,15 +31,22 @@ places = st.builds(Place, addresses, st.integers(1, 65_535))
 
 def test_a_router_that_keeps_ports_is_a_door() -> None:
     assert doors_of([KEPT, KEPT], []) == [DOOR]
-    assert not changes_ports([KEPT])
+    assert not changes_ports([KEPT], [])
     open_view = View(KEPT.own, KEPT.own)
     assert doors_of([open_view], []) == [Door(HOME, HOME)]
 
 
 def test_a_router_that_changes_ports_is_none() -> None:
     assert doors_of([CHANGED], []) == []
-    assert changes_ports([KEPT, CHANGED])
+    assert changes_ports([CHANGED], [])
     assert doors_of([CHANGED], [IPV6]) == [Door(IPV6, IPV6)]
+    assert changes_ports([CHANGED], [Door(IPV6, IPV6)])
+
+
+def test_a_relay_that_sees_another_port_takes_no_door_away() -> None:
+    doors = doors_of([KEPT, CHANGED], [])
+    assert doors == [DOOR]
+    assert not changes_ports([KEPT, CHANGED], doors)
 
 
 def test_an_own_address_of_the_internet_is_a_door_where_no_relay_gave_one() -> None:

@@ -23,7 +23,7 @@ from gimmal.protocol.lan_packets import (
     service_name,
 )
 from gimmal.transport.lan.interfaces import read_interfaces
-from gimmal.transport.lan.networks import Interface, is_near, parse_address, unmapped
+from gimmal.transport.lan.networks import Interface, is_here, is_near, parse_address, unmapped
 from gimmal.transport.lan.sockets import (
     VERSIONS,
     asking_socket,
@@ -100,6 +100,10 @@ class LanSearch:
         if address is None or address.is_loopback:
             return False
         return is_near(host, await self.interfaces())
+
+    async def is_here(self, host: str) -> bool:
+        """Whether an address is this computer's, or that of another one in one of its networks."""
+        return is_here(host, await self.interfaces())
 
     def seems_near(self, host: str) -> bool:
         """The same by what is known already."""

@@ -60,6 +60,14 @@ def is_near(host: str, interfaces: Iterable[Interface]) -> bool:
     return any(address in one.network for one in own) and all(address != one.ip for one in own)
 
 
+def is_here(host: str, interfaces: Iterable[Interface]) -> bool:
+    """Whether ``host`` is this computer, or one in a network that it is in."""
+    address = parse_address(host)
+    return address is not None and (
+        address.is_loopback or any(address in one.network for interface in interfaces for one in interface.addresses)
+    )
+
+
 def answering_address(interface: Interface, asker: Address, listens: str) -> Address | None:
     """The address at which a listener can be dialled by who asked on an interface; None where it cannot.
 

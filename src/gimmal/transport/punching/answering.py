@@ -83,7 +83,7 @@ class PunchAnswerer:
                 wait = min(punch.round_trip / 2e6, HALF_TRIP_MAX)
                 self._begin(session, pairs, wait, stack.pop_all())
             outside = [pack_place(Place(door.outside, ports[door.own].number)) for door in doors] if pairs else []
-            return PunchPlaces(outside, changes_ports(self._looking.views()))
+            return PunchPlaces(outside, changes_ports(self._looking.views(), doors))
         finally:
             stack.close()
 

@@ -16,10 +16,13 @@ from gimmal.protocol.places import Place, pack_place, parse_place
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.link import PathKind
 from gimmal.transport.opening import Identity, PreparedLink, prepare
+from gimmal.transport.punching.answering import TURN_SECONDS
 from gimmal.transport.punching.looking import Looking
-from gimmal.transport.punching.meeting import meet
+from gimmal.transport.punching.meeting import MEETING_SECONDS, meet
+from gimmal.transport.punching.pace import HALF_TRIP_MAX
 from gimmal.transport.punching.places import Door, changes_ports, pairs_of
 from gimmal.transport.punching.ports import ports_of
+from gimmal.transport.second_look import LOOK_SECONDS
 from gimmal.transport.session import Session
 
 ASK_SECONDS = 5.0
@@ -30,6 +33,9 @@ BUSY_SECONDS = (0.2, 0.6)
 
 SHAKE_SECONDS = 3.0
 """For the handshake on a connection that was met."""
+
+MOMENT_SECONDS = 0.5
+"""For what the two computers do themselves."""
 
 CHANGES_PORTS = "the router {} changes ports"
 
@@ -74,8 +80,7 @@ class Puncher:
             return await self._punch(session, await self._looking.doors())
 
     async def _punch(self, session: Session, doors: Sequence[Door]) -> PreparedLink:
-        control = session.bulk.pick(bulk=False)
-        round_trip = control.round_trip if control is not None and control.round_trip is not None else 0.0
+        round_trip = _round_trip(session)
         with ports_of(door.own for door in doors) as ports:
             doors = [door for door in doors if door.own in ports]
             if not doors:
@@ -86,7 +91,7 @@ class Puncher:
             allowed = await self._looking.allowed(there.places, doors)
             pairs = [(ports[door.own], place) for door, place in pairs_of(doors, allowed)]
             if not pairs:
-                raise _none(self._why_no_pair(there))
+                raise _none(self._why_no_pair(there, doors))
             link = await meet(pairs, self._shake_with(session), PreparedLink.abandon, asks=True, wait=0.0)
         if link is None:
             raise _none("both sides connected at the same time, and nothing came through")
@@ -120,12 +125,12 @@ class Puncher:
         return shake
 
     def _why_no_door(self) -> str:
-        if changes_ports(self._looking.views()):
+        if changes_ports(self._looking.views(), ()):
             return CHANGES_PORTS.format("here")
         return "no relay has said how it sees this computer from outside"
 
-    def _why_no_pair(self, there: _There) -> str:
-        if changes_ports(self._looking.views()):
+    def _why_no_pair(self, there: _There, doors: Sequence[Door]) -> str:
+        if changes_ports(self._looking.views(), doors):
             return CHANGES_PORTS.format("here")
         if there.changes_ports:
             return CHANGES_PORTS.format("there")
@@ -138,6 +143,25 @@ class _There:
 
     places: list[Place]
     changes_ports: bool
+
+
+def punching_seconds(session: Session) -> float:
+    """What ``Puncher.punch`` takes at most, where the other side answers as quickly as the line lets it.
+
+    One that fails is over by then: before it connects, both sides may look at their relays a second time, and an other
+    side that is at another punching is asked thrice.
+    """
+    trip = max(_round_trip(session), 2 * HALF_TRIP_MAX)
+    asked = min(trip + TURN_SECONDS + LOOK_SECONDS, ASK_SECONDS)
+    refused = min(trip + TURN_SECONDS, ASK_SECONDS)
+    busy = sum(1.5 * pause + refused for pause in BUSY_SECONDS)
+    return LOOK_SECONDS + busy + asked + MEETING_SECONDS + MOMENT_SECONDS
+
+
+def _round_trip(session: Session) -> float:
+    """Seconds; 0 where it is not known."""
+    control = session.bulk.pick(bulk=False)
+    return control.round_trip if control is not None and control.round_trip is not None else 0.0
 
 
 def _none(reason: str, hint: str = "the relay is used") -> PeerAbsent:

@@ -71,13 +71,22 @@ def doors_of(views: Iterable[View], own: Iterable[Address]) -> list[Door]:
     return list(dict.fromkeys(found))[:DOORS_MAX]
 
 
-def changes_ports(views: Iterable[View]) -> bool:
-    """Whether a router gives connections other ports on their way to some relay."""
-    return any(not view.keeps_port for view in views)
+def changes_ports(views: Iterable[View], doors: Iterable[Door]) -> bool:
+    """Whether a router leaves this side without a door of some version, because it gives connections other ports.
+
+    Args:
+        views: of all relays. Where one sees the port kept, another that does not takes nothing away.
+        doors: that there are.
+    """
+    with_door = {door.own.version for door in doors}
+    return any(not view.keeps_port and view.own.address.version not in with_door for view in views)
 
 
 def may_connect(place: Place, doors: Sequence[Door]) -> bool:
-    """Whether a place that the other side named may be connected to: never this computer, or what only it can reach.
+    """Whether a place that the other side named may be connected to, as far as its address tells.
+
+    Never a door of this computer, or what only this computer can reach. Its other addresses and those of its networks
+    are for ``Looking.allowed`` to leave out.
 
     Args:
         place: named by the other side.
