@@ -247,6 +247,20 @@ def test_streams_of_a_session_are_bounded(told: Told) -> None:
     assert answers[-1] == Failed(Code.LIMIT)
 
 
+def test_a_number_that_is_used_again_is_refused_and_leaves_nothing_behind(told: Told) -> None:
+    [watch] = told.watch("rw")
+    again = [told.rig.session.open_notices(STREAM, told.woken.set) for _ in range(3)]
+    assert again == [Failed(Code.INVALID)] * 3
+    (told.rig.rw / "new").touch()
+    assert told.names() == {(watch, "new", True)}
+    table = told.rig.service._watching
+    assert table is not None
+    assert len(table._streams) == 1
+    told.rig.session.close()
+    assert not table._streams
+    assert table.watched == 0
+
+
 def test_a_mount_below_ends_all_watches(told: Told) -> None:
     if os.geteuid():
         pytest.skip("mounting needs root")

@@ -126,6 +126,8 @@ class _Stream:
         self._workers = workers
         self._tasks = tasks
         self._turn = asyncio.Lock()
+        self._next: asyncio.Task[bool] | None = None
+        """Has not looked yet, so it tells whoever comes meanwhile all that is marked: no more than one ever waits."""
 
     async def run(self) -> None:
         """Tell what changes, until the stream is over."""
@@ -137,11 +139,14 @@ class _Stream:
 
     async def tell_all(self) -> bool:
         """Send everything that is marked now; False where the stream is over."""
+        if self._next is None:
+            self._next = self._tasks.start(self._tell(), "tell of changes")
         # Goes on where the asker wants no answer any more: what was looked at is marked no longer.
-        return await asyncio.shield(self._tasks.start(self._tell(), "tell of changes"))
+        return await asyncio.shield(self._next)
 
     async def _tell(self) -> bool:
         async with self._turn:
+            self._next = None
             self._stirred.clear()
             try:
                 # As much room as a body may need, before anything is taken from what is marked.

@@ -35,7 +35,8 @@ class SessionWatches:
             wake: called, from any thread, when there is something to tell.
 
         Raises:
-            RefusedError: UNSUPPORTED, or LIMIT where the session has as many as it may have.
+            RefusedError: UNSUPPORTED; LIMIT where the session has as many as it may have; INVALID where it has one of
+                this number: an asker may send it again once it was answered.
         """
         watching = self._find()
         if watching is None:
@@ -43,6 +44,8 @@ class SessionWatches:
         with self._lock:
             if self._closed or len(self._streams) >= NOTICE_STREAMS_MAX:
                 raise RefusedError(Code.LIMIT)
+            if number in self._streams:
+                raise RefusedError(Code.INVALID)
             self._streams[number] = watching.open_stream(wake)
 
     def close_stream(self, number: int) -> None:
