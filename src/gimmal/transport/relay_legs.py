@@ -73,6 +73,8 @@ class LegDialler:
         leg = await self.open(ticket)
         way = self.ways.current(_now())
         if not self.ways.is_doubtful(way):
+            if way is not LegWay.RAW:
+                self.ways.worked(way, _now())  # the relay itself has answered in it
             return leg
         try:
             sign = await first_sign(leg, FIRST_BYTE_SECONDS)
