@@ -98,9 +98,9 @@ class LinkCare:
             now: the event loop's time.
         """
         asked = self._watch(link).asked
-        # What came since the last look is no silence; only the next one takes note of it.
-        owes = asked is not None and link.last_received <= asked
-        return link.suspect or (owes and now - asked >= SUSPECT_SECONDS)
+        if asked is not None and link.last_received > asked:
+            asked = None  # the next look will take note of it, too
+        return link.suspect or (asked is not None and now - asked >= SUSPECT_SECONDS)
 
     def end(self) -> None:
         """The session is over; nothing here leads to it any more."""
