@@ -18,8 +18,23 @@ from gimmal.base.inotify import Event, Mask, parse_events
 from gimmal.protocol.codec import decode_struct
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import NOTICES_BYTES_MAX
-from gimmal.protocol.messages import Change, ChangeKind, Done, Failed, List, Notices, Page, Unwatch, Watch, Watched
-from gimmal.share import watch_places, watch_stream, watching
+from gimmal.protocol.messages import (
+    Attributes,
+    Change,
+    ChangeKind,
+    Done,
+    Failed,
+    List,
+    Notices,
+    Page,
+    Unwatch,
+    Watch,
+    Watched,
+)
+from gimmal.share import notices, watch_places, watch_stream, watching
+from gimmal.share.attributes import attributes_at
+from gimmal.share.places import Access
+from gimmal.share.shares import ShareTable, parse_share
 from gimmal.share.watch_stream import NAMES_MAX
 from tests.share.rig import Rig
 
@@ -275,7 +290,8 @@ def test_a_mount_below_ends_all_watches(told: Told) -> None:
         told.woken.wait(60)
         table = told.rig.service._watching
         assert table is not None
-        table._on_mounts()
+        with table.locked():
+            table._on_mounts()
         assert told.ended() == {0}
         [watch] = told.watch("rw/sub")
         (told.rig.rw / "sub" / "inside").touch()
@@ -294,3 +310,89 @@ def test_events_come_apart_as_the_kernel_puts_them_together(events: list[tuple[i
         data += struct.pack("=iIII", watch, mask, 0, len(padded)) + padded
         expected.append(Event(watch, mask, name))
     assert list(parse_events(data)) == expected
+
+
+def shares(*texts: str) -> ShareTable:
+    return ShareTable([parse_share(text) for text in texts])
+
+
+def all_of(rig: Rig) -> list[str]:
+    return [f"rw={rig.rw}:rw", f"ro={rig.ro}:ro", f"drop={rig.drop}:drop"]
+
+
+@pytest.mark.parametrize("rights", ["", "drop", "ro"])
+def test_watches_end_with_the_share_and_with_its_rights(told: Told, rights: str) -> None:
+    rw, ro, drop = all_of(told.rig)
+    (told.rig.rw / "a" / "b").mkdir(parents=True)
+    outer, inner, other = told.watch("rw", "rw/a/b", "ro")
+    (told.rig.rw / "seen").touch()
+    changed = [f"rw={told.rig.rw}:{rights}"] if rights else []
+    with told.rig.session._state.places.using():  # somebody is at work: the folder stays open
+        told.rig.service.set_shares(shares(*changed, ro, drop))
+        (told.rig.rw / "secret").touch()
+        (told.rig.ro / "new").touch()
+        changes = told.changes()
+    assert {change.watch for change in changes if change.what is ChangeKind.OVER} == {outer, inner}
+    assert {change.name for change in changes if change.watch == other} == {"", "new"}
+    assert {change.watch for change in changes if change.what is not ChangeKind.OVER} == {other}
+    table = told.rig.service._watching
+    assert table is not None
+    assert table.watched == 1
+    [again] = told.watch("rw")
+    assert (again > 0) is (rights == "ro")
+    told.rig.service.set_shares(shares(rw, ro, drop))
+    told.changes()
+    [anew] = told.watch("rw/a")
+    (told.rig.rw / "a" / "back").touch()
+    assert told.names() == {(anew, "back", True)}
+
+
+def test_a_share_that_goes_on_undisturbed_keeps_its_watches(told: Told) -> None:
+    [watch] = told.watch("rw")
+    told.rig.service.set_shares(shares(*all_of(told.rig)[:1]))
+    (told.rig.rw / "new").touch()
+    assert told.names() == {(watch, "new", True)}
+
+
+def test_a_place_found_before_its_share_ended_is_not_watched(told: Told) -> None:
+    places = told.rig.session._state.places
+    with places.using():
+        place = places.find("rw", Access.LOOK)
+        told.rig.service.set_shares(shares(*all_of(told.rig)[1:]))
+        assert told.rig.session._state.watches.grant(STREAM, place) == (0, False)
+
+
+def test_a_folder_that_is_being_looked_at_stays_open(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    told.watch("rw")
+    (told.rig.rw / "new").touch()
+    told.watch()
+    descriptors = []
+
+    def look(name: bytes, folder: int) -> Attributes:
+        root = told.rig.session._state.places.find("rw", Access.LOOK).root
+        told.rig.service.set_shares(shares(*all_of(told.rig)[1:]))
+        descriptors.append(root._descriptor)
+        return attributes_at(name, folder)
+
+    monkeypatch.setattr(notices, "attributes_at", look)
+    assert told.rig.session.next_notices(STREAM) is not None
+    assert descriptors
+    assert min(descriptors) >= 0
+
+
+def test_mounts_are_told_in_a_share_that_was_added_later(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = told.rig.service._watching
+    assert table is not None
+    late = told.rig.base / "late"
+    late.mkdir()
+    looked_at: list[list[bytes]] = []
+
+    def mounts_below(folders: list[bytes]) -> frozenset[bytes]:
+        looked_at.append(folders)
+        return frozenset()
+
+    monkeypatch.setattr(watching, "mounts_below", mounts_below)
+    told.rig.service.set_shares(shares(*all_of(told.rig), f"late={late}:rw"))
+    with table.locked():
+        table._on_mounts()
+    assert os.fsencode(late) in looked_at[-1]

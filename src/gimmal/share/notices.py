@@ -22,7 +22,10 @@ _ENTRY_MOST = 24 << 10
 
 
 def next_notices(watching: Watching, stream: WatchStream) -> bytes | None:
-    """The body of the next NOTICES; None where there is nothing to tell. Looks at files: blocks."""
+    """The body of the next NOTICES; None where there is nothing to tell. Looks at files: blocks.
+
+    To be called inside ``Places.using``.
+    """
     body = _Body()
     with watching.locked():
         stream.stirred = False
@@ -38,8 +41,8 @@ def next_notices(watching: Watching, stream: WatchStream) -> bytes | None:
         if taken is None:
             break
         watch, marks = taken
-        if node is None:
-            continue
+        if node is None or node.share.ended:
+            continue  # it is told to be over, or will be
         if not _tell(body, watch, node, marks):
             with watching.locked():
                 stream.put_back(watch, marks)

@@ -82,7 +82,7 @@ class Watching:
         self._nodes: dict[Key, Node] = {}
         self._by_watch: dict[int, list[Node]] = {}
         self._streams: set[WatchStream] = set()
-        self._folders = [os.fsencode(opened.share.path) for opened in places]
+        self._folders = _folders_of(places)
         self._mounted = mounts_below(self._folders)
         self._mounts = open_mounts()
         self._stop, self._stopping = os.pipe()
@@ -117,7 +117,7 @@ class Watching:
         if node is None:
             return 0, False
         with self._lock:
-            if self._nodes.get(node.key) is not node or stream not in self._streams:
+            if self._nodes.get(node.key) is not node or stream not in self._streams or node.share.ended:
                 return 0, False  # over already
             known = node.streams.get(stream)
             if known is not None:
@@ -138,6 +138,18 @@ class Watching:
         """Take in everything that changed until now."""
         while self._take_events():
             pass
+
+    def replaced(self) -> None:
+        """Others are shared from now on: watches of what is shared no longer, or not with these rights, are over."""
+        with self._lock:
+            if self._closed:
+                return
+            folders = _folders_of(self._places)
+            mounted = mounts_below(folders)
+            self._on_mounts()  # by the folders so far: nothing that was mounted meanwhile is passed over
+            self._folders, self._mounted = folders, mounted
+            for node in [node for node in self._nodes.values() if node.share.ended]:
+                self._end(node)
 
     @property
     def watched(self) -> int:
@@ -193,10 +205,12 @@ class Watching:
         state = os.fstat(descriptor)
         identity = state.st_dev, state.st_ino
         with self._lock:
+            if share.ended:
+                return None
             key = share.share.name, names
             node = self._nodes.get(key)
-            if node is not None and node.identity != identity:
-                self._end(node)  # another folder lies there, of which the system did not tell
+            if node is not None and (node.identity != identity or node.share is not share):
+                self._end(node)  # another folder lies there, of which nobody told yet
                 node = None
             if self._closed or (node is None and len(self._by_watch) >= self.limit):
                 return None
@@ -310,10 +324,9 @@ class Watching:
 
     def _on_mounts(self) -> None:
         mounted = mounts_below(self._folders)
-        with self._lock:
-            if mounted != self._mounted:
-                self._mounted = mounted
-                self._lose_all()
+        if mounted != self._mounted:
+            self._mounted = mounted
+            self._lose_all()
 
     def _run(self) -> None:
         poll = select.poll()
@@ -324,7 +337,8 @@ class Watching:
         while not self._closed:
             ready = {descriptor for descriptor, _what in poll.poll()}
             if self._mounts in ready:
-                self._on_mounts()
+                with self._lock:
+                    self._on_mounts()
             if self._inotify.fileno() in ready:
                 self.catch_up()
         with self._lock:
@@ -332,3 +346,8 @@ class Watching:
         for descriptor in (self._stop, self._mounts):
             if descriptor is not None:
                 os.close(descriptor)
+
+
+def _folders_of(places: Places) -> list[bytes]:
+    with places.using():
+        return [os.fsencode(opened.share.path) for opened in places]
