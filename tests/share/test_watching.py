@@ -312,6 +312,52 @@ def test_events_come_apart_as_the_kernel_puts_them_together(events: list[tuple[i
     assert list(parse_events(data)) == expected
 
 
+def test_what_never_rests_is_told_once_for_each_telling(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    [watch] = told.watch("rw")
+    (told.rig.rw / "busy").touch()
+    told.watch()
+
+    def look(name: bytes, folder: int) -> Attributes:
+        with open(told.rig.rw / "busy", "ab") as busy:
+            busy.write(b"x")
+        table, _stream = told.rig.session._state.watches.stream(STREAM)
+        table.catch_up()  # as the thread that waits for changes does
+        return attributes_at(name, folder)
+
+    monkeypatch.setattr(notices, "attributes_at", look)
+    bodies = 0
+    while told.rig.session.next_notices(STREAM, begin=not bodies) is not None:
+        bodies += 1
+        assert bodies < 3
+    assert bodies == 1
+    monkeypatch.undo()
+    assert told.names() == {(watch, "busy", True)}
+
+
+def test_whoever_catches_up_takes_what_waits_and_not_what_comes_meanwhile(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told.watch("rw")
+    table = told.rig.service._watching
+    assert table is not None
+    on_event, taken = table._on_event, 0
+
+    def one_more(event: Event) -> None:
+        nonlocal taken
+        taken += 1
+        on_event(event)
+        if taken < 2000:  # so that what never ends, ends here
+            with open(told.rig.rw / f"{taken % 2}", "wb"):
+                pass
+
+    with table.locked():
+        monkeypatch.setattr(table, "_on_event", one_more)
+        (told.rig.rw / "first").touch()
+        monkeypatch.setattr(table, "catch_up", lambda: None)  # the thread that waits for changes stays out of it
+    watching.Watching.catch_up(table)
+    assert 0 < taken < 100
+
+
 def shares(*texts: str) -> ShareTable:
     return ShareTable([parse_share(text) for text in texts])
 

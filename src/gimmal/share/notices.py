@@ -21,14 +21,16 @@ _ENTRY_MOST = 24 << 10
 """Room that is left for one more: the longest name and the longest target."""
 
 
-def next_notices(watching: Watching, stream: WatchStream) -> bytes | None:
+def next_notices(watching: Watching, stream: WatchStream, *, begin: bool = True) -> bytes | None:
     """The body of the next NOTICES; None where there is nothing to tell. Looks at files: blocks.
 
-    To be called inside ``Places.using``.
+    Without ``begin`` it tells what was marked when last begun, not what was marked since: a file that never rests would
+    be told of without end. To be called inside ``Places.using``.
     """
     body = _Body()
     with watching.locked():
-        stream.stirred = False
+        if begin:
+            stream.begin()
         if stream.lost:
             stream.lost = False
             body.add(Change(0, ChangeKind.OVER))

@@ -289,14 +289,17 @@ class ShareSession:
             return Failed(refused.code)
         return Done()
 
-    def next_notices(self, number: int) -> bytes | None:
-        """The body of the next NOTICES of a stream; None where there is nothing to tell."""
+    def next_notices(self, number: int, *, begin: bool = True) -> bytes | None:
+        """The body of the next NOTICES of a stream; None where there is nothing to tell.
+
+        Without ``begin``, of what was marked when last begun.
+        """
         try:
             watching, stream = self._state.watches.stream(number)
         except RefusedError:
             return None
         with self._state.places.using():
-            return next_notices(watching, stream)
+            return next_notices(watching, stream, begin=begin)
 
     def close_notices(self, number: int) -> None:
         """A stream of notices is over."""

@@ -136,7 +136,13 @@ class Watching:
 
     def catch_up(self) -> None:
         """Take in everything that changed until now."""
-        while self._take_events():
+        with self._lock:
+            if self._closed:
+                return
+            inotify = self._inotify
+            # No more than waits now: a program that never rests would keep whoever asks here for ever.
+            until = inotify.taken + inotify.waiting
+        while self._take_events(inotify, until):
             pass
 
     def replaced(self) -> None:
@@ -287,13 +293,13 @@ class Watching:
 
     # Events ----------------------------------------------------------------------------------------------------------
 
-    def _take_events(self) -> bool:
-        """Work on what the queue holds; whether there may be more."""
+    def _take_events(self, inotify: Inotify, until: int) -> bool:
+        """Work on what a queue holds, until so many bytes of it are taken in all; whether there are more."""
         with self._lock:
-            if self._closed:
-                return False
             for _ in range(EVENTS_AT_ONCE):
-                events = self._inotify.read()
+                if self._closed or inotify is not self._inotify or inotify.taken >= until:
+                    return False
+                events = inotify.read()
                 if not events:
                     return False
                 for event in events:
