@@ -256,6 +256,54 @@ def test_what_is_to_be_told_of_ended_watches_is_bounded(told: Told, monkeypatch:
     assert 0 in told.ended()
 
 
+def test_who_is_told_that_all_watches_are_over_has_none(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    (told.rig.rw / "kept").mkdir()
+    told.watch("rw/kept", "ro")
+    monkeypatch.setattr(watch_stream, "WATCHES_MAX", 10)
+    table, stream = told.rig.session._state.watches.stream(STREAM)
+    while not stream.lost:
+        told.rig.session.answer(Unwatch(STREAM, told.watch("rw")))
+    assert table.watched == 0
+    assert not stream.nodes
+    assert stream._share.held == 0
+    assert told.ended() == {0}
+    assert told.watch("rw/kept") != [0]
+
+
+def test_more_ended_together_than_are_told_one_by_one(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"rw/top/{number}/inner" for number in range(15)]
+    for name in names:
+        (told.rig.base / name).mkdir(parents=True)
+    told.watch(*names, "ro")
+    monkeypatch.setattr(watch_stream, "WATCHES_MAX", 10)
+    os.rename(told.rig.rw / "top", told.rig.rw / "away")
+    assert told.ended() == {0}
+    table, stream = told.rig.session._state.watches.stream(STREAM)
+    assert table.watched == 0
+    assert stream._share.held == 0
+
+
+def test_folders_on_the_way_count_for_who_asks(told: Told) -> None:
+    table, stream = told.rig.session._state.watches.stream(STREAM)
+    budget = table._budget
+    budget.total, budget.reserve = 20, 2
+    deep = ["/".join(["rw", f"{number}", *"abcdefgh"]) for number in range(4)]
+    for path in deep:
+        (told.rig.base / path).mkdir(parents=True)
+    watches = told.watch(*deep)
+    # Half of the budget and its reserve: once the share itself and nine folders, not four times.
+    assert [watch > 0 for watch in watches] == [True, False, False, False]
+    assert table.watched == stream._share.held == 10
+    assert told.watch(deep[0] + "/..") == [0]
+    assert told.watch("rw/0/a")[0] > 0  # is on the way already
+    assert stream._share.held == 10
+    told.rig.session.answer(Unwatch(STREAM, watches))
+    assert table.watched == stream._share.held == 3
+    told.rig.session.close()
+    assert table.watched == 0
+    assert budget.taken == 0
+
+
 def test_streams_of_a_session_are_bounded(told: Told) -> None:
     answers = [told.rig.session.open_notices(number, told.woken.set) for number in range(100, 200)]
     assert answers.count(Done()) == 15

@@ -56,30 +56,38 @@ class WatchStream:
         self._names = 0
 
     def new_watch(self, node: Node) -> int:
-        """A number for a folder; 0 where the stream may have no more."""
-        if len(self.nodes) >= WATCHES_MAX or not self._share.try_take(1):
+        """A number for a folder; 0 where the stream may have no more. Those on the way to it count like it."""
+        way = [one for one in node.way() if one.users.get(self, 0) == 0]
+        if len(self.nodes) >= WATCHES_MAX or not self._share.try_take(len(way)):
             return 0
+        for one in node.way():
+            one.users[self] = one.users.get(self, 0) + 1
         self._last += 1
         self.nodes[self._last] = node
         return self._last
 
-    def drop(self, watch: int, *, tell: bool) -> None:
-        """A watch is over."""
-        if self.nodes.pop(watch, None) is None:
-            return
-        self._share.give(1)
+    def drop(self, watch: int, *, tell: bool) -> bool:
+        """A watch is over; False where more are than are told one by one: lose the stream's others, too."""
+        node = self.nodes.pop(watch, None)
+        if node is None:
+            return True
+        for one in node.way():
+            one.users[self] -= 1
+            if not one.users[self]:
+                del one.users[self]
+                self._share.give(1)
         self._forget_marks(watch)
         if tell:
             if len(self.ended) >= WATCHES_MAX:
-                # Nobody reads them. Who is told that all are over asks again for those that are not.
-                self.ended.clear()
-                self.lost = True
+                return False  # nobody reads them
             self.ended.append(watch)
             self._stir()
+        return True
 
     def lose(self) -> None:
         """Every watch is over, and is told so at once."""
-        self._share.give(len(self.nodes))
+        for watch in list(self.nodes):
+            self.drop(watch, tell=False)
         self.nodes.clear()
         self.marks.clear()
         self._due.clear()

@@ -30,7 +30,7 @@ PART_OF_SYSTEM = 4
 """At most so great a part of the watches that this user has are taken: other programs need some."""
 
 WATCHES_RESERVED = 64
-"""What each stream may have, however much others have."""
+"""What each stream may have, those on the way included, however much others have."""
 
 EVENTS_AT_ONCE = 64
 """Reads of the queue before others get the lock."""
@@ -53,13 +53,24 @@ class Node:
     """Number in the system's queue. One folder under two paths (two shares, a bind mount) has one number."""
     identity: tuple[int, int]
     """Device and inode."""
+    parent: Node | None = None
     children: dict[bytes, Node] = field(default_factory=dict)
     streams: dict[WatchStream, int] = field(default_factory=dict)
+    """Who watches it, and under which number."""
+    users: dict[WatchStream, int] = field(default_factory=dict)
+    """How many folders each of them watches here and below."""
 
     @property
     def key(self) -> Key:
         """Share and names."""
         return self.share.share.name, self.names
+
+    def way(self) -> Iterator[Node]:
+        """It and all above it."""
+        node: Node | None = self
+        while node is not None:
+            yield node
+            node = node.parent
 
 
 class Watching:
@@ -231,7 +242,7 @@ class Watching:
                 return node
             if node is not None:
                 self._end(node)
-            node = self._nodes[key] = Node(share, names, watch, identity)
+            node = self._nodes[key] = Node(share, names, watch, identity, above)
             self._by_watch.setdefault(watch, []).append(node)
             if above is not None:
                 above.children[names[-1]] = node
@@ -241,37 +252,48 @@ class Watching:
 
     def _ungrant(self, stream: WatchStream, watch: int, *, tell: bool) -> None:
         node = stream.nodes.get(watch)
-        stream.drop(watch, tell=tell)
+        told = stream.drop(watch, tell=tell)
         if node is not None:
+            node.streams.pop(stream, None)
+            self._prune(node)
+        if not told:
+            self._lose(stream)
+
+    def _lose(self, stream: WatchStream) -> None:
+        """All watches of one stream are over, and it is told so at once: who is asks again for what is there."""
+        nodes = list(stream.nodes.values())
+        stream.lose()
+        for node in nodes:
             node.streams.pop(stream, None)
             self._prune(node)
 
     def _prune(self, node: Node) -> None:
         """Forget a folder that nobody asks for, and those above that were watched for it only."""
-        while not node.streams and not node.children and self._nodes.get(node.key) is node:
-            self._forget(node)
-            parent = self._nodes.get((node.share.share.name, node.names[:-1])) if node.names else None
-            if parent is None:
+        for one in node.way():
+            if one.streams or one.children or self._nodes.get(one.key) is not one:
                 return
-            parent.children.pop(node.names[-1], None)
-            node = parent
+            self._forget(one)
+            if one.parent is not None:
+                one.parent.children.pop(one.names[-1], None)
 
     def _end(self, node: Node) -> None:
         """A folder is not at its path any more: all watches of it and below are over."""
-        parent = self._nodes.get((node.share.share.name, node.names[:-1])) if node.names else None
-        if parent is not None and parent.children.get(node.names[-1]) is node:
-            del parent.children[node.names[-1]]
-        below = [node]
+        if node.parent is not None and node.parent.children.get(node.names[-1]) is node:
+            del node.parent.children[node.names[-1]]
+        below, untold = [node], set()
         while below:
             ended = below.pop()
             below += ended.children.values()
             ended.children.clear()
             for stream, watch in list(ended.streams.items()):
-                stream.drop(watch, tell=True)
+                if not stream.drop(watch, tell=True):
+                    untold.add(stream)
             ended.streams.clear()
             self._forget(ended)
-        if parent is not None:
-            self._prune(parent)
+        for stream in untold:
+            self._lose(stream)
+        if node.parent is not None:
+            self._prune(node.parent)
 
     def _forget(self, node: Node) -> None:
         if self._nodes.get(node.key) is node:
