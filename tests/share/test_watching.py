@@ -18,8 +18,23 @@ from gimmal.base.inotify import Event, Mask, parse_events
 from gimmal.protocol.codec import decode_struct
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import NOTICES_BYTES_MAX
-from gimmal.protocol.messages import Change, ChangeKind, Done, Failed, List, Notices, Page, Unwatch, Watch, Watched
-from gimmal.share import watch_places, watch_stream, watching
+from gimmal.protocol.messages import (
+    Attributes,
+    Change,
+    ChangeKind,
+    Done,
+    Failed,
+    List,
+    Notices,
+    Page,
+    Unwatch,
+    Watch,
+    Watched,
+)
+from gimmal.share import notices, watch_places, watch_stream, watching
+from gimmal.share.attributes import attributes_at
+from gimmal.share.places import Access
+from gimmal.share.shares import ShareTable, parse_share
 from gimmal.share.watch_stream import NAMES_MAX
 from tests.share.rig import Rig
 
@@ -241,6 +256,54 @@ def test_what_is_to_be_told_of_ended_watches_is_bounded(told: Told, monkeypatch:
     assert 0 in told.ended()
 
 
+def test_who_is_told_that_all_watches_are_over_has_none(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    (told.rig.rw / "kept").mkdir()
+    told.watch("rw/kept", "ro")
+    monkeypatch.setattr(watch_stream, "WATCHES_MAX", 10)
+    table, stream = told.rig.session._state.watches.stream(STREAM)
+    while not stream.lost:
+        told.rig.session.answer(Unwatch(STREAM, told.watch("rw")))
+    assert table.watched == 0
+    assert not stream.nodes
+    assert stream._share.held == 0
+    assert told.ended() == {0}
+    assert told.watch("rw/kept") != [0]
+
+
+def test_more_ended_together_than_are_told_one_by_one(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"rw/top/{number}/inner" for number in range(15)]
+    for name in names:
+        (told.rig.base / name).mkdir(parents=True)
+    told.watch(*names, "ro")
+    monkeypatch.setattr(watch_stream, "WATCHES_MAX", 10)
+    os.rename(told.rig.rw / "top", told.rig.rw / "away")
+    assert told.ended() == {0}
+    table, stream = told.rig.session._state.watches.stream(STREAM)
+    assert table.watched == 0
+    assert stream._share.held == 0
+
+
+def test_folders_on_the_way_count_for_who_asks(told: Told) -> None:
+    table, stream = told.rig.session._state.watches.stream(STREAM)
+    budget = table._budget
+    budget.total, budget.reserve = 20, 2
+    deep = ["/".join(["rw", f"{number}", *"abcdefgh"]) for number in range(4)]
+    for path in deep:
+        (told.rig.base / path).mkdir(parents=True)
+    watches = told.watch(*deep)
+    # Half of the budget and its reserve: once the share itself and nine folders, not four times.
+    assert [watch > 0 for watch in watches] == [True, False, False, False]
+    assert table.watched == stream._share.held == 10
+    assert told.watch(deep[0] + "/..") == [0]
+    assert told.watch("rw/0/a")[0] > 0  # is on the way already
+    assert stream._share.held == 10
+    told.rig.session.answer(Unwatch(STREAM, watches))
+    assert table.watched == stream._share.held == 3
+    told.rig.session.close()
+    assert table.watched == 0
+    assert budget.taken == 0
+
+
 def test_streams_of_a_session_are_bounded(told: Told) -> None:
     answers = [told.rig.session.open_notices(number, told.woken.set) for number in range(100, 200)]
     assert answers.count(Done()) == 15
@@ -275,7 +338,8 @@ def test_a_mount_below_ends_all_watches(told: Told) -> None:
         told.woken.wait(60)
         table = told.rig.service._watching
         assert table is not None
-        table._on_mounts()
+        with table.locked():
+            table._on_mounts()
         assert told.ended() == {0}
         [watch] = told.watch("rw/sub")
         (told.rig.rw / "sub" / "inside").touch()
@@ -294,3 +358,135 @@ def test_events_come_apart_as_the_kernel_puts_them_together(events: list[tuple[i
         data += struct.pack("=iIII", watch, mask, 0, len(padded)) + padded
         expected.append(Event(watch, mask, name))
     assert list(parse_events(data)) == expected
+
+
+def test_what_never_rests_is_told_once_for_each_telling(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    [watch] = told.watch("rw")
+    (told.rig.rw / "busy").touch()
+    told.watch()
+
+    def look(name: bytes, folder: int) -> Attributes:
+        with open(told.rig.rw / "busy", "ab") as busy:
+            busy.write(b"x")
+        table, _stream = told.rig.session._state.watches.stream(STREAM)
+        table.catch_up()  # as the thread that waits for changes does
+        return attributes_at(name, folder)
+
+    monkeypatch.setattr(notices, "attributes_at", look)
+    bodies = 0
+    while told.rig.session.next_notices(STREAM, begin=not bodies) is not None:
+        bodies += 1
+        assert bodies < 3
+    assert bodies == 1
+    monkeypatch.undo()
+    assert told.names() == {(watch, "busy", True)}
+
+
+def test_whoever_catches_up_takes_what_waits_and_not_what_comes_meanwhile(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told.watch("rw")
+    table = told.rig.service._watching
+    assert table is not None
+    on_event, taken = table._on_event, 0
+
+    def one_more(event: Event) -> None:
+        nonlocal taken
+        taken += 1
+        on_event(event)
+        if taken < 2000:  # so that what never ends, ends here
+            with open(told.rig.rw / f"{taken % 2}", "wb"):
+                pass
+
+    with table.locked():
+        monkeypatch.setattr(table, "_on_event", one_more)
+        (told.rig.rw / "first").touch()
+        monkeypatch.setattr(table, "catch_up", lambda: None)  # the thread that waits for changes stays out of it
+    watching.Watching.catch_up(table)
+    assert 0 < taken < 100
+
+
+def shares(*texts: str) -> ShareTable:
+    return ShareTable([parse_share(text) for text in texts])
+
+
+def all_of(rig: Rig) -> list[str]:
+    return [f"rw={rig.rw}:rw", f"ro={rig.ro}:ro", f"drop={rig.drop}:drop"]
+
+
+@pytest.mark.parametrize("rights", ["", "drop", "ro"])
+def test_watches_end_with_the_share_and_with_its_rights(told: Told, rights: str) -> None:
+    rw, ro, drop = all_of(told.rig)
+    (told.rig.rw / "a" / "b").mkdir(parents=True)
+    outer, inner, other = told.watch("rw", "rw/a/b", "ro")
+    (told.rig.rw / "seen").touch()
+    changed = [f"rw={told.rig.rw}:{rights}"] if rights else []
+    with told.rig.session._state.places.using():  # somebody is at work: the folder stays open
+        told.rig.service.set_shares(shares(*changed, ro, drop))
+        (told.rig.rw / "secret").touch()
+        (told.rig.ro / "new").touch()
+        changes = told.changes()
+    assert {change.watch for change in changes if change.what is ChangeKind.OVER} == {outer, inner}
+    assert {change.name for change in changes if change.watch == other} == {"", "new"}
+    assert {change.watch for change in changes if change.what is not ChangeKind.OVER} == {other}
+    table = told.rig.service._watching
+    assert table is not None
+    assert table.watched == 1
+    [again] = told.watch("rw")
+    assert (again > 0) is (rights == "ro")
+    told.rig.service.set_shares(shares(rw, ro, drop))
+    told.changes()
+    [anew] = told.watch("rw/a")
+    (told.rig.rw / "a" / "back").touch()
+    assert told.names() == {(anew, "back", True)}
+
+
+def test_a_share_that_goes_on_undisturbed_keeps_its_watches(told: Told) -> None:
+    [watch] = told.watch("rw")
+    told.rig.service.set_shares(shares(*all_of(told.rig)[:1]))
+    (told.rig.rw / "new").touch()
+    assert told.names() == {(watch, "new", True)}
+
+
+def test_a_place_found_before_its_share_ended_is_not_watched(told: Told) -> None:
+    places = told.rig.session._state.places
+    with places.using():
+        place = places.find("rw", Access.LOOK)
+        told.rig.service.set_shares(shares(*all_of(told.rig)[1:]))
+        assert told.rig.session._state.watches.grant(STREAM, place) == (0, False)
+
+
+def test_a_folder_that_is_being_looked_at_stays_open(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    told.watch("rw")
+    (told.rig.rw / "new").touch()
+    told.watch()
+    descriptors = []
+
+    def look(name: bytes, folder: int) -> Attributes:
+        root = told.rig.session._state.places.find("rw", Access.LOOK).root
+        told.rig.service.set_shares(shares(*all_of(told.rig)[1:]))
+        descriptors.append(root._descriptor)
+        return attributes_at(name, folder)
+
+    monkeypatch.setattr(notices, "attributes_at", look)
+    assert told.rig.session.next_notices(STREAM) is not None
+    assert descriptors
+    assert min(descriptors) >= 0
+
+
+def test_mounts_are_told_in_a_share_that_was_added_later(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = told.rig.service._watching
+    assert table is not None
+    late = told.rig.base / "late"
+    late.mkdir()
+    looked_at: list[list[bytes]] = []
+
+    def mounts_below(folders: list[bytes]) -> frozenset[bytes]:
+        looked_at.append(folders)
+        return frozenset()
+
+    monkeypatch.setattr(watching, "mounts_below", mounts_below)
+    told.rig.service.set_shares(shares(*all_of(told.rig), f"late={late}:rw"))
+    with table.locked():
+        table._on_mounts()
+    assert os.fsencode(late) in looked_at[-1]

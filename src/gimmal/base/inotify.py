@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
 import struct
+import termios
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntFlag
@@ -52,6 +55,8 @@ class Inotify:
 
     def __init__(self) -> None:
         self._descriptor = open_inotify()
+        self.taken = 0
+        """Bytes read so far."""
 
     def fileno(self) -> int:
         """The descriptor: readable when there are events."""
@@ -72,9 +77,18 @@ class Inotify:
     def read(self) -> list[Event]:
         """The events that wait now; empty where there are none."""
         try:
-            return list(parse_events(os.read(self._descriptor, _READ_BYTES)))
+            data = os.read(self._descriptor, _READ_BYTES)
         except BlockingIOError:
             return []
+        self.taken += len(data)
+        return list(parse_events(data))
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of the events that wait now."""
+        size = array.array("i", [0])
+        fcntl.ioctl(self._descriptor, termios.FIONREAD, size)
+        return size[0]
 
     def close(self) -> None:
         """End all watches."""

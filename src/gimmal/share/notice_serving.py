@@ -82,7 +82,7 @@ class NoticeServing:
         if not isinstance(answer, Done):
             return answer
         pushing = streams.open(incoming.link, number, request.credit)
-        stream = _Stream(pushing, lambda: self._share.next_notices(number), stirred, self._workers, self._tasks)
+        stream = _Stream(pushing, self._look(number), stirred, self._workers, self._tasks)
         self._open[number] = stream
         task = self._tasks.start(stream.run(), "notices")
 
@@ -95,6 +95,9 @@ class NoticeServing:
         if pushing.over:
             ended()
         return answer
+
+    def _look(self, number: int) -> Callable[[bool], bytes | None]:
+        return lambda begin: self._share.next_notices(number, begin=begin)
 
     def _give_up(self, number: int) -> None:
         """Who asked for a stream wants none any more."""
@@ -115,7 +118,7 @@ class _Stream:
     def __init__(
         self,
         pushing: Pushing,
-        look: Callable[[], bytes | None],
+        look: Callable[[bool], bytes | None],
         stirred: asyncio.Event,
         workers: Workers,
         tasks: Tasks,
@@ -148,13 +151,15 @@ class _Stream:
         async with self._turn:
             self._next = None
             self._stirred.clear()
+            begin = True
             try:
                 # As much room as a body may need, before anything is taken from what is marked.
                 while await self.pushing.has_room(NOTICES_BYTES_MAX):
-                    body = await self._workers.call(self._look)
+                    body = await self._workers.call(self._look, begin)
                     if body is None:
                         return True
                     self.pushing.push(body)
+                    begin = False
             except Exception:
                 self.pushing.end()  # something may be missing
                 raise

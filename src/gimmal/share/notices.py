@@ -21,11 +21,16 @@ _ENTRY_MOST = 24 << 10
 """Room that is left for one more: the longest name and the longest target."""
 
 
-def next_notices(watching: Watching, stream: WatchStream) -> bytes | None:
-    """The body of the next NOTICES; None where there is nothing to tell. Looks at files: blocks."""
+def next_notices(watching: Watching, stream: WatchStream, *, begin: bool = True) -> bytes | None:
+    """The body of the next NOTICES; None where there is nothing to tell. Looks at files: blocks.
+
+    Without ``begin`` it tells what was marked when last begun, not what was marked since: a file that never rests would
+    be told of without end. To be called inside ``Places.using``.
+    """
     body = _Body()
     with watching.locked():
-        stream.stirred = False
+        if begin:
+            stream.begin()
         if stream.lost:
             stream.lost = False
             body.add(Change(0, ChangeKind.OVER))
@@ -38,8 +43,8 @@ def next_notices(watching: Watching, stream: WatchStream) -> bytes | None:
         if taken is None:
             break
         watch, marks = taken
-        if node is None:
-            continue
+        if node is None or node.share.ended:
+            continue  # it is told to be over, or will be
         if not _tell(body, watch, node, marks):
             with watching.locked():
                 stream.put_back(watch, marks)

@@ -182,6 +182,10 @@ class ShareService:
         except OSError as error:
             raise _unopened(error) from error
         self._parts.end_shares()
+        with self._watching_lock:
+            watching = self._watching
+        if watching is not None:
+            watching.replaced()
 
     def sweep_trash(self) -> bool:
         """Remove some of what has been in the trash of a writable share for too long; True: call again."""
@@ -279,18 +283,23 @@ class ShareSession:
     def open_notices(self, number: int, wake: Callable[[], None]) -> Done | Failed:
         """Open a stream of notices; ``wake`` is called, from any thread, when there is something to tell on it."""
         try:
-            self._state.watches.open(number, wake)
+            with self._state.places.using():
+                self._state.watches.open(number, wake)
         except RefusedError as refused:
             return Failed(refused.code)
         return Done()
 
-    def next_notices(self, number: int) -> bytes | None:
-        """The body of the next NOTICES of a stream; None where there is nothing to tell."""
+    def next_notices(self, number: int, *, begin: bool = True) -> bytes | None:
+        """The body of the next NOTICES of a stream; None where there is nothing to tell.
+
+        Without ``begin``, of what was marked when last begun.
+        """
         try:
             watching, stream = self._state.watches.stream(number)
         except RefusedError:
             return None
-        return next_notices(watching, stream)
+        with self._state.places.using():
+            return next_notices(watching, stream, begin=begin)
 
     def close_notices(self, number: int) -> None:
         """A stream of notices is over."""

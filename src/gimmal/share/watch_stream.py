@@ -44,6 +44,9 @@ class WatchStream:
         self.nodes: dict[int, Node] = {}
         """Folder of each watch."""
         self.marks: dict[int, Marks] = {}
+        """What was marked since the telling that is under way began."""
+        self._due: dict[int, Marks] = {}
+        """What it has still to tell."""
         self.ended: list[int] = []
         self.lost = False
         """Every watch is over."""
@@ -53,32 +56,41 @@ class WatchStream:
         self._names = 0
 
     def new_watch(self, node: Node) -> int:
-        """A number for a folder; 0 where the stream may have no more."""
-        if len(self.nodes) >= WATCHES_MAX or not self._share.try_take(1):
+        """A number for a folder; 0 where the stream may have no more. Those on the way to it count like it."""
+        way = [one for one in node.way() if one.users.get(self, 0) == 0]
+        if len(self.nodes) >= WATCHES_MAX or not self._share.try_take(len(way)):
             return 0
+        for one in node.way():
+            one.users[self] = one.users.get(self, 0) + 1
         self._last += 1
         self.nodes[self._last] = node
         return self._last
 
-    def drop(self, watch: int, *, tell: bool) -> None:
-        """A watch is over."""
-        if self.nodes.pop(watch, None) is None:
-            return
-        self._share.give(1)
+    def drop(self, watch: int, *, tell: bool) -> bool:
+        """A watch is over; False where more are than are told one by one: lose the stream's others, too."""
+        node = self.nodes.pop(watch, None)
+        if node is None:
+            return True
+        for one in node.way():
+            one.users[self] -= 1
+            if not one.users[self]:
+                del one.users[self]
+                self._share.give(1)
         self._forget_marks(watch)
         if tell:
             if len(self.ended) >= WATCHES_MAX:
-                # Nobody reads them. Who is told that all are over asks again for those that are not.
-                self.ended.clear()
-                self.lost = True
+                return False  # nobody reads them
             self.ended.append(watch)
             self._stir()
+        return True
 
     def lose(self) -> None:
         """Every watch is over, and is told so at once."""
-        self._share.give(len(self.nodes))
+        for watch in list(self.nodes):
+            self.drop(watch, tell=False)
         self.nodes.clear()
         self.marks.clear()
+        self._due.clear()
         self.ended.clear()
         self._names = 0
         self.lost = True
@@ -88,6 +100,7 @@ class WatchStream:
         """Nobody is told any more."""
         self.nodes.clear()
         self.marks.clear()
+        self._due.clear()
         self.ended.clear()
         self._share.give_all()
 
@@ -105,28 +118,36 @@ class WatchStream:
                 self._names += 1
         self._stir()
 
+    def begin(self) -> None:
+        """What is marked now is to be told; ``take`` gives that, and nothing that is marked later."""
+        self.stirred = False
+        marked, self.marks = self.marks, {}
+        for watch, marks in marked.items():
+            before = self._due.setdefault(watch, marks)
+            if before is not marks:
+                self._names -= len(before.names & marks.names)
+                before.names |= marks.names
+                before.itself = before.itself or marks.itself
+                before.again = before.again or marks.again
+
     def take(self) -> tuple[int, Marks] | None:
-        """The folder that waits longest to be told of; None where nothing is to be told."""
-        for watch in self.marks:
-            marks = self.marks.pop(watch)
+        """The folder that waits longest to be told of; None where nothing more is to be told now."""
+        for watch in self._due:
+            marks = self._due.pop(watch)
             self._names -= len(marks.names)
             return watch, marks
         return None
 
     def put_back(self, watch: int, marks: Marks) -> None:
-        """What could not be told yet; nothing where the watch is over meanwhile."""
-        if watch not in self.nodes:
-            return
-        for name in marks.names:
-            self.mark(watch, name, itself=False)
-        merged = self.marks.setdefault(watch, Marks())
-        merged.itself = merged.itself or marks.itself
-        merged.again = merged.again or marks.again
+        """What was taken and could not be told yet; nothing where the watch is over meanwhile."""
+        if watch in self.nodes:
+            self._due[watch] = marks
+            self._names += len(marks.names)
 
     @property
     def waiting(self) -> bool:
         """Whether something is to be told."""
-        return bool(self.marks or self.ended or self.lost)
+        return bool(self.marks or self._due or self.ended or self.lost)
 
     def _stir(self) -> None:
         if not self.stirred:
@@ -134,6 +155,7 @@ class WatchStream:
             self._wake()
 
     def _forget_marks(self, watch: int) -> None:
-        marks = self.marks.pop(watch, None)
-        if marks is not None:
-            self._names -= len(marks.names)
+        for table in (self.marks, self._due):
+            marks = table.pop(watch, None)
+            if marks is not None:
+                self._names -= len(marks.names)

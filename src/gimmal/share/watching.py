@@ -30,7 +30,7 @@ PART_OF_SYSTEM = 4
 """At most so great a part of the watches that this user has are taken: other programs need some."""
 
 WATCHES_RESERVED = 64
-"""What each stream may have, however much others have."""
+"""What each stream may have, those on the way included, however much others have."""
 
 EVENTS_AT_ONCE = 64
 """Reads of the queue before others get the lock."""
@@ -53,13 +53,24 @@ class Node:
     """Number in the system's queue. One folder under two paths (two shares, a bind mount) has one number."""
     identity: tuple[int, int]
     """Device and inode."""
+    parent: Node | None = None
     children: dict[bytes, Node] = field(default_factory=dict)
     streams: dict[WatchStream, int] = field(default_factory=dict)
+    """Who watches it, and under which number."""
+    users: dict[WatchStream, int] = field(default_factory=dict)
+    """How many folders each of them watches here and below."""
 
     @property
     def key(self) -> Key:
         """Share and names."""
         return self.share.share.name, self.names
+
+    def way(self) -> Iterator[Node]:
+        """It and all above it."""
+        node: Node | None = self
+        while node is not None:
+            yield node
+            node = node.parent
 
 
 class Watching:
@@ -82,7 +93,7 @@ class Watching:
         self._nodes: dict[Key, Node] = {}
         self._by_watch: dict[int, list[Node]] = {}
         self._streams: set[WatchStream] = set()
-        self._folders = [os.fsencode(opened.share.path) for opened in places]
+        self._folders = _folders_of(places)
         self._mounted = mounts_below(self._folders)
         self._mounts = open_mounts()
         self._stop, self._stopping = os.pipe()
@@ -117,7 +128,7 @@ class Watching:
         if node is None:
             return 0, False
         with self._lock:
-            if self._nodes.get(node.key) is not node or stream not in self._streams:
+            if self._nodes.get(node.key) is not node or stream not in self._streams or node.share.ended:
                 return 0, False  # over already
             known = node.streams.get(stream)
             if known is not None:
@@ -136,8 +147,26 @@ class Watching:
 
     def catch_up(self) -> None:
         """Take in everything that changed until now."""
-        while self._take_events():
+        with self._lock:
+            if self._closed:
+                return
+            inotify = self._inotify
+            # No more than waits now: a program that never rests would keep whoever asks here for ever.
+            until = inotify.taken + inotify.waiting
+        while self._take_events(inotify, until):
             pass
+
+    def replaced(self) -> None:
+        """Others are shared from now on: watches of what is shared no longer, or not with these rights, are over."""
+        with self._lock:
+            if self._closed:
+                return
+            folders = _folders_of(self._places)
+            mounted = mounts_below(folders)
+            self._on_mounts()  # by the folders so far: nothing that was mounted meanwhile is passed over
+            self._folders, self._mounted = folders, mounted
+            for node in [node for node in self._nodes.values() if node.share.ended]:
+                self._end(node)
 
     @property
     def watched(self) -> int:
@@ -193,10 +222,12 @@ class Watching:
         state = os.fstat(descriptor)
         identity = state.st_dev, state.st_ino
         with self._lock:
+            if share.ended:
+                return None
             key = share.share.name, names
             node = self._nodes.get(key)
-            if node is not None and node.identity != identity:
-                self._end(node)  # another folder lies there, of which the system did not tell
+            if node is not None and (node.identity != identity or node.share is not share):
+                self._end(node)  # another folder lies there, of which nobody told yet
                 node = None
             if self._closed or (node is None and len(self._by_watch) >= self.limit):
                 return None
@@ -211,7 +242,7 @@ class Watching:
                 return node
             if node is not None:
                 self._end(node)
-            node = self._nodes[key] = Node(share, names, watch, identity)
+            node = self._nodes[key] = Node(share, names, watch, identity, above)
             self._by_watch.setdefault(watch, []).append(node)
             if above is not None:
                 above.children[names[-1]] = node
@@ -221,37 +252,48 @@ class Watching:
 
     def _ungrant(self, stream: WatchStream, watch: int, *, tell: bool) -> None:
         node = stream.nodes.get(watch)
-        stream.drop(watch, tell=tell)
+        told = stream.drop(watch, tell=tell)
         if node is not None:
+            node.streams.pop(stream, None)
+            self._prune(node)
+        if not told:
+            self._lose(stream)
+
+    def _lose(self, stream: WatchStream) -> None:
+        """All watches of one stream are over, and it is told so at once: who is asks again for what is there."""
+        nodes = list(stream.nodes.values())
+        stream.lose()
+        for node in nodes:
             node.streams.pop(stream, None)
             self._prune(node)
 
     def _prune(self, node: Node) -> None:
         """Forget a folder that nobody asks for, and those above that were watched for it only."""
-        while not node.streams and not node.children and self._nodes.get(node.key) is node:
-            self._forget(node)
-            parent = self._nodes.get((node.share.share.name, node.names[:-1])) if node.names else None
-            if parent is None:
+        for one in node.way():
+            if one.streams or one.children or self._nodes.get(one.key) is not one:
                 return
-            parent.children.pop(node.names[-1], None)
-            node = parent
+            self._forget(one)
+            if one.parent is not None:
+                one.parent.children.pop(one.names[-1], None)
 
     def _end(self, node: Node) -> None:
         """A folder is not at its path any more: all watches of it and below are over."""
-        parent = self._nodes.get((node.share.share.name, node.names[:-1])) if node.names else None
-        if parent is not None and parent.children.get(node.names[-1]) is node:
-            del parent.children[node.names[-1]]
-        below = [node]
+        if node.parent is not None and node.parent.children.get(node.names[-1]) is node:
+            del node.parent.children[node.names[-1]]
+        below, untold = [node], set()
         while below:
             ended = below.pop()
             below += ended.children.values()
             ended.children.clear()
             for stream, watch in list(ended.streams.items()):
-                stream.drop(watch, tell=True)
+                if not stream.drop(watch, tell=True):
+                    untold.add(stream)
             ended.streams.clear()
             self._forget(ended)
-        if parent is not None:
-            self._prune(parent)
+        for stream in untold:
+            self._lose(stream)
+        if node.parent is not None:
+            self._prune(node.parent)
 
     def _forget(self, node: Node) -> None:
         if self._nodes.get(node.key) is node:
@@ -273,13 +315,13 @@ class Watching:
 
     # Events ----------------------------------------------------------------------------------------------------------
 
-    def _take_events(self) -> bool:
-        """Work on what the queue holds; whether there may be more."""
+    def _take_events(self, inotify: Inotify, until: int) -> bool:
+        """Work on what a queue holds, until so many bytes of it are taken in all; whether there are more."""
         with self._lock:
-            if self._closed:
-                return False
             for _ in range(EVENTS_AT_ONCE):
-                events = self._inotify.read()
+                if self._closed or inotify is not self._inotify or inotify.taken >= until:
+                    return False
+                events = inotify.read()
                 if not events:
                     return False
                 for event in events:
@@ -310,10 +352,9 @@ class Watching:
 
     def _on_mounts(self) -> None:
         mounted = mounts_below(self._folders)
-        with self._lock:
-            if mounted != self._mounted:
-                self._mounted = mounted
-                self._lose_all()
+        if mounted != self._mounted:
+            self._mounted = mounted
+            self._lose_all()
 
     def _run(self) -> None:
         poll = select.poll()
@@ -324,7 +365,8 @@ class Watching:
         while not self._closed:
             ready = {descriptor for descriptor, _what in poll.poll()}
             if self._mounts in ready:
-                self._on_mounts()
+                with self._lock:
+                    self._on_mounts()
             if self._inotify.fileno() in ready:
                 self.catch_up()
         with self._lock:
@@ -332,3 +374,8 @@ class Watching:
         for descriptor in (self._stop, self._mounts):
             if descriptor is not None:
                 os.close(descriptor)
+
+
+def _folders_of(places: Places) -> list[bytes]:
+    with places.using():
+        return [os.fsencode(opened.share.path) for opened in places]
