@@ -32,6 +32,8 @@ SETTLE_SECONDS = 30 if FULL else 3
 IDLE_MEMORY_MIB = 60
 IDLE_CORE = 0.002
 IDLE_BYTES = 200
+SPREAD_BYTES = 0 if FULL else 1000
+"""One sign of life more or less is much of ten seconds."""
 
 pytestmark = pytest.mark.timeout(1800 if FULL else 600)
 
@@ -110,7 +112,7 @@ def test_an_idle_service_with_its_agent(guest: tuple[World, FarRelay, PluggedSti
     figure("idle: bytes a second", round(passed / took, 1), f"<= {IDLE_BYTES}")
     assert max(each.resident for each in memory.values()) <= IDLE_MEMORY_MIB
     assert once <= 2 * IDLE_MEMORY_MIB
-    assert passed <= IDLE_BYTES * took
+    assert passed <= IDLE_BYTES * took + SPREAD_BYTES
     # How much a wake-up costs says how busy the machine is.
     assert sum(cores.values()) <= (IDLE_CORE if FULL else 10 * IDLE_CORE)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 
 from gimmal.agent.plugged import state_directory
@@ -16,6 +17,11 @@ from gimmal.base.errors import AuthenticationFailed, LocalError
 from gimmal.base.persistence import FileMissingError, local_errors, read_limited, write_atomic
 from gimmal.base.primitives import NONCE_SIZE, hkdf_sha256, hmac_sha256, open_at_rest, random_bytes, seal_at_rest
 from gimmal.half.opened import OpenedHalf
+
+LOCK_SECONDS = 2.0
+"""How long it is waited for another program that changes the same: it takes it milliseconds."""
+
+_AGAIN_SECONDS = 0.02
 
 
 class SealedSetting:
@@ -73,20 +79,14 @@ class SealedSetting:
         """Held from reading to writing, so that no other program's change is lost.
 
         Raises:
-            LocalError: another program holds it.
+            LocalError: another program holds it for seconds.
         """
         lock = self._path.with_suffix(".lock")
         with local_errors("open", lock):
             lock.parent.mkdir(mode=0o700, exist_ok=True)
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            with contextlib.suppress(OSError):  # a disk without locks
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise LocalError(
-                        "another program is changing the settings of this half just now", "run the command again"
-                    ) from None
+            _lock(descriptor)
             yield
         finally:
             os.close(descriptor)
@@ -94,3 +94,20 @@ class SealedSetting:
     def unreadable(self) -> LocalError:
         """The error for a file that holds something else."""
         return LocalError(f"{self._called} {displayable(os.fspath(self._path))} cannot be read", self._hint)
+
+
+def _lock(descriptor: int) -> None:
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise LocalError(
+                    "another program is changing the settings of this half just now", "run the command again"
+                ) from None
+            time.sleep(_AGAIN_SECONDS)
+        except OSError:
+            return  # a disk without locks
+        else:
+            return

@@ -214,6 +214,8 @@ class AskingSide:
         """A record of an answer; True if ``owner`` is kept."""
         pending = self._pending[number]
         pending.came(len(body))
+        if pending.done.cancelled():
+            return False  # whoever waited was cancelled in this turn of the loop; CANCEL is about to be sent
         return pending.sink.on_record(kind, offset, body, owner)
 
     def lose(self, link: Link, lost: LinkLost) -> None:
