@@ -31,8 +31,10 @@ from gimmal.protocol.messages import (
     Request,
 )
 from gimmal.remote.remote_files import RemoteFiles
+from gimmal.remote.tree import notices
 from gimmal.remote.tree.cache import TreeCache
 from gimmal.remote.tree.view import TreeView
+from gimmal.share.notice_serving import NoticeServing
 from gimmal.share.shares import Rights
 from tests.patience import PATIENCE, within
 from tests.remote.two_sides import Sides, TwoSides
@@ -440,6 +442,33 @@ def test_who_gives_up_waiting_does_not_take_the_answer_from_the_others(tmp_path:
             with contextlib.suppress(asyncio.CancelledError):
                 await first
             assert view.requests == 1
+
+    two.run(work)
+
+
+def test_a_stream_that_cannot_be_opened_in_time_keeps_nobody_from_looking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = two_sides(tmp_path)
+    (two.far / "file").write_bytes(b"x")
+    (two.far / "folder").mkdir()
+
+    async def never(_serving: object, _incoming: object, _request: object) -> Answer:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def work(sides: Sides) -> None:
+        async with viewed(sides) as view:
+            with monkeypatch.context() as patched:
+                patched.setattr(NoticeServing, "_open_stream", never)
+                patched.setattr(notices, "OPEN_SECONDS", 0.1)
+                assert await names(view, "far") == {"file", "folder"}
+                assert view.watched == 0
+
+            async def watched() -> bool:
+                return await names(view, "far/folder") == set() and view.watched == 1
+
+            await eventually(watched)
 
     two.run(work)
 

@@ -190,8 +190,7 @@ class TreeView:
 
     async def _put(self, ask: Ask) -> GimmalError | None:
         try:
-            if not self._cache.stream and await self._stream.open():
-                self._cache.opened(self._stream.number, self._loop.time())
+            await self._open_stream()
             ticket = self._cache.begin(ask, self._loop.time())
             try:
                 await (self._stat(ticket) if ask.question is Question.STAT else self._list(ticket))
@@ -203,6 +202,15 @@ class TreeView:
             return failure
         self._unwatch()
         return None
+
+    async def _open_stream(self) -> None:
+        if self._cache.stream:
+            return
+        try:
+            if await self._stream.open():
+                self._cache.opened(self._stream.number, self._loop.time())
+        except UnreachableError as error:
+            logger.debug("not told of changes for now: %s", error)  # the question itself may be answered all the same
 
     async def _stat(self, ticket: Ticket) -> None:
         self.requests += 1
