@@ -406,6 +406,32 @@ def test_whoever_catches_up_takes_what_waits_and_not_what_comes_meanwhile(
     assert 0 < taken < 100
 
 
+def test_a_folder_that_is_replaced_while_its_watch_is_set_is_not_watched(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (told.rig.rw / "x" / "y").mkdir(parents=True)
+    table, _stream = told.rig.session._state.watches.stream(STREAM)
+    add, swapped = table._inotify.add, False
+
+    def late(descriptor: int, mask: int) -> int:
+        nonlocal swapped
+        if os.fstat(descriptor).st_ino == (told.rig.rw / "x").stat().st_ino and not swapped:
+            swapped = True
+            os.rename(told.rig.rw / "x", told.rig.rw / "old")
+            (told.rig.rw / "x" / "y").mkdir(parents=True)
+        return add(descriptor, mask)
+
+    monkeypatch.setattr(table._inotify, "add", late)
+    told.watch("rw")
+    assert told.watch("rw/x/y") == [0]
+    assert swapped
+    assert table.watched == 1
+    [watch] = told.watch("rw/x/y")
+    told.changes()
+    (told.rig.rw / "x" / "y" / "new").touch()
+    assert told.names() == {(watch, "new", True)}
+
+
 def shares(*texts: str) -> ShareTable:
     return ShareTable([parse_share(text) for text in texts])
 

@@ -204,8 +204,8 @@ class Watching:
                     # The last in any case: it may be watched only as being on the way. The first: it may be replaced.
                     with place.root.directory(names, reading=False) as descriptor:
                         node = self._add(place.share, names, descriptor, above, _ALL if last else _WAY)
-                if node is None:
-                    return None
+                    if node is None or not self._lies_there(node):
+                        return None
                 above = node
             found = above
             return found
@@ -214,13 +214,25 @@ class Watching:
                 with self._lock:
                     self._prune(above)
 
+    def _lies_there(self, node: Node) -> bool:
+        """Whether a folder is at its path since it is watched: what was moved before, nobody told."""
+        try:
+            with node.share.root.directory(node.names, reading=False) as descriptor:
+                if _identity(descriptor) == node.identity:
+                    return True
+        except OSError:
+            pass  # nothing is there now
+        with self._lock:
+            if self._nodes.get(node.key) is node:
+                self._end(node)
+        return False
+
     def _add(
         self, share: OpenShare, names: tuple[bytes, ...], descriptor: int, above: Node | None, mask: int
     ) -> Node | None:
         if not is_noticed(descriptor):
             return None
-        state = os.fstat(descriptor)
-        identity = state.st_dev, state.st_ino
+        identity = _identity(descriptor)
         with self._lock:
             if share.ended:
                 return None
@@ -374,6 +386,11 @@ class Watching:
         for descriptor in (self._stop, self._mounts):
             if descriptor is not None:
                 os.close(descriptor)
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    state = os.fstat(descriptor)
+    return state.st_dev, state.st_ino
 
 
 def _folders_of(places: Places) -> list[bytes]:
