@@ -16,8 +16,9 @@ from msgspec.structs import replace
 
 from gimmal.agent.forwarding import Forwarding
 from gimmal.agent.local_commands import local_session
-from gimmal.base.errors import RemoteError
+from gimmal.base.errors import DeadlinePassed, GimmalError, RemoteError
 from gimmal.base.tasks import Tasks
+from gimmal.protocol.codes import Code
 from gimmal.protocol.features import OFFERED, WATCH
 from gimmal.protocol.messages import (
     Answer,
@@ -25,10 +26,12 @@ from gimmal.protocol.messages import (
     ChangeKind,
     CloseReason,
     Entry,
+    Failed,
     FolderTimes,
     Kind,
     Page,
     Request,
+    Watch,
 )
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.tree import notices
@@ -425,6 +428,55 @@ def test_another_session_checks_what_is_known_and_is_told_of_changes_again(tmp_p
             (two.far / "new").write_bytes(b"x")
             await eventually(lambda: names_are(view, "far", {"file", "new"}))
             assert view.requests == before + 1
+
+    two.run(work)
+
+
+class LateFiles(RemoteFiles):
+    """Asks for all changes, and hears so late that something has come about meanwhile."""
+
+    def __init__(self, files: RemoteFiles, answer: Answer | GimmalError) -> None:
+        super().__init__(files.session)
+        self._late = answer
+        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def ask(self, request: Request, deadline: float | None = None) -> Answer:
+        if not isinstance(request, Watch):
+            return await super().ask(request, deadline)
+        self.asked.set()
+        await self.go_on.wait()
+        if isinstance(self._late, GimmalError):
+            raise self._late
+        return self._late
+
+
+@pytest.mark.parametrize("answer", [Failed(Code.INVALID), DeadlinePassed("it was late", "")], ids=["refused", "late"])
+def test_word_of_a_session_that_was_left_changes_nothing_in_the_next(
+    tmp_path: Path, answer: Answer | GimmalError
+) -> None:
+    two = two_sides(tmp_path)
+    (two.far / "file").write_bytes(b"x")
+
+    async def work(sides: Sides) -> None:
+        late = LateFiles(sides.far, answer)
+        view = TreeView(late)
+        try:
+            await view.listing("far")
+            asking = asyncio.create_task(view._sync())
+            await late.asked.wait()
+            view.use(RemoteFiles(sides.session))
+            await view.listing("far")
+            assert view.watched == 1
+            late.go_on.set()
+            await asking
+            assert view.watched == 1
+            before = view.requests
+            (two.far / "new").write_bytes(b"x")
+            await eventually(lambda: names_are(view, "far", {"file", "new"}))
+            assert view.requests == before
+            assert not (await view.listing("far")).stale
+        finally:
+            await view.close()
 
     two.run(work)
 

@@ -98,8 +98,9 @@ class NoticeStream:
             return False
         answer = await self._files.ask(Watch(receiving.number, []))
         if not isinstance(answer, Watched):
-            self.close()
-            self._on_over()
+            if self._receiving is receiving:
+                self.close()
+                self._on_over()
             return False
         async with asyncio.timeout(limits.CALL_SECONDS):
             while receiving.received < answer.pushed and not receiving.over:

@@ -206,9 +206,13 @@ class TreeView:
     async def _open_stream(self) -> None:
         if self._cache.stream:
             return
+        stream = self._stream
         try:
-            if await self._stream.open():
-                self._cache.opened(self._stream.number, self._loop.time())
+            opened = await stream.open()
+            if stream is not self._stream:
+                stream.close()  # of a session that is used no more
+            elif opened:
+                self._cache.opened(stream.number, self._loop.time())
         except UnreachableError as error:
             logger.debug("not told of changes for now: %s", error)  # the question itself may be answered all the same
 
@@ -268,15 +272,22 @@ class TreeView:
 
     async def _sync(self) -> None:
         began = self._loop.time()
+        stream = self._stream
         self.requests += 1
+        failure: Exception | None = None
         try:
-            if await self._stream.sync():
-                self._cache.synced(began)
-                return
+            alive = await stream.sync()
         except (GimmalError, TimeoutError) as error:
             logger.debug("no word of changes: %s", error)
+            alive, failure = False, error
+        if stream is not self._stream:
+            return  # of a session that is used no more: it says nothing of the one that is
+        if alive:
+            self._cache.synced(began)
+            return
+        if failure is not None:
             self._down_until = self._loop.time() + DOWN_SECONDS
-        self._stream.close()
+        stream.close()
         self._cache.lost()
 
     def _unwatch(self) -> None:
