@@ -34,7 +34,7 @@ from gimmal.protocol.messages import (
     Watch,
 )
 from gimmal.remote.remote_files import RemoteFiles
-from gimmal.remote.tree import notices
+from gimmal.remote.tree import cache, notices
 from gimmal.remote.tree.cache import TreeCache
 from gimmal.remote.tree.view import TreeView
 from gimmal.share.notice_serving import NoticeServing
@@ -406,6 +406,41 @@ def test_a_view_through_the_agent_is_told_of_changes_too(tmp_path: Path) -> None
         # Only the stream of the other view is left.
         assert len(sides.session.streams.into) == 1
         await other.close()
+
+    two.run(work)
+
+
+@pytest.mark.parametrize("heard_seconds", [5.0, -1.0], ids=["heard of late", "not heard of"])
+def test_what_is_known_is_told_at_once_where_the_agent_has_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heard_seconds: float
+) -> None:
+    two = two_sides(tmp_path)
+    (two.far / "file").write_bytes(b"x")
+
+    async def work(sides: Sides) -> None:
+        line = True
+
+        async def leads_there() -> bool:
+            return line
+
+        view = TreeView(sides.far, leads_there=leads_there)  # whose own link is always there
+        try:
+            await view.listing("far")
+            before = view.requests
+            line = False
+            monkeypatch.setattr(cache, "HEARD_SECONDS", heard_seconds)
+            if heard_seconds > 0:
+                view._stream.close()  # as the agent does when its own link goes
+                view._cache.lost()
+            listing = await view.listing("far")
+            assert listing.stale
+            assert [name.name for name in listing.names] == ["file"]
+            assert view.requests == before
+            line = True
+            assert not (await view.listing("far")).stale
+            assert view.requests > before
+        finally:
+            await view.close()
 
     two.run(work)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -75,10 +75,18 @@ class TreeView:
     Args:
         files: of the other side.
         cache: what is known; None for an empty one of the usual size.
+        leads_there: whether, as far as is known, what is asked now comes to the other side; None where the session of
+            ``files`` is itself with that side. A session with an agent always has its link.
     """
 
-    def __init__(self, files: RemoteFiles, cache: TreeCache | None = None) -> None:
+    def __init__(
+        self,
+        files: RemoteFiles,
+        cache: TreeCache | None = None,
+        leads_there: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
         self._files = files
+        self._leads_there = leads_there
         self._cache = cache if cache is not None else TreeCache()
         self._loop = asyncio.get_running_loop()
         self._tasks = Tasks()
@@ -153,12 +161,16 @@ class TreeView:
     ) -> tuple[ResultT | None, bool]:
         """What is known, after asking where that is needed, and whether it is stale."""
         for _ in range(TRIES):
-            await self._hear()
+            if not self._cache.is_heard(self._loop.time()):
+                known = look_anyway()
+                if known is not None and not await self._may_ask():
+                    return known, True
+                await self._hear()
             found = look(self._loop.time())
             if not isinstance(found, Ask):
                 return found, False
             known = look_anyway()
-            if known is not None and (self._is_down or not await self._is_linked()):
+            if known is not None and not await self._may_ask():
                 return known, True
             failure = await self._ask(found)
             if isinstance(failure, UnreachableError) and (known := look_anyway()) is not None:
@@ -167,8 +179,12 @@ class TreeView:
                 raise failure
         return look_anyway(), False
 
-    async def _is_linked(self) -> bool:
-        """Whether there is a link, or one comes soon."""
+    async def _may_ask(self) -> bool:
+        """Whether an answer can be hoped for: there is a link, or one comes soon."""
+        if self._is_down:
+            return False
+        if self._leads_there is not None:
+            return await self._leads_there()
         session = self._files.session
         return bool(session.links) or await session.linked(DOWN_SECONDS)
 
