@@ -168,10 +168,10 @@ class Watching:
 
     def replaced(self) -> None:
         """Others are shared from now on: watches of what is shared no longer, or not with these rights, are over."""
+        folders = _folders_of(self._places)
         with self._lock:
             if self._closed:
                 return
-            folders = _folders_of(self._places)
             mounted = mounts_below(folders)
             self._on_mounts()  # by the folders so far: nothing that was mounted meanwhile is passed over
             self._folders, self._mounted = folders, mounted
@@ -282,7 +282,7 @@ class Watching:
             self._lose(stream)
 
     def _lose(self, stream: WatchStream) -> None:
-        """All watches of one stream are over, and it is told so at once: who is asks again for what is there."""
+        """All watches of one stream are over; it is told so, and asks again for those that it wants."""
         nodes = list(stream.nodes.values())
         stream.lose()
         for node in nodes:
