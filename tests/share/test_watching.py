@@ -218,6 +218,64 @@ def test_an_overflow_of_the_system_ends_all_watches(told: Told) -> None:
     assert told.watch("rw") != [0]
 
 
+def many_watched(told: Told, count: int) -> watching.Watching:
+    for number in range(count):
+        (told.rig.rw / f"{number}").mkdir()
+    assert all(told.watch(*(f"rw/{number}" for number in range(count))))
+    table = told.rig.service._watching
+    assert table is not None
+    return table
+
+
+def test_losing_all_watches_does_not_fill_the_queue_again(told: Told) -> None:
+    table = many_watched(told, 100)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    with table.locked():
+        table._on_event(Event(-1, Mask.Q_OVERFLOW, b""))
+        assert table._inotify.waiting == 0
+    assert told.ended() == {0}
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert told.watch("rw") != [0]
+    told.woken.clear()
+    (told.rig.rw / "new").touch()
+    assert told.woken.wait(60)  # whoever waits for changes waits for the new queue
+
+
+def test_all_watches_are_lost_where_there_is_no_other_queue(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = many_watched(told, 10)
+
+    def refused() -> inotify.Inotify:
+        raise OSError(24, "too many")
+
+    with monkeypatch.context() as patched, table.locked():
+        patched.setattr(watching, "Inotify", refused)
+        table._on_event(Event(-1, Mask.Q_OVERFLOW, b""))
+    assert told.ended() == {0}
+    assert table.watched == 0
+    [watch] = told.watch("rw")
+    (told.rig.rw / "new").touch()
+    assert told.names() == {(watch, "new", True)}
+
+
+def test_a_session_that_ends_with_many_watches_does_not_fill_the_queue(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = many_watched(told, 100)
+    monkeypatch.setattr(watching, "ENDED_AT_ONCE", 10)
+    waited: list[int] = []
+    remove = table._inotify.remove
+
+    def counted(watch: int) -> None:
+        remove(watch)
+        waited.append(table._inotify.waiting)
+
+    monkeypatch.setattr(table._inotify, "remove", counted)
+    told.rig.session.close()
+    assert len(waited) == 101
+    assert max(waited) <= 11 * 16  # bytes of an event without a name
+    assert table.watched == 0
+
+
 def test_only_a_part_of_what_the_system_has_is_taken(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     table = told.rig.service._watching
     assert table is not None
@@ -404,6 +462,32 @@ def test_whoever_catches_up_takes_what_waits_and_not_what_comes_meanwhile(
         monkeypatch.setattr(table, "catch_up", lambda: None)  # the thread that waits for changes stays out of it
     watching.Watching.catch_up(table)
     assert 0 < taken < 100
+
+
+def test_a_folder_that_is_replaced_while_its_watch_is_set_is_not_watched(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (told.rig.rw / "x" / "y").mkdir(parents=True)
+    table, _stream = told.rig.session._state.watches.stream(STREAM)
+    add, swapped = table._inotify.add, False
+
+    def late(descriptor: int, mask: int) -> int:
+        nonlocal swapped
+        if os.fstat(descriptor).st_ino == (told.rig.rw / "x").stat().st_ino and not swapped:
+            swapped = True
+            os.rename(told.rig.rw / "x", told.rig.rw / "old")
+            (told.rig.rw / "x" / "y").mkdir(parents=True)
+        return add(descriptor, mask)
+
+    monkeypatch.setattr(table._inotify, "add", late)
+    told.watch("rw")
+    assert told.watch("rw/x/y") == [0]
+    assert swapped
+    assert table.watched == 1
+    [watch] = told.watch("rw/x/y")
+    told.changes()
+    (told.rig.rw / "x" / "y" / "new").touch()
+    assert told.names() == {(watch, "new", True)}
 
 
 def shares(*texts: str) -> ShareTable:

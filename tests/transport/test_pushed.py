@@ -25,7 +25,8 @@ class Streamed:
     """A stream that the far side pushes."""
 
     def __init__(self) -> None:
-        self.pair = Pair(None, Notes({OpenNotices: self._open}))
+        self.notes = Notes({OpenNotices: self._open})
+        self.pair = Pair(None, self.notes)
         self.pair.link()
         self.bodies: list[bytes] = []
         self.over = 0
@@ -72,6 +73,28 @@ def test_bodies_arrive_in_order_and_no_more_than_was_granted() -> None:
         assert world.receiving.received == world.pushing.pushed == 6
 
     streamed(work)
+
+
+def test_opening_a_stream_waits_for_no_upload_and_is_none() -> None:
+    async def main() -> None:
+        world = Streamed()
+        uploads = world.pair.a._asking._streams
+        while not uploads.locked():
+            await uploads.acquire()
+        seen: list[int] = []
+        opened = world._open
+
+        async def open_stream(incoming: Incoming) -> Answer:
+            seen.append(world.pair.a.links[0].streams)
+            return await opened(incoming)
+
+        world.notes.todo[OpenNotices] = open_stream
+        async with asyncio.timeout(PATIENCE):
+            await world.open()
+        assert seen == [0]
+        await world.pair.close()
+
+    run(main())
 
 
 @pytest.mark.parametrize("how", ["cut", "left", "cancelled", "ended", "closed"])

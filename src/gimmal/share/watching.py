@@ -35,6 +35,9 @@ WATCHES_RESERVED = 64
 EVENTS_AT_ONCE = 64
 """Reads of the queue before others get the lock."""
 
+ENDED_AT_ONCE = 256
+"""Watches that are let go of before the queue is read."""
+
 _WAY = Mask.MOVED_FROM | Mask.MOVED_TO | Mask.CREATE | Mask.DELETE | Mask.DELETE_SELF | Mask.MOVE_SELF
 _ALL = _WAY | Mask.MODIFY | Mask.ATTRIB | Mask.CLOSE_WRITE
 _NAMES = Mask.MOVED_FROM | Mask.MOVED_TO | Mask.CREATE | Mask.DELETE
@@ -97,6 +100,7 @@ class Watching:
         self._mounted = mounts_below(self._folders)
         self._mounts = open_mounts()
         self._stop, self._stopping = os.pipe()
+        os.set_blocking(self._stopping, False)
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="gimmal-watch", daemon=True)
         self._thread.start()
@@ -113,10 +117,16 @@ class Watching:
     def close_stream(self, stream: WatchStream) -> None:
         """Let go of a stream and all its watches."""
         with self._lock:
-            for watch in list(stream.nodes):
-                self._ungrant(stream, watch, tell=False)
+            self._streams.discard(stream)  # nothing more is granted
+            watches = list(stream.nodes)
+        for at in range(0, len(watches), ENDED_AT_ONCE):
+            with self._lock:
+                for watch in watches[at : at + ENDED_AT_ONCE]:
+                    self._ungrant(stream, watch, tell=False)
+            # The system tells of each watch that was ended; told of more than it counts, all others would be lost.
+            self.catch_up()
+        with self._lock:
             stream.close()
-            self._streams.discard(stream)
 
     def grant(self, stream: WatchStream, place: Place) -> tuple[int, bool]:
         """Watch a folder from now on: its watch, 0 where that is not granted, and whether it is a new one.
@@ -158,10 +168,10 @@ class Watching:
 
     def replaced(self) -> None:
         """Others are shared from now on: watches of what is shared no longer, or not with these rights, are over."""
+        folders = _folders_of(self._places)
         with self._lock:
             if self._closed:
                 return
-            folders = _folders_of(self._places)
             mounted = mounts_below(folders)
             self._on_mounts()  # by the folders so far: nothing that was mounted meanwhile is passed over
             self._folders, self._mounted = folders, mounted
@@ -204,8 +214,8 @@ class Watching:
                     # The last in any case: it may be watched only as being on the way. The first: it may be replaced.
                     with place.root.directory(names, reading=False) as descriptor:
                         node = self._add(place.share, names, descriptor, above, _ALL if last else _WAY)
-                if node is None:
-                    return None
+                    if node is None or not self._lies_there(node):
+                        return None
                 above = node
             found = above
             return found
@@ -214,13 +224,25 @@ class Watching:
                 with self._lock:
                     self._prune(above)
 
+    def _lies_there(self, node: Node) -> bool:
+        """Whether a folder is at its path since it is watched: what was moved before, nobody told."""
+        try:
+            with node.share.root.directory(node.names, reading=False) as descriptor:
+                if _identity(descriptor) == node.identity:
+                    return True
+        except OSError:
+            pass  # nothing is there now
+        with self._lock:
+            if self._nodes.get(node.key) is node:
+                self._end(node)
+        return False
+
     def _add(
         self, share: OpenShare, names: tuple[bytes, ...], descriptor: int, above: Node | None, mask: int
     ) -> Node | None:
         if not is_noticed(descriptor):
             return None
-        state = os.fstat(descriptor)
-        identity = state.st_dev, state.st_ino
+        identity = _identity(descriptor)
         with self._lock:
             if share.ended:
                 return None
@@ -260,7 +282,7 @@ class Watching:
             self._lose(stream)
 
     def _lose(self, stream: WatchStream) -> None:
-        """All watches of one stream are over, and it is told so at once: who is asks again for what is there."""
+        """All watches of one stream are over; it is told so, and asks again for those that it wants."""
         nodes = list(stream.nodes.values())
         stream.lose()
         for node in nodes:
@@ -307,9 +329,18 @@ class Watching:
             self._inotify.remove(node.watch)
 
     def _lose_all(self) -> None:
-        for node in list(self._nodes.values()):
-            self._forget(node)
+        try:
+            queue = Inotify()
+        except OSError:
+            for node in list(self._nodes.values()):
+                self._forget(node)
+        else:
+            # Ended one by one they would fill the queue again, and then everything would be lost once more.
+            self._inotify.close()
+            self._inotify = queue
+            self._wake()
         self._nodes.clear()
+        self._by_watch.clear()
         for stream in self._streams:
             stream.lose()
 
@@ -356,24 +387,41 @@ class Watching:
             self._mounted = mounted
             self._lose_all()
 
-    def _run(self) -> None:
+    def _wake(self) -> None:
+        """The thread waits for another queue from now on. With the lock."""
+        if not self._closed:
+            with contextlib.suppress(BlockingIOError):  # it is woken already
+                os.write(self._stopping, b"\0")
+
+    def _poll(self) -> set[int]:
+        """Wait for something: which descriptors are ready."""
         poll = select.poll()
-        poll.register(self._inotify.fileno(), select.POLLIN)
+        with self._lock:
+            poll.register(self._inotify.fileno(), select.POLLIN)
         poll.register(self._stop, select.POLLIN)
         if self._mounts is not None:
             poll.register(self._mounts, select.POLLPRI | select.POLLERR)
+        return {descriptor for descriptor, _what in poll.poll()}
+
+    def _run(self) -> None:
         while not self._closed:
-            ready = {descriptor for descriptor, _what in poll.poll()}
+            ready = self._poll()
+            if self._stop in ready:
+                os.read(self._stop, 4096)
             if self._mounts in ready:
                 with self._lock:
                     self._on_mounts()
-            if self._inotify.fileno() in ready:
-                self.catch_up()
+            self.catch_up()
         with self._lock:
             self._inotify.close()
         for descriptor in (self._stop, self._mounts):
             if descriptor is not None:
                 os.close(descriptor)
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    state = os.fstat(descriptor)
+    return state.st_dev, state.st_ino
 
 
 def _folders_of(places: Places) -> list[bytes]:

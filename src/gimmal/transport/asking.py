@@ -13,6 +13,7 @@ from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.limits import BODY_MAX
 from gimmal.protocol.messages import (
     CHANGING,
+    STREAMED,
     Measure,
     Measured,
     MeasureUp,
@@ -102,7 +103,8 @@ class AskingSide:
         Args:
             request: the message.
             make_sink: makes what takes the answer's records and completes the future given to it.
-            send_more: sends the records that follow a streamed request, on the link and under the number given.
+            send_more: called when the request was sent, with its link and number: sends the records that follow a
+                streamed one.
             deadline: seconds for all of it; None waits as long as the session lives.
             bulk: prefer links for bulk.
 
@@ -111,8 +113,8 @@ class AskingSide:
         """
         try:
             async with asyncio.timeout(deadline) as timeout:
-                if send_more is None:
-                    return await self._exchange(request, make_sink, None, bulk=bulk)
+                if not isinstance(request, STREAMED):
+                    return await self._exchange(request, make_sink, send_more, bulk=bulk)
                 async with self._streams:
                     return await self._exchange(request, make_sink, send_more, bulk=bulk)
         except TimeoutError:
@@ -132,13 +134,14 @@ class AskingSide:
         bulk: bool,
     ) -> SinkT:
         changing = isinstance(request, CHANGING)
+        streams = isinstance(request, STREAMED)
         body = encode(request)
         number = await self._begin()
         try:
             while True:
                 link = await self._link(bulk)
                 sink = make_sink(asyncio.get_running_loop().create_future())
-                if await self._try(_Pending(link, sink, size_of(request)), number, body, send_more):
+                if await self._try(_Pending(link, sink, size_of(request)), number, body, send_more, streams=streams):
                     return sink
                 if not changing:
                     self._settle(number)
@@ -170,12 +173,14 @@ class AskingSide:
         number: int,
         body: bytes,
         send_more: Callable[[Link, int], Awaitable[None]] | None,
+        *,
+        streams: bool,
     ) -> bool:
         """One try over one link; False where the link was lost."""
         self._pending[number] = pending
         link, sink, done = pending.link, pending.sink, pending.done
         link.outstanding += 1
-        link.streams += send_more is not None
+        link.streams += streams
         complete = False
         try:
             if len(body) > SMALL:
@@ -194,7 +199,7 @@ class AskingSide:
                 raise
         finally:
             link.outstanding -= 1
-            link.streams -= send_more is not None
+            link.streams -= streams
             pending.came(pending.left)
             del self._pending[number]
             if not complete:

@@ -16,8 +16,9 @@ from msgspec.structs import replace
 
 from gimmal.agent.forwarding import Forwarding
 from gimmal.agent.local_commands import local_session
-from gimmal.base.errors import RemoteError
+from gimmal.base.errors import DeadlinePassed, GimmalError, RemoteError
 from gimmal.base.tasks import Tasks
+from gimmal.protocol.codes import Code
 from gimmal.protocol.features import OFFERED, WATCH
 from gimmal.protocol.messages import (
     Answer,
@@ -25,14 +26,18 @@ from gimmal.protocol.messages import (
     ChangeKind,
     CloseReason,
     Entry,
+    Failed,
     FolderTimes,
     Kind,
     Page,
     Request,
+    Watch,
 )
 from gimmal.remote.remote_files import RemoteFiles
+from gimmal.remote.tree import cache, notices
 from gimmal.remote.tree.cache import TreeCache
 from gimmal.remote.tree.view import TreeView
+from gimmal.share.notice_serving import NoticeServing
 from gimmal.share.shares import Rights
 from tests.patience import PATIENCE, within
 from tests.remote.two_sides import Sides, TwoSides
@@ -405,6 +410,41 @@ def test_a_view_through_the_agent_is_told_of_changes_too(tmp_path: Path) -> None
     two.run(work)
 
 
+@pytest.mark.parametrize("heard_seconds", [5.0, -1.0], ids=["heard of late", "not heard of"])
+def test_what_is_known_is_told_at_once_where_the_agent_has_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heard_seconds: float
+) -> None:
+    two = two_sides(tmp_path)
+    (two.far / "file").write_bytes(b"x")
+
+    async def work(sides: Sides) -> None:
+        line = True
+
+        async def leads_there() -> bool:
+            return line
+
+        view = TreeView(sides.far, leads_there=leads_there)  # whose own link is always there
+        try:
+            await view.listing("far")
+            before = view.requests
+            line = False
+            monkeypatch.setattr(cache, "HEARD_SECONDS", heard_seconds)
+            if heard_seconds > 0:
+                view._stream.close()  # as the agent does when its own link goes
+                view._cache.lost()
+            listing = await view.listing("far")
+            assert listing.stale
+            assert [name.name for name in listing.names] == ["file"]
+            assert view.requests == before
+            line = True
+            assert not (await view.listing("far")).stale
+            assert view.requests > before
+        finally:
+            await view.close()
+
+    two.run(work)
+
+
 def test_another_session_checks_what_is_known_and_is_told_of_changes_again(tmp_path: Path) -> None:
     two = two_sides(tmp_path)
     (two.far / "file").write_bytes(b"x")
@@ -427,6 +467,55 @@ def test_another_session_checks_what_is_known_and_is_told_of_changes_again(tmp_p
     two.run(work)
 
 
+class LateFiles(RemoteFiles):
+    """Asks for all changes, and hears so late that something has come about meanwhile."""
+
+    def __init__(self, files: RemoteFiles, answer: Answer | GimmalError) -> None:
+        super().__init__(files.session)
+        self._late = answer
+        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def ask(self, request: Request, deadline: float | None = None) -> Answer:
+        if not isinstance(request, Watch):
+            return await super().ask(request, deadline)
+        self.asked.set()
+        await self.go_on.wait()
+        if isinstance(self._late, GimmalError):
+            raise self._late
+        return self._late
+
+
+@pytest.mark.parametrize("answer", [Failed(Code.INVALID), DeadlinePassed("it was late", "")], ids=["refused", "late"])
+def test_word_of_a_session_that_was_left_changes_nothing_in_the_next(
+    tmp_path: Path, answer: Answer | GimmalError
+) -> None:
+    two = two_sides(tmp_path)
+    (two.far / "file").write_bytes(b"x")
+
+    async def work(sides: Sides) -> None:
+        late = LateFiles(sides.far, answer)
+        view = TreeView(late)
+        try:
+            await view.listing("far")
+            asking = asyncio.create_task(view._sync())
+            await late.asked.wait()
+            view.use(RemoteFiles(sides.session))
+            await view.listing("far")
+            assert view.watched == 1
+            late.go_on.set()
+            await asking
+            assert view.watched == 1
+            before = view.requests
+            (two.far / "new").write_bytes(b"x")
+            await eventually(lambda: names_are(view, "far", {"file", "new"}))
+            assert view.requests == before
+            assert not (await view.listing("far")).stale
+        finally:
+            await view.close()
+
+    two.run(work)
+
+
 def test_who_gives_up_waiting_does_not_take_the_answer_from_the_others(tmp_path: Path) -> None:
     two = two_sides(tmp_path)
     (two.far / "file").write_bytes(b"x")
@@ -440,6 +529,33 @@ def test_who_gives_up_waiting_does_not_take_the_answer_from_the_others(tmp_path:
             with contextlib.suppress(asyncio.CancelledError):
                 await first
             assert view.requests == 1
+
+    two.run(work)
+
+
+def test_a_stream_that_cannot_be_opened_in_time_keeps_nobody_from_looking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = two_sides(tmp_path)
+    (two.far / "file").write_bytes(b"x")
+    (two.far / "folder").mkdir()
+
+    async def never(_serving: object, _incoming: object, _request: object) -> Answer:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def work(sides: Sides) -> None:
+        async with viewed(sides) as view:
+            with monkeypatch.context() as patched:
+                patched.setattr(NoticeServing, "_open_stream", never)
+                patched.setattr(notices, "OPEN_SECONDS", 0.1)
+                assert await names(view, "far") == {"file", "folder"}
+                assert view.watched == 0
+
+            async def watched() -> bool:
+                return await names(view, "far/folder") == set() and view.watched == 1
+
+            await eventually(watched)
 
     two.run(work)
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
+from gimmal.base.errors import UnreachableError
 from gimmal.protocol import limits
 from gimmal.protocol.codec import decode_struct
 from gimmal.protocol.features import WATCH
@@ -22,6 +23,9 @@ CREDIT = 256 << 10
 
 AGAIN_SECONDS = 30.0
 """After a refusal, so long no stream is asked for."""
+
+OPEN_SECONDS = 3.0
+"""How long a question waits for the stream that is to be opened for it; as long again no other one does."""
 
 
 class NoticeStream:
@@ -69,9 +73,11 @@ class NoticeStream:
             session = self._files.session
             request = OpenNotices(CREDIT)
             try:
-                sink = await session.exchange(request, AnswerSink, send_more=sent, deadline=limits.CALL_SECONDS)
-            except BaseException:
+                sink = await session.exchange(request, AnswerSink, send_more=sent, deadline=OPEN_SECONDS)
+            except BaseException as error:
                 self.close()
+                if isinstance(error, UnreachableError):
+                    self._refused_until = loop.time() + OPEN_SECONDS
                 raise
             if isinstance(sink.answer, Done) and self._is_open():
                 return True
@@ -92,8 +98,9 @@ class NoticeStream:
             return False
         answer = await self._files.ask(Watch(receiving.number, []))
         if not isinstance(answer, Watched):
-            self.close()
-            self._on_over()
+            if self._receiving is receiving:
+                self.close()
+                self._on_over()
             return False
         async with asyncio.timeout(limits.CALL_SECONDS):
             while receiving.received < answer.pushed and not receiving.over:

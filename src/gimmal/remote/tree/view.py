@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -75,10 +75,18 @@ class TreeView:
     Args:
         files: of the other side.
         cache: what is known; None for an empty one of the usual size.
+        leads_there: whether, as far as is known, what is asked now comes to the other side; None where the session of
+            ``files`` is itself with that side. A session with an agent always has its link.
     """
 
-    def __init__(self, files: RemoteFiles, cache: TreeCache | None = None) -> None:
+    def __init__(
+        self,
+        files: RemoteFiles,
+        cache: TreeCache | None = None,
+        leads_there: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
         self._files = files
+        self._leads_there = leads_there
         self._cache = cache if cache is not None else TreeCache()
         self._loop = asyncio.get_running_loop()
         self._tasks = Tasks()
@@ -153,12 +161,16 @@ class TreeView:
     ) -> tuple[ResultT | None, bool]:
         """What is known, after asking where that is needed, and whether it is stale."""
         for _ in range(TRIES):
-            await self._hear()
+            if not self._cache.is_heard(self._loop.time()):
+                known = look_anyway()
+                if known is not None and not await self._may_ask():
+                    return known, True
+                await self._hear()
             found = look(self._loop.time())
             if not isinstance(found, Ask):
                 return found, False
             known = look_anyway()
-            if known is not None and (self._is_down or not await self._is_linked()):
+            if known is not None and not await self._may_ask():
                 return known, True
             failure = await self._ask(found)
             if isinstance(failure, UnreachableError) and (known := look_anyway()) is not None:
@@ -167,8 +179,12 @@ class TreeView:
                 raise failure
         return look_anyway(), False
 
-    async def _is_linked(self) -> bool:
-        """Whether there is a link, or one comes soon."""
+    async def _may_ask(self) -> bool:
+        """Whether an answer can be hoped for: there is a link, or one comes soon."""
+        if self._is_down:
+            return False
+        if self._leads_there is not None:
+            return await self._leads_there()
         session = self._files.session
         return bool(session.links) or await session.linked(DOWN_SECONDS)
 
@@ -190,8 +206,7 @@ class TreeView:
 
     async def _put(self, ask: Ask) -> GimmalError | None:
         try:
-            if not self._cache.stream and await self._stream.open():
-                self._cache.opened(self._stream.number, self._loop.time())
+            await self._open_stream()
             ticket = self._cache.begin(ask, self._loop.time())
             try:
                 await (self._stat(ticket) if ask.question is Question.STAT else self._list(ticket))
@@ -203,6 +218,19 @@ class TreeView:
             return failure
         self._unwatch()
         return None
+
+    async def _open_stream(self) -> None:
+        if self._cache.stream:
+            return
+        stream = self._stream
+        try:
+            opened = await stream.open()
+            if stream is not self._stream:
+                stream.close()  # of a session that is used no more
+            elif opened:
+                self._cache.opened(stream.number, self._loop.time())
+        except UnreachableError as error:
+            logger.debug("not told of changes for now: %s", error)  # the question itself may be answered all the same
 
     async def _stat(self, ticket: Ticket) -> None:
         self.requests += 1
@@ -260,15 +288,22 @@ class TreeView:
 
     async def _sync(self) -> None:
         began = self._loop.time()
+        stream = self._stream
         self.requests += 1
+        failure: Exception | None = None
         try:
-            if await self._stream.sync():
-                self._cache.synced(began)
-                return
+            alive = await stream.sync()
         except (GimmalError, TimeoutError) as error:
             logger.debug("no word of changes: %s", error)
+            alive, failure = False, error
+        if stream is not self._stream:
+            return  # of a session that is used no more: it says nothing of the one that is
+        if alive:
+            self._cache.synced(began)
+            return
+        if failure is not None:
             self._down_until = self._loop.time() + DOWN_SECONDS
-        self._stream.close()
+        stream.close()
         self._cache.lost()
 
     def _unwatch(self) -> None:
