@@ -101,7 +101,8 @@ def test_windows_are_bounded_and_lie_before_the_reader(
         assert len(windows) <= 4
         for start, end in windows:
             assert 0 < end - start <= most
-        if windows and (streaming or not ahead.jumped):
+        if streaming or ahead._trails[0].steps:
+            # Else what comes first is wanted along another trail, to which the reader comes back.
             assert windows[0][0] >= offset + length
 
 
