@@ -409,10 +409,10 @@ class Session:
         wait, forgotten = 0.0, 0
         try:
             while not self.links and not self.over:
-                self._hurried.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait * (0.5 + random.random() / 2)):
                         await self._hurried.wait()
+                self._hurried.clear()  # here, so that news which comes during a try brings the next one at once
                 wait = min(max(2 * wait, REDIAL_FIRST_SECONDS), REDIAL_MOST_SECONDS)
                 try:
                     await self.add_link(bulk=False)
