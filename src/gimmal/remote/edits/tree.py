@@ -10,14 +10,17 @@ import time
 from collections.abc import Awaitable, Callable
 
 from gimmal.base.errors import RemoteError
+from gimmal.base.workers import Workers
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.messages import Attributes, Kind, LinkItem, Replace, Room, Version, Xattrs
 from gimmal.protocol.parts import Mode
 from gimmal.protocol.requests import FolderTimes
+from gimmal.remote.edits.beside import Beside
 from gimmal.remote.edits.common import CALL_SECONDS, Common
+from gimmal.remote.edits.conflict_list import ConflictList
 from gimmal.remote.edits.edited_file import EditedFile
 from gimmal.remote.edits.open_file import OpenFile
-from gimmal.remote.edits.saving import Saving
+from gimmal.remote.edits.saving import HELD_MAX, Saving
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.files import shown, version_of
 from gimmal.remote.patching import save_ranges
@@ -34,6 +37,8 @@ class EditedTree:
         open_files: a way to the other side, the one at hand where it still lives; raises GimmalError.
         view: of the other side's tree; the caller closes it after this.
         cache: of its files; the caller closes it after this.
+        workers: threads for this computer's disk.
+        conflicts: where it is noted that both sides changed a file; None for nowhere.
         computer: what this computer is called, for names of conflicts.
         clock: nanoseconds since 1970.
 
@@ -47,6 +52,8 @@ class EditedTree:
         view: TreeView,
         cache: FileCache,
         *,
+        workers: Workers,
+        conflicts: ConflictList | None = None,
         computer: str = "computer",
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -54,7 +61,8 @@ class EditedTree:
         self.cache = cache
         self._common = Common(open_files, view, cache, clock, computer)
         self._open: dict[str, EditedFile] = {}
-        self._saving = Saving(self._common, self._open)
+        self.beside = Beside(self._common, conflicts, workers)
+        self._saving = Saving(self._common, self._open, self.beside)
 
     async def close(self) -> None:
         """Save nothing more; what nobody closed or synced is lost. Files that are open still fail from now on."""
@@ -68,6 +76,15 @@ class EditedTree:
     def held(self) -> int:
         """Bytes that were written and are held in memory."""
         return self._saving.held
+
+    async def send_ahead(self) -> None:
+        """Send what was written and not saved to the other side now, where nobody sees it before it is saved.
+
+        Raises:
+            GimmalError: it cannot be sent; nothing is lost by that.
+        """
+        for edited in list(self._open.values()):
+            await edited.send_ahead(HELD_MAX)
 
     # Looking ---------------------------------------------------------------------------------------------------------
 
@@ -133,7 +150,11 @@ class EditedTree:
             await self._require_writable(path)
         edited = self._open.get(path)
         if edited is None:
+            seen = self._common.seen.get(path)
             edited = await self._opened(path, create=create, exclusive=exclusive, mode=mode)
+            if truncate and write and seen is not None and seen != edited.base_version:
+                edited.expect(seen)
+                self._common.note_seen(path, seen)
         elif exclusive and create:
             raise error_of_code(Code.EXISTS, shown(path))
         handle = OpenFile(edited, self._saving.save, self._saving.make_room, self._left, read=read, write=write)
@@ -261,15 +282,19 @@ class EditedTree:
         if moving is not None:
             await self._saving.save(moving)
         await self._common.files()
-        await self._common.step(self._rename(source, target, replace), CALL_SECONDS)
-        self._is_renamed(source, target)
+        self._is_renamed(source, await self._rename(source, target, replace))
 
-    async def _rename(self, source: str, target: str, replace: bool) -> None:
-        seen = self._common.seen.get(target)
-        if replace and seen is not None:
-            await self.view.rename(source, target, Replace.EXPECTED, seen)
-        else:
-            await self.view.rename(source, target, Replace.ALWAYS if replace else Replace.NEVER)
+    async def _rename(self, source: str, target: str, replace: bool) -> str:
+        """Returns the name that it got: another one where both sides had changed what stood there."""
+        seen = self._common.seen.get(target) if replace else None
+        how = Replace.EXPECTED if seen is not None else Replace.ALWAYS if replace else Replace.NEVER
+        try:
+            await self._common.step(self.view.rename(source, target, how, seen), CALL_SECONDS)
+        except RemoteError as error:
+            if error.code != "changed":
+                raise
+            return await self.beside.rename(source, target)
+        return target
 
     def _is_renamed(self, source: str, target: str) -> None:
         self._is_removed(target)
