@@ -10,6 +10,7 @@ from gimmal.remote.edits.tree import EditedTree
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.tree.view import TreeView
+from tests.patience import PATIENCE
 from tests.remote.two_sides import Sides
 
 
@@ -21,7 +22,9 @@ async def edited_tree(sides: Sides, conflicts: ConflictList | None = None) -> As
         return sides.far
 
     view, cache = TreeView(sides.far), FileCache(files)
-    tree = EditedTree(files, view, cache, workers=sides.workers, conflicts=conflicts, computer="anna")
+    tree = EditedTree(
+        files, view, cache, workers=sides.workers, conflicts=conflicts, computer="anna", call_seconds=PATIENCE
+    )
     try:
         yield tree
     finally:

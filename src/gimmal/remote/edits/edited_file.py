@@ -18,7 +18,7 @@ from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.limits import EDIT_DATA_MAX, EDIT_RANGES_MAX, FILE_SIZE_MAX
 from gimmal.protocol.messages import Attributes, Kind, Replace, Version
 from gimmal.remote.cached_file import CachedFile, Reader
-from gimmal.remote.edits.common import CALL_SECONDS, STEP_SECONDS, Common
+from gimmal.remote.edits.common import Common
 from gimmal.remote.edits.content import Content, Piece, Where
 from gimmal.remote.edits.spans import Spans
 from gimmal.remote.files import Files, shown, version_of
@@ -119,7 +119,7 @@ class EditedFile:
         Raises:
             GimmalError: see OpenFile.read.
         """
-        until = asyncio.get_running_loop().time() + CALL_SECONDS
+        until = asyncio.get_running_loop().time() + self._common.call_seconds
         for tries in range(READ_TRIES):
             before = self.saves
             if not self.content.changed and offset + length > self.content.size:
@@ -150,7 +150,7 @@ class EditedFile:
     async def _from_patch(self, start: int, length: int, seconds: float) -> bytes:
         if self._patch is None:
             raise error_of_code(Code.UNKNOWN_PART, shown(self.path))
-        content = await self._common.step(self._patch.read(start, length), seconds)
+        content = await self._common.step(self._patch.read(start, length), seconds=seconds)
         if len(content) != length:
             raise error_of_code(Code.CORRUPT, shown(self.path))
         return content
@@ -164,7 +164,7 @@ class EditedFile:
         found = held_whole(file, start, length)
         if found is not None and (file.changed or self._common.is_down()):
             return found
-        return await self._common.step(reader_of(file).read(start, length, seconds), seconds)
+        return await self._common.step(reader_of(file).read(start, length, seconds), seconds=seconds)
 
     async def _follow(self, *, anew: bool = False) -> bool:
         """Where nothing was written here: go on with the version that the other side has now; False: there is no other.
@@ -242,7 +242,7 @@ class EditedFile:
 
     def locked(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Nobody else writes or saves while the context lasts; DeadlinePassed where that takes too long."""
-        return _locked(self.lock)
+        return _locked(self.lock, self._common.call_seconds)
 
     def _touched(self) -> None:
         self.mtime_ns = self._common.clock()
@@ -289,7 +289,7 @@ class EditedFile:
             mode=self.mode,
             durable=True,
         )
-        return await self._common.step(saving)
+        return await self._common.step(saving, _length(ranges))
 
     async def send_ahead(self, most: int) -> None:
         """Send what was written into the patch, and forget of it here what is more than ``most`` bytes.
@@ -325,10 +325,8 @@ class EditedFile:
         """A patch in which a write was cut short is worth nothing: where it takes too long, it goes on by itself."""
         pieces = list(self.content.held.within(start, end))
         sending = self._common.start(_write(patch, pieces), "send ahead what was written")
-        # Bytes on a slow line take their time, but not for ever: as if it carried 64 kB a second at least.
-        seconds = _seconds_for(pieces)
         try:
-            failure = await self._common.step(asyncio.shield(sending), seconds)
+            failure = await self._common.step(asyncio.shield(sending), end - start)
         except DeadlinePassed:
             self._late = sending
             raise
@@ -361,7 +359,7 @@ class EditedFile:
         step = self._common.step
         await step(patch.truncate(self.content.size))
         committing = patch.commit(mtime_ns=self.mtime_ns, mode=self.mode, durable=True, path=path)
-        attributes = await step(committing, CALL_SECONDS - 1)
+        attributes = await self._common.call(committing)
         self._patch = None
         return attributes
 
@@ -413,7 +411,7 @@ class EditedFile:
                     mode=self.mode if self.mode is not None else self.base.mode & 0o777,
                     durable=True,
                 )
-                attributes = await self._common.step(saving, _seconds_for(ranges))
+                attributes = await self._common.step(saving, _length(ranges))
             change.done(attributes)
         return attributes, not missing
 
@@ -425,9 +423,9 @@ class EditedFile:
         opening = open_patch(files, self.path, base=base, kept=kept, size=size, replace=Replace.EXPECTED)
         patch = await step(opening)
         try:
-            await step(patch.write_many(ranges), _seconds_for(ranges))
+            await step(patch.write_many(ranges), _length(ranges))
             committing = patch.commit(mtime_ns=self.mtime_ns, mode=self.mode, durable=True, path=at)
-            return await step(committing, CALL_SECONDS - 1)
+            return await self._common.call(committing)
         finally:
             self._common.start(_discard(patch), "give up a patch")
 
@@ -508,9 +506,9 @@ def held_whole(file: CachedFile, start: int, length: int) -> bytes | None:
 
 
 @contextlib.asynccontextmanager
-async def _locked(lock: asyncio.Lock) -> AsyncIterator[None]:
+async def _locked(lock: asyncio.Lock, seconds: float) -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout(CALL_SECONDS) as timeout:
+        async with asyncio.timeout(seconds) as timeout:
             await lock.acquire()
     except TimeoutError:
         if not timeout.expired():
@@ -522,8 +520,8 @@ async def _locked(lock: asyncio.Lock) -> AsyncIterator[None]:
         lock.release()
 
 
-def _seconds_for(ranges: list[tuple[int, bytes]]) -> float:
-    return STEP_SECONDS + sum(len(content) for _offset, content in ranges) / 65_536
+def _length(ranges: list[tuple[int, bytes]]) -> int:
+    return sum(len(content) for _offset, content in ranges)
 
 
 async def _write(patch: Patch, pieces: list[tuple[int, bytes]]) -> GimmalError | None:
