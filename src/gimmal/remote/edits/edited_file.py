@@ -20,7 +20,7 @@ from gimmal.protocol.messages import Attributes, Kind, Replace, Version
 from gimmal.remote.cached_file import CachedFile, Reader
 from gimmal.remote.edits.common import Common
 from gimmal.remote.edits.content import Content, Piece, Where
-from gimmal.remote.edits.spans import Spans
+from gimmal.remote.edits.spans import Span, Spans
 from gimmal.remote.files import Files, shown, version_of
 from gimmal.remote.patching import Patch, open_patch, save_ranges
 
@@ -463,17 +463,22 @@ class EditedFile:
     def _is_now(self, attributes: Attributes) -> None:
         """All but what is unsent is at home, as this version: what is known of its bytes is not fetched again."""
         content = self.content
-        kept = Spans()
-        kept.add(0, content.kept)
         written: list[tuple[int, bytes]] = []
         for start, end in content.written():
-            kept.remove(start, end)
             at = start
             for begin, stop in content.unsent.within(start, end):
                 written += content.held.within(at, begin)
                 at = stop
             written += content.held.within(at, end)
-        self.rebase(self._common.cache.replaced(self.path, attributes, list(kept), written), attributes)
+        self.rebase(self._common.cache.replaced(self.path, attributes, self._unwritten(), written), attributes)
+
+    def _unwritten(self) -> list[Span]:
+        """Places that have the bytes of the base version."""
+        kept = Spans()
+        kept.add(0, self.content.kept)
+        for start, end in self.content.written():
+            kept.remove(start, end)
+        return list(kept)
 
     # The journal -----------------------------------------------------------------------------------------------------
 
@@ -502,8 +507,9 @@ class EditedFile:
         self.content.kept_elsewhere()
         self.waits_for(operation)
 
-    def base_is_home(self, file: CachedFile) -> None:
+    def base_is_home(self, path: str, attributes: Attributes) -> None:
         """An operation was done on which another one of the journal builds."""
+        file = self._common.cache.replaced(path, attributes, self._unwritten(), ())
         file.edited()
         if self.file is not None:
             self.file.edits_over()

@@ -319,7 +319,7 @@ class Keeping:
                 self._common.note_seen(gone.path, version_of(gone.attributes))
                 self.left(edited)
             else:
-                edited.base_is_home(self._common.cache.adopt(gone.path, gone.attributes))
+                edited.base_is_home(gone.path, gone.attributes)
         self.laid.done(operation.number)
 
     def _rename(self, edited: EditedFile, path: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from gimmal.base.errors import GimmalError, RemoteError, UnreachableError
+from gimmal.base.errors import GimmalError, LocalError, RemoteError, UnreachableError
 from gimmal.protocol.codes import Code
 from gimmal.remote.edits.beside import Beside
 from gimmal.remote.edits.common import Common
@@ -84,9 +84,15 @@ class Saving:
 
     async def _save(self, edited: EditedFile) -> None:
         keeping = self._keeping
-        if keeping is not None and (not await keeping.may_send() or edited.last):
-            await keeping.keep_save(edited)
-            return
+        whole = not edited.content.forgotten  # else it cannot be kept: some of it is on the other side only
+        if keeping is not None and whole and (not await keeping.may_send() or edited.last):
+            try:
+                await keeping.keep_save(edited)
+                return
+            except LocalError:
+                if edited.last:
+                    raise
+                # Here is no room for it: perhaps the line is back.
         try:
             edited.saved(await edited.send_home())
         except UnreachableError:

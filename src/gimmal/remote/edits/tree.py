@@ -25,6 +25,7 @@ from gimmal.remote.edits.edited_file import EditedFile
 from gimmal.remote.edits.keeping import Keeping
 from gimmal.remote.edits.laid_over import Laid
 from gimmal.remote.edits.open_file import OpenFile
+from gimmal.remote.edits.operations import Operation
 from gimmal.remote.edits.saving import HELD_MAX, Saving
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.files import shown, version_of
@@ -95,6 +96,11 @@ class EditedTree:
     def held(self) -> int:
         """Bytes that were written and are held in memory."""
         return self._saving.held
+
+    @property
+    def waiting(self) -> list[Operation]:
+        """What was done here and is in the journal, not yet at home."""
+        return self._keeping.pending if self._keeping is not None else []
 
     async def send_ahead(self) -> None:
         """Send what was written and not saved to the other side now, where nobody sees it before it is saved.
@@ -320,9 +326,10 @@ class EditedTree:
         share, _slash, below = path.partition("/")
         if not below:
             raise error_of_code(Code.IS_A_DIRECTORY, shown(path))
-        found = await self._common.look(self.view.find(share))
-        if not found.attributes.mode & 0o200:
-            raise error_of_code(Code.NOT_GRANTED, shown(path))
+        with contextlib.suppress(UnreachableError):  # then it fails at the end
+            found = await self._common.look(self.view.find(share))
+            if not found.attributes.mode & 0o200:
+                raise error_of_code(Code.NOT_GRANTED, shown(path))
 
     async def truncate(self, path: str, size: int) -> None:
         """Cut a file off, or let it grow by zeros; durable at home, or in the journal, on return."""
@@ -393,6 +400,8 @@ class EditedTree:
         moving = self._open.get(source)
         if moving is not None:
             await self._saving.save(moving)
+        # As it was before: where the answer is lost, what is there then may be what was just made.
+        before, there = await self.find(source), self._known(target)
 
         async def send() -> None:
             await self._common.files()
@@ -401,7 +410,9 @@ class EditedTree:
             self.cache.renamed(source, at)
 
         async def keep(keeping: Keeping) -> None:
-            await self._keep_move(keeping, source, target, replace)
+            _check_move(source, before, target, there, replace)
+            expected = self._common.seen.get(target) or (version_of(there.attributes) if there is not None else None)
+            await keeping.keep_move(source, target, before.attributes, before.number, replace, expected)
             self._is_renamed(source, target)
 
         await self._done_or_kept(send, keep)
@@ -418,26 +429,12 @@ class EditedTree:
             return await self.beside.rename(source, target)
         return target
 
-    async def _keep_move(self, keeping: Keeping, source: str, target: str, replace: bool) -> None:
-        found = await self.find(source)
-        if found.attributes.kind is not Kind.FILE:
-            raise Interrupted("the line is down: a folder cannot be moved now", "try again when it is back")
-        if source.partition("/")[0] != target.partition("/")[0]:
-            raise error_of_code(Code.CROSS_DEVICE, shown(target))
-        expected: Version | None = self._common.seen.get(target)
-        with contextlib.suppress(UnreachableError):
-            try:
-                there = (await self.find(target)).attributes
-            except RemoteError as error:
-                if error.code != "not_found":
-                    raise
-            else:
-                if there.kind is not Kind.FILE:
-                    raise error_of_code(Code.IS_A_DIRECTORY, shown(target))
-                if not replace:
-                    raise error_of_code(Code.EXISTS, shown(target))
-                expected = expected or version_of(there)
-        await keeping.keep_move(source, target, found.attributes, found.number, replace, expected)
+    def _known(self, path: str) -> Found | None:
+        """The entry at a path, as far as it is known without asking; None also where nothing is."""
+        laid = self._laid(path)
+        if laid is None:
+            return self.view.known(path)
+        return None if laid.attributes is None else self._as_laid(path, laid)
 
     def _is_renamed(self, source: str, target: str) -> None:
         self._is_removed(target)
@@ -531,6 +528,18 @@ class EditedTree:
         if name not in await self.xattrs(path):
             raise error_of_code(Code.NOT_FOUND, shown(path))
         raise error_of_code(Code.UNSUPPORTED, shown(path))
+
+
+def _check_move(source: str, moving: Found, target: str, there: Found | None, replace: bool) -> None:
+    """Whether a rename would succeed at home, as far as is known."""
+    if moving.attributes.kind is not Kind.FILE:
+        raise Interrupted("the line is down: a folder or link cannot be moved now", "try again when it is back")
+    if source.partition("/")[0] != target.partition("/")[0]:
+        raise error_of_code(Code.CROSS_DEVICE, shown(target))
+    if there is not None and there.attributes.kind is not Kind.FILE:
+        raise error_of_code(_NO_FILE[there.attributes.kind], shown(target))
+    if there is not None and not replace:
+        raise error_of_code(Code.EXISTS, shown(target))
 
 
 __all__ = ["EditedTree", "OpenFile"]
