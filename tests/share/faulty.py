@@ -18,13 +18,31 @@ from pathlib import Path
 from typing import Any
 
 from gimmal.base import system_calls
-from gimmal.protocol.messages import BundleWritten, Copy, Done, Failed, Found, Rename, Replace
+from gimmal.base.primitives import blake3_digest
+from gimmal.protocol.messages import (
+    BundleWritten,
+    CommitEdit,
+    Copy,
+    Done,
+    EditOpened,
+    Failed,
+    Found,
+    OpenEdit,
+    QuickEdit,
+    Rename,
+    Replace,
+    Stat,
+    Version,
+    WriteEdit,
+)
+from gimmal.remote.files import version_of
 from gimmal.share.stale_parts import is_our_part
 from tests.share.rig import Rig, bundle_of
 
 CALLS = (
     "open", "stat", "fstat", "pwrite", "pwritev", "pread", "preadv", "fsync", "fdatasync", "rename", "link", "unlink",
-    "ftruncate", "fchmod", "utime", "mkdir", "fstatvfs", "copy_file_range",
+    "ftruncate", "fchmod", "utime", "mkdir", "fstatvfs", "copy_file_range", "fchown", "listxattr", "getxattr",
+    "setxattr",
 )  # fmt: skip
 OLD = b"old content"
 NEW = b"new content " * 1000
@@ -103,6 +121,7 @@ def install(fault: Fault) -> None:
     for name in CALLS:
         setattr(os, name, fault.wrap(name, getattr(os, name)))
     fcntl.flock = fault.wrap("flock", fcntl.flock)
+    fcntl.ioctl = fault.wrap("ioctl", fcntl.ioctl)
     system_calls._libc = FaultyLibrary(system_calls._libc, fault)
 
 
@@ -130,7 +149,33 @@ def _rename(rig: Rig, replace: Replace) -> bool:
     return isinstance(rig.session.answer(Rename("rw/source", "rw/file", replace)), Done)
 
 
-ACTS = {"upload": _upload, "bundle": _bundle, "copy": _copy, "rename": _rename}
+def _base(rig: Rig) -> Version | None:
+    """The version that an edit keeps the beginning of."""
+    found = rig.session.answer(Stat("rw/file"))
+    return version_of(found.attributes) if isinstance(found, Found) else None
+
+
+def _edit(rig: Rig, replace: Replace) -> bool:
+    base = None if replace is Replace.NEVER else _base(rig)
+    kept = 0 if base is None else min(base.size, len(OLD))
+    opened = rig.session.answer(OpenEdit("rw/file", base, kept, len(OLD), replace))
+    if not isinstance(opened, EditOpened):
+        return False
+    write = WriteEdit(opened.edit, ((0, len(NEW)),), NEW, blake3_digest(NEW))
+    if not isinstance(rig.session.answer(write), Done):
+        return False
+    return isinstance(rig.session.answer(CommitEdit(opened.edit)), Found)
+
+
+def _quick(rig: Rig, replace: Replace) -> bool:
+    base = None if replace is Replace.NEVER else _base(rig)
+    kept = 0 if base is None else min(base.size, len(OLD))
+    ranges = ((0, len(NEW)),)
+    request = QuickEdit("rw/file", base, kept, len(NEW), replace, ranges, NEW, blake3_digest(NEW))
+    return isinstance(rig.session.answer(request), Found)
+
+
+ACTS = {"upload": _upload, "bundle": _bundle, "copy": _copy, "rename": _rename, "edit": _edit, "quick": _quick}
 
 
 def _prepare(base: Path, replacing: bool) -> None:
