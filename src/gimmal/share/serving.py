@@ -84,6 +84,12 @@ EDITED_BYTES = (WriteEdit, ReadEdit, TruncateEdit)
 EDITED_AT_ONCE = 2
 """Of those, how many of one session are in threads at a time."""
 
+SMALL_EDIT = 64 << 20
+"""Bytes up to which copying what an edit keeps takes no longer than a call may: a save need not wait for whole files."""
+
+SMALL_EDITS_AT_ONCE = 2
+"""Edits that keep no more and are begun, of one session, in threads at a time."""
+
 LONG_READS_AT_ONCE = 2
 """Files of one session that are cut into chunks, read again or measured at a time: each takes a processor and a disk.
 
@@ -123,6 +129,7 @@ class Serving:
         self._small_reads = asyncio.Semaphore(SMALL_READS_AT_ONCE)
         self._packer = Packer()
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._small_edits = asyncio.Semaphore(SMALL_EDITS_AT_ONCE)
         self._edited = asyncio.Semaphore(EDITED_AT_ONCE)
         self._whole_files = asyncio.Semaphore(WHOLE_FILES_AT_ONCE)
         self._measures = MeasureServing(self._read_long, self._reading, pool, workers)
@@ -150,6 +157,9 @@ class Serving:
             return await self._measures.handle(incoming)
         if isinstance(request, NOTICES):
             return await self._notices.handle(incoming)
+        if isinstance(request, OpenEdit | QuickEdit) and request.kept <= SMALL_EDIT:
+            async with self._small_edits:
+                return await self._workers.call(self._share.answer, request)
         if isinstance(request, WHOLE_FILE):
             async with self._whole_files:
                 return await self._workers.long(self._share.answer, request)
