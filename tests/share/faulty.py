@@ -36,13 +36,14 @@ from gimmal.protocol.messages import (
     WriteEdit,
 )
 from gimmal.remote.files import version_of
+from gimmal.share import edit_spares
 from gimmal.share.stale_parts import is_our_part
 from tests.share.rig import Rig, bundle_of
 
 CALLS = (
     "open", "stat", "fstat", "pwrite", "pwritev", "pread", "preadv", "fsync", "fdatasync", "rename", "link", "unlink",
     "ftruncate", "fchmod", "utime", "mkdir", "fstatvfs", "copy_file_range", "fchown", "listxattr", "getxattr",
-    "setxattr",
+    "setxattr", "removexattr",
 )  # fmt: skip
 OLD = b"old content"
 NEW = b"new content " * 1000
@@ -122,6 +123,7 @@ def install(fault: Fault) -> None:
         setattr(os, name, fault.wrap(name, getattr(os, name)))
     fcntl.flock = fault.wrap("flock", fcntl.flock)
     fcntl.ioctl = fault.wrap("ioctl", fcntl.ioctl)
+    fcntl.fcntl = fault.wrap("fcntl", fcntl.fcntl)
     system_calls._libc = FaultyLibrary(system_calls._libc, fault)
 
 
@@ -175,7 +177,28 @@ def _quick(rig: Rig, replace: Replace) -> bool:
     return isinstance(rig.session.answer(request), Found)
 
 
-ACTS = {"upload": _upload, "bundle": _bundle, "copy": _copy, "rename": _rename, "edit": _edit, "quick": _quick}
+def _resave(rig: Rig, _replace: Replace) -> bool:
+    """Two saves: the second takes the version before the first, made what the first made of it."""
+    edit_spares.SPARE_BYTES_MIN = 1
+    first, second = _base(rig), None
+    if first is None:
+        return False
+    same = OLD if first.size == len(OLD) else NEW
+    for base, content in ((first, same), (second, NEW)):
+        base = base or _base(rig)
+        if base is None:
+            return False
+        ranges = ((0, len(content)),)
+        request = QuickEdit(
+            "rw/file", base, base.size, len(content), Replace.EXPECTED, ranges, content, blake3_digest(content)
+        )
+        if not isinstance(rig.session.answer(request), Found):
+            return False
+    return True
+
+
+ACTS = {"upload": _upload, "bundle": _bundle, "copy": _copy, "rename": _rename, "edit": _edit, "quick": _quick,
+        "resave": _resave}  # fmt: skip
 
 
 def _prepare(base: Path, replacing: bool) -> None:

@@ -31,7 +31,8 @@ from tests.patience import PATIENCE
 from tests.share.rig import SOURCE, Rig
 
 SCENARIOS = ["upload-new", "upload-replace", "bundle-new", "bundle-replace", "copy-new", "copy-replace", "rename-new",
-             "rename-replace", "edit-new", "edit-replace", "quick-new", "quick-replace"]  # fmt: skip
+             "rename-replace", "edit-new", "edit-replace", "quick-new", "quick-replace",
+             "resave-replace"]  # fmt: skip
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
 FAULTS = ["kill before", "kill after", "EIO", "ENOSPC", "EACCES", "short"]
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import Attributes, Replace, Version
-from gimmal.share.attributes import attributes_of
+from gimmal.share.attributes import attributes_of, version_of
 from gimmal.share.edit_file import EditFile
+from gimmal.share.edit_spares import FORMER_MAX, Spare, exchange, is_nobodys, open_old
 from gimmal.share.keeping import keeping_one
 from gimmal.share.part import is_same
 from gimmal.share.part_opening import access_to_write
@@ -56,12 +57,14 @@ def place_edit(state: SessionState, file: EditFile, begun: Place, place: Place, 
         if not is_same(file.descriptor, file.name, own_folder):
             raise RefusedError(Code.UNKNOWN_PART)
         standing = standing_file(place.share, folder, final, ending.replace, ending.expected)
-        _set_attributes(state, file.descriptor, standing, ending)
+        _set_attributes(state, file, standing, ending)
         if ending.durable:
             try:
                 os.fsync(file.descriptor)
             except OSError as error:
                 raise DiskFailedError(error.errno, error.strerror) from error
+        if standing is not None and place == begun and _exchange(state, file, place, folder, final, standing, ending):
+            return attributes_of(os.fstat(file.descriptor))
         with keeping_one(state, place, folder, final, ending.keep) as keep:
             place_file(
                 place.share,
@@ -76,12 +79,67 @@ def place_edit(state: SessionState, file: EditFile, begun: Place, place: Place, 
         return attributes_of(os.fstat(file.descriptor))
 
 
-def _set_attributes(state: SessionState, descriptor: int, standing: os.stat_result | None, ending: Ending) -> None:
+def _exchange(
+    state: SessionState,
+    file: EditFile,
+    place: Place,
+    folder: int,
+    final: bytes,
+    standing: os.stat_result,
+    ending: Ending,
+) -> bool:
+    """Place it and keep what stood there for the next edit; False where that cannot be, and nothing was done.
+
+    Raises:
+        RefusedError: CHANGED, another version stands there by now.
+        OSError: the system refuses.
+    """
+    if ending.replace is not Replace.EXPECTED or ending.keep or file.changed is None or file.base != ending.expected:
+        return False
+    if file.base is None or len(file.base_former) >= FORMER_MAX:
+        return False
+    old = open_old(final, folder, standing)
+    if old is None:
+        return False
+    kept = False
+    try:
+        exchanged = exchange(file.name, final, folder, old)
+        if exchanged is None:
+            return False
+        if not exchanged:
+            raise RefusedError(Code.CHANGED)
+        current = version_of(os.fstat(file.descriptor))
+        former = file.base_former | {file.base}
+        spare = Spare(place, file.name, old, current, tuple(file.changed), former, file.former, time.monotonic())
+        kept = True
+        if is_nobodys(old):
+            state.edits.spares.keep(spare)
+        else:
+            spare.remove()
+        return True
+    finally:
+        if not kept:
+            os.close(old)
+
+
+def _set_attributes(state: SessionState, file: EditFile, standing: os.stat_result | None, ending: Ending) -> None:
     if standing is not None:
-        _give_owner(descriptor, standing)
-    os.fchmod(descriptor, mode_for(ending.mode, standing, state.new_file_mode))
-    mtime_ns = time.time_ns() if ending.mtime_ns is None else ending.mtime_ns
-    os.utime(descriptor, ns=(mtime_ns, mtime_ns))
+        _give_owner(file.descriptor, standing)
+    os.fchmod(file.descriptor, mode_for(ending.mode, standing, state.new_file_mode))
+    _set_time(file, time.time_ns() if ending.mtime_ns is None else ending.mtime_ns)
+
+
+def _set_time(file: EditFile, mtime_ns: int) -> None:
+    """Set the time of change, or the next later one with which the file is a version that it never was."""
+    taken = {version.mtime_ns for version in file.former}
+    while mtime_ns in taken:
+        mtime_ns += 1
+    os.utime(file.descriptor, ns=(mtime_ns, mtime_ns))
+    step = 1
+    while version_of(os.fstat(file.descriptor)) in file.former:
+        # Disks keep times in steps of up to two seconds.
+        mtime_ns, step = mtime_ns + step, 2 * step
+        os.utime(file.descriptor, ns=(mtime_ns, mtime_ns))
 
 
 def _give_owner(descriptor: int, standing: os.stat_result) -> None:

@@ -33,9 +33,9 @@ def answer_open_edit(state: SessionState, request: OpenEdit) -> EditOpened:
     """Begin an edit; copying what it keeps may take as long as that is large."""
     place = _place_of(state, request)
     state.edits.check_room()
-    file = begin_file(place, request.base, request.kept, request.size, request.replace)
+    file = begin_file(place, request.base, request.kept, request.size, request.replace, state.edits.spares)
     try:
-        return EditOpened(state.edits.add(Edit(place, request.replace, request.base, file)))
+        return EditOpened(state.edits.add(Edit(place, request.replace, request.base, file, state.edits.spares)))
     except RefusedError:
         file.remove(place)
         raise
@@ -106,7 +106,7 @@ def answer_quick_edit(state: SessionState, request: QuickEdit) -> Found:
         raise RefusedError(Code.INVALID)
     expected = request.base if request.replace is Replace.EXPECTED else None
     ending = Ending(request.replace, expected, request.mtime_ns, request.mode, request.durable, request.keep)
-    file = begin_file(place, request.base, request.kept, request.size, request.replace)
+    file = begin_file(place, request.base, request.kept, request.size, request.replace, state.edits.spares)
     try:
         file.write(request.ranges, request.data, request.digest)
         placed = place_edit(state, file, place, place, ending)
