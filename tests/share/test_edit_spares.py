@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import stat
 import threading
 import time
 from pathlib import Path
@@ -27,7 +28,7 @@ from gimmal.protocol.messages import (
     Version,
     WriteEdit,
 )
-from gimmal.share import edit_file, edit_spares
+from gimmal.share import edit_file, edit_placing, edit_spares
 from gimmal.share.edit_spares import SPARES_MAX, is_nobodys
 from gimmal.share.shares import ShareTable, parse_share
 from tests.remote.two_sides import Sides, TwoSides
@@ -148,7 +149,7 @@ def test_random_edits_do_what_they_do_to_bytes(
                     assert ask(TruncateEdit(edit, at)) == Done()
                     model = model[:at] + bytes(max(0, at - len(model)))
             keep_open = chance.random() < 0.7
-            placed = ask(CommitEdit(edit, chance.choice([None, MTIME + number]), durable=False, keep_open=keep_open))
+            placed = ask(CommitEdit(edit, chance.choice([None, MTIME + number]), keep_open=keep_open))
             assert isinstance(placed, Found)
             edit = edit if keep_open else 0
         taken += len(hidden(file))
@@ -231,6 +232,39 @@ def test_small_files_and_what_goes_to_the_trash_leave_nothing(file: Rig) -> None
     assert hidden(file) == []
 
 
+def test_an_old_version_is_written_to_only_once_the_new_one_has_its_name_for_good(
+    file: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut the name may mean again what it meant before the last flush of its folder."""
+    trace: list[str] = []
+    fsync, keep, swap = os.fsync, edit_spares.EditSpares.keep, edit_placing.exchange
+
+    def tracing_fsync(descriptor: int) -> None:
+        trace.append("fsync folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "fsync file")
+        fsync(descriptor)
+
+    def tracing_keep(self: edit_spares.EditSpares, spare: edit_spares.Spare) -> None:
+        trace.append("keep")
+        keep(self, spare)
+
+    def tracing_exchange(name: bytes, final: bytes, folder: int, old: int) -> bool | None:
+        trace.append("exchange")
+        return swap(name, final, folder, old)
+
+    monkeypatch.setattr(os, "fsync", tracing_fsync)
+    monkeypatch.setattr(edit_spares.EditSpares, "keep", tracing_keep)
+    monkeypatch.setattr(edit_placing, "exchange", tracing_exchange)
+    save(file, 0, b"1")
+    assert trace == ["fsync file", "exchange", "fsync folder", "keep"]
+
+
+def test_one_that_is_not_durable_leaves_the_old_version_alone(file: Rig) -> None:
+    base = version_of(file.rw / "file")
+    request = QuickEdit("rw/file", base, SIZE, SIZE, Replace.EXPECTED, (), b"", blake3_digest(b""), durable=False)
+    assert isinstance(file.session.answer(request), Found)
+    assert hidden(file) == []
+
+
 def test_none_is_kept_where_room_is_short(file: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     room = os.statvfs(file.rw)
     monkeypatch.setattr(edit_spares, "SPARE_ROOM", room.f_bavail * room.f_frsize // SIZE + 1)
@@ -272,8 +306,6 @@ def test_one_that_does_not_fit_is_copied_anew(file: Rig, monkeypatch: pytest.Mon
 
 
 def test_who_replaces_the_file_in_the_last_instant_wins(file: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gimmal.share import edit_placing
-
     exchange = edit_placing.exchange
 
     def late(name: bytes, final: bytes, folder: int, old: int) -> bool | None:

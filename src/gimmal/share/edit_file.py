@@ -59,11 +59,12 @@ class EditFile:
 
     def note(self, start: int, end: int) -> None:
         """Bytes from ``start`` to before ``end`` are about to differ from the base."""
-        if self.changed is not None:
-            if len(self.changed) >= STRETCHES_MAX:
-                self.changed = None
+        changed = self.changed  # several threads may be here
+        if changed is not None:
+            if len(changed) < STRETCHES_MAX:
+                changed.append((start, end))
             else:
-                self.changed.append((start, end))
+                self.changed = None
 
     def write(self, ranges: Sequence[Extent], data: bytes, digest: bytes) -> None:
         """Write over stretches, in their order; ranges and bytes are checked before anything is written.

@@ -16,7 +16,7 @@ from gimmal.share.keeping import keeping_one
 from gimmal.share.part import is_same
 from gimmal.share.part_opening import access_to_write
 from gimmal.share.places import Place, refuse_own
-from gimmal.share.placing import mode_for, place_file, standing_file
+from gimmal.share.placing import mode_for, place_file, standing_file, sync_folder
 from gimmal.share.refused import RefusedError
 from gimmal.share.state import SessionState
 
@@ -37,8 +37,36 @@ class Ending:
     keep: bool
 
 
-def place_edit(state: SessionState, file: EditFile, begun: Place, place: Place, ending: Ending) -> Attributes:
-    """Give the file of an edit its final name. With ``durable`` the caller syncs the folder once this has returned.
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A file that has its final name."""
+
+    attributes: Attributes
+    spare: Spare | None = None
+    """The version it replaced, where the next edit may take it."""
+
+
+def settle(state: SessionState, place: Place, ending: Ending, placed: Placed) -> None:
+    """Make the name of a placed file durable, where that is asked.
+
+    Only then may the next edit write to what the name meant before: a power cut could bring that back.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    try:
+        if ending.durable:
+            sync_folder(place.root, place.names[:-1])
+    except OSError:
+        if placed.spare is not None:
+            placed.spare.remove()
+        raise
+    if placed.spare is not None:
+        state.edits.spares.keep(placed.spare)
+
+
+def place_edit(state: SessionState, file: EditFile, begun: Place, place: Place, ending: Ending) -> Placed:
+    """Give the file of an edit its final name; what comes next is `settle`.
 
     Args:
         state: of the session.
@@ -63,8 +91,10 @@ def place_edit(state: SessionState, file: EditFile, begun: Place, place: Place, 
                 os.fsync(file.descriptor)
             except OSError as error:
                 raise DiskFailedError(error.errno, error.strerror) from error
-        if standing is not None and place == begun and _exchange(state, file, place, folder, final, standing, ending):
-            return attributes_of(os.fstat(file.descriptor))
+        if standing is not None and place == begun:
+            placed = _exchange(file, place, folder, final, standing, ending)
+            if placed is not None:
+                return placed
         with keeping_one(state, place, folder, final, ending.keep) as keep:
             place_file(
                 place.share,
@@ -76,50 +106,45 @@ def place_edit(state: SessionState, file: EditFile, begun: Place, place: Place, 
                 source_folder=own_folder,
                 keep=keep,
             )
-        return attributes_of(os.fstat(file.descriptor))
+        return Placed(attributes_of(os.fstat(file.descriptor)))
 
 
 def _exchange(
-    state: SessionState,
-    file: EditFile,
-    place: Place,
-    folder: int,
-    final: bytes,
-    standing: os.stat_result,
-    ending: Ending,
-) -> bool:
-    """Place it and keep what stood there for the next edit; False where that cannot be, and nothing was done.
+    file: EditFile, place: Place, folder: int, final: bytes, standing: os.stat_result, ending: Ending
+) -> Placed | None:
+    """Place it and keep what stood there for the next edit; None where that cannot be, and nothing was done.
 
     Raises:
         RefusedError: CHANGED, another version stands there by now.
         OSError: the system refuses.
     """
-    if ending.replace is not Replace.EXPECTED or ending.keep or file.changed is None or file.base != ending.expected:
-        return False
-    if file.base is None or len(file.base_former) >= FORMER_MAX:
-        return False
+    # Of what is not durable nobody knows when it is on the disk: then the old version must stay as it is.
+    wanted = ending.durable and not ending.keep and ending.replace is Replace.EXPECTED
+    base, changed = file.base, file.changed
+    if not wanted or base is None or base != ending.expected or changed is None or len(file.base_former) >= FORMER_MAX:
+        return None
     old = open_old(final, folder, standing)
     if old is None:
-        return False
-    kept = False
+        return None
+    done: bool | None = None
     try:
-        exchanged = exchange(file.name, final, folder, old)
-        if exchanged is None:
-            return False
-        if not exchanged:
+        done = exchange(file.name, final, folder, old)
+        if done is False:
             raise RefusedError(Code.CHANGED)
-        current = version_of(os.fstat(file.descriptor))
-        former = file.base_former | {file.base}
-        spare = Spare(place, file.name, old, current, tuple(file.changed), former, file.former, time.monotonic())
-        kept = True
-        if is_nobodys(old):
-            state.edits.spares.keep(spare)
-        else:
-            spare.remove()
-        return True
     finally:
-        if not kept:
+        if not done:
             os.close(old)
+    if done is None:
+        return None
+    attributes = attributes_of(os.fstat(file.descriptor))
+    current = Version(attributes.identity, attributes.size, attributes.mtime_ns)
+    spare = Spare(
+        place, file.name, old, current, tuple(changed), file.base_former | {base}, file.former, time.monotonic()
+    )
+    if is_nobodys(old):
+        return Placed(attributes, spare)
+    spare.remove()
+    return Placed(attributes)
 
 
 def _set_attributes(state: SessionState, file: EditFile, standing: os.stat_result | None, ending: Ending) -> None:
