@@ -53,7 +53,6 @@ class Copied:
             self.bytes += max(0, size - start)
 
         monkeypatch.setattr(edit_file, "copy_bytes", counted)
-        monkeypatch.setattr(edit_file, "clone_file", lambda *_: False)
 
     def since(self) -> int:
         count, self.bytes = self.bytes, 0
@@ -66,8 +65,9 @@ def copied(monkeypatch: pytest.MonkeyPatch) -> Copied:
 
 
 @pytest.fixture
-def file(rig: Rig) -> Rig:
+def file(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:
     """A file on a disk that shares no bytes between files."""
+    monkeypatch.setattr(edit_file, "clone_file", lambda *_: False)
     (rig.rw / "file").write_bytes(bytes(SIZE))
     with open(rig.rw / "file", "r+b") as opened:
         if not is_nobodys(opened.fileno()):
