@@ -157,10 +157,8 @@ class EditedTree:
     def _as_laid(self, path: str, laid: Laid) -> Found:
         if laid.attributes is None:
             raise error_of_code(Code.NOT_FOUND, shown(path))
-        known = self.view.known(path) if not laid.origin else None
-        number = known.number if known is not None else laid.number
         edited = self._open.get(path)
-        return Found(edited.attributes if edited is not None else laid.attributes, number, False, False)
+        return Found(edited.attributes if edited is not None else laid.attributes, laid.number, False, False)
 
     async def listing(self, path: str) -> Listing:
         """All entries of a folder; raises as ``find``."""
@@ -270,9 +268,7 @@ class EditedTree:
 
     def _add_laid(self, path: str, attributes: Attributes, laid: Laid) -> EditedFile:
         """A file that the journal has made what it is, by another name or time, and that was not open."""
-        home = laid.origin or path
-        known = self.view.known(home)
-        file = self.cache.adopt(home, known.attributes) if known is not None else None
+        file = self.cache.known(laid.origin or path)
         edited = self._open[path] = EditedFile(self._common, path, attributes, file)
         edited.waits_for(laid.operation)
         return edited
@@ -435,7 +431,7 @@ class EditedTree:
         async def keep(keeping: Keeping) -> None:
             _check_move(source, before, target, there, replace)
             expected = self._common.seen.get(target) or (version_of(there.attributes) if there is not None else None)
-            await keeping.keep_move(source, target, before.attributes, before.number, replace, expected)
+            await keeping.keep_move(source, target, before.attributes, replace, expected)
             self._is_renamed(source, target)
 
         await self._done_or_kept(send, keep)
