@@ -300,7 +300,10 @@ def test_a_share_that_takes_new_files_only_gets_each_whole(tmp_path: Path) -> No
             await empty.close()
             assert (two.far / "empty").read_bytes() == b""
             with pytest.raises(RemoteError) as refused:
-                await tree.open("far/report", write=True)
+                again = await tree.open("far/report", write=True)
+                await again.write(0, b"other")
+                await again.close()
             assert refused.value.code == "not_granted"
+            assert (two.far / "report").read_bytes() == b"whole"
 
     two.run(work)
