@@ -15,6 +15,7 @@ from gimmal.protocol.limits import EDIT_DATA_MAX
 from gimmal.protocol.messages import Attributes, Replace
 from gimmal.remote.files import Files, version_of
 from gimmal.remote.patching import Patch, open_patch, save_ranges
+from tests.figures import figure
 from tests.remote.two_sides import Sides, TwoSides
 
 FEATURES = pytest.mark.parametrize("features", [OFFERED, OFFERED & ~EDIT], ids=["edits", "parts"])
@@ -223,6 +224,8 @@ def test_a_small_save_of_a_large_file_is_one_question_and_few_bytes(world: TwoSi
         return asked, sides.wire_bytes - before
 
     asked, moved = world.run(work)
+    figure("save of 10 KiB changed in 20 MiB: questions asked", asked, "1")
+    figure("save of 10 KiB changed in 20 MiB: bytes on the line", moved, "< 11,000")
     assert asked == 1
     assert moved < 11_000
 
