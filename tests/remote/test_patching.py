@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,10 @@ from gimmal.protocol.limits import EDIT_DATA_MAX
 from gimmal.protocol.messages import Attributes, Replace
 from gimmal.remote.files import Files, version_of
 from gimmal.remote.patching import Patch, open_patch, save_ranges
+from gimmal.share import editing
+from gimmal.share.edit_file import EditFile
 from tests.figures import figure
+from tests.patience import PATIENCE
 from tests.remote.two_sides import Sides, TwoSides
 
 FEATURES = pytest.mark.parametrize("features", [OFFERED, OFFERED & ~EDIT], ids=["edits", "parts"])
@@ -125,10 +130,40 @@ def test_what_is_not_whole_is_not_placed(tmp_path: Path, features: int) -> None:
             await commit(other)
         assert failed.value.code == "failed"
         await other.discard()
+        while os.listdir(world.far) != ["file"]:
+            await asyncio.sleep(0.001)  # what was on its way when it was cut short comes to its end first
 
     world.run(work)
     assert (world.far / "file").read_bytes() == CONTENT
     assert os.listdir(world.far) == ["file"]
+
+
+def test_one_that_nobody_waited_for_is_given_up(world: TwoSides, monkeypatch: pytest.MonkeyPatch) -> None:
+    (world.far / "file").write_bytes(CONTENT)
+    begun, go_on, made = threading.Event(), threading.Event(), threading.Event()
+    begin = editing.begin_file
+
+    def slow(*arguments: Any) -> EditFile:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        file = begin(*arguments)
+        made.set()
+        return file
+
+    monkeypatch.setattr(editing, "begin_file", slow)
+
+    async def work(sides: Sides) -> None:
+        opening = asyncio.ensure_future(open_for_change(sides.far, "far/file"))
+        while not begun.is_set():
+            await asyncio.sleep(0.001)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        go_on.set()
+        while not made.is_set() or os.listdir(world.far) != ["file"]:
+            await asyncio.sleep(0.001)
+
+    world.run(work)
 
 
 @FEATURES
