@@ -287,6 +287,16 @@ def test_each_save_is_told_to_who_watches(file: Rig) -> None:
         assert {change.name for change in told} <= {"file", ""}
 
 
+def test_none_is_kept_of_a_file_that_was_written_anew(file: Rig) -> None:
+    save(file, 0, bytes(SIZE)[: 960 * 1024])
+    assert len(hidden(file)) == 1
+    base = version_of(file.rw / "file")
+    opened = file.session.answer(OpenEdit("rw/file", base, 0, SIZE, Replace.EXPECTED))
+    assert isinstance(opened, EditOpened)
+    assert isinstance(file.session.answer(CommitEdit(opened.edit)), Found)
+    assert hidden(file) == []
+
+
 def test_none_is_kept_where_room_is_short(file: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     room = os.statvfs(file.rw)
     monkeypatch.setattr(edit_spares, "SPARE_ROOM", room.f_bavail * room.f_frsize // SIZE + 1)
