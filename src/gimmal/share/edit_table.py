@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import threading
 import weakref
 from collections.abc import Iterator
+from time import monotonic
 
 from gimmal.base.fair_budget import FairBudget, FairShare
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import EDITS_MAX
 from gimmal.protocol.messages import Replace, Version
 from gimmal.share.edit_file import EditFile, begin_file
-from gimmal.share.edit_spares import EditSpares
+from gimmal.share.edit_spares import EditSpares, Spare, may_keep
 from gimmal.share.places import Place
 from gimmal.share.refused import RefusedError
 
@@ -109,6 +111,29 @@ class Edit:
         if self._file is not None:
             self._file.close()
         self._file, self.base, self.replace = None, base, Replace.EXPECTED
+
+    def give_up(self) -> None:
+        """Nobody wants it any more. What was copied for it and not changed is kept for whoever tries again.
+
+        Its asker may have given it up because copying took longer than it could wait: the next try finds it done.
+        """
+        with self._lock:
+            if self._users or self._file is None:
+                return  # `end` sees to it
+            file, self._file = self._file, None
+        base = file.base
+        with contextlib.suppress(OSError, RefusedError):
+            if base is not None and file.changed == []:
+                with self.place.parent() as (folder, _final):
+                    keep = may_keep(folder, base.size)
+                if keep:
+                    fcntl.flock(file.descriptor, fcntl.LOCK_UN)  # who removes the folder may remove it too
+                    spare = Spare(
+                        self.place, file.name, file.descriptor, base, (), file.former, file.base_former, monotonic()
+                    )
+                    self._spares.keep(spare)
+                    return
+        file.remove(self.place)
 
     def end(self, *, placed: bool) -> None:
         """It is over; its file goes unless it was ``placed``: now, or when the last who uses it has left."""

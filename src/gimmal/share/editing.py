@@ -92,7 +92,7 @@ def answer_commit_edit(state: SessionState, request: CommitEdit) -> Found:
 
 def answer_discard_edit(state: SessionState, request: DiscardEdit) -> Done:
     """Give an edit up."""
-    state.edits.get(request.edit)
+    state.edits.get(request.edit).give_up()
     state.edits.drop(request.edit, placed=False)
     return Done()
 
