@@ -13,8 +13,9 @@ import pytest
 
 from gimmal.base.errors import RemoteError
 from gimmal.protocol.features import EDIT, OFFERED
-from gimmal.protocol.limits import EDIT_DATA_MAX
+from gimmal.protocol.limits import BLOCK_SIZE, EDIT_DATA_MAX
 from gimmal.protocol.messages import Attributes, Replace
+from gimmal.remote import whole_patch
 from gimmal.remote.files import Files, version_of
 from gimmal.remote.patching import Patch, open_patch, save_ranges
 from gimmal.share import editing
@@ -164,6 +165,32 @@ def test_one_that_nobody_waited_for_is_given_up(world: TwoSides, monkeypatch: py
             await asyncio.sleep(0.001)
 
     world.run(work)
+
+
+def test_a_side_that_knows_no_edits_gets_no_more_than_memory_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whole_patch, "HELD_MAX", 2)
+    world = TwoSides(tmp_path, far_features=OFFERED & ~EDIT)
+    (world.far / "file").write_bytes(bytes(4 * BLOCK_SIZE))
+
+    async def work(sides: Sides) -> None:
+        patch = await open_for_change(sides.far, "far/file")
+        for index in (0, 3):
+            await patch.write(index * BLOCK_SIZE + 5, b"changed")
+        with pytest.raises(RemoteError) as refused:
+            await patch.write(BLOCK_SIZE, b"x")
+        assert refused.value.code == "too_large"
+        await patch.discard()
+        patch = await open_for_change(sides.far, "far/file", 3 * BLOCK_SIZE + 20)
+        for index in (0, 3):
+            await patch.write(index * BLOCK_SIZE + 5, b"changed")
+        await commit(patch)
+
+    world.run(work)
+    model = bytearray(3 * BLOCK_SIZE + 20)
+    model[5:12] = model[3 * BLOCK_SIZE + 5 : 3 * BLOCK_SIZE + 12] = b"changed"
+    assert (world.far / "file").read_bytes() == model
 
 
 @FEATURES

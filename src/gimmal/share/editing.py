@@ -19,9 +19,9 @@ from gimmal.protocol.messages import (
     Version,
     WriteEdit,
 )
+from gimmal.share.edit import Edit
 from gimmal.share.edit_file import begin_file, check_beginning, check_ranges
 from gimmal.share.edit_placing import DiskFailedError, Ending, place_edit, settle
-from gimmal.share.edit_table import Edit
 from gimmal.share.part_opening import access_to_write
 from gimmal.share.places import Access, Place
 from gimmal.share.refused import RefusedError
