@@ -113,7 +113,7 @@ class EditedTree:
             GimmalError: it cannot be sent; nothing is lost by that.
         """
         for edited in list(self._open.values()):
-            await edited.send_ahead(HELD_MAX)
+            await edited.sending.ahead(HELD_MAX)
 
     # Looking ---------------------------------------------------------------------------------------------------------
 
@@ -436,9 +436,10 @@ class EditedTree:
         if source == target:
             await self.find(source)
             return
-        moving = self._open.get(source)
-        if moving is not None:
-            await self._saving.save(moving)
+        # What was sent ahead belongs to the old name.
+        for path, edited in list(self._open.items()):
+            if path == source or path.startswith(source + "/"):
+                await self._saving.save(edited)
         # As it was before: where the answer is lost, what is there then may be what was just made.
         before, there = await self.find(source), self._known(target)
 
