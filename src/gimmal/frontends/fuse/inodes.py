@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from pyfuse3 import EntryAttributes, InodeT
 
-from gimmal.protocol.messages import Attributes, Kind
+from gimmal.protocol.messages import Attributes, Kind, Version
+from gimmal.remote.files import version_of
 from gimmal.remote.tree.view import Borne, TreeView
 
 BORNE_SECONDS = 60.0
@@ -47,6 +48,7 @@ class Inodes:
         self._looked_up: dict[InodeT, int] = {}
         self._number_of: dict[InodeT, int] = {}
         self._inode_of: dict[int, InodeT] = {}
+        self._told: dict[InodeT, Version] = {}
 
     def __contains__(self, inode: InodeT) -> bool:
         return inode in self._looked_up
@@ -74,6 +76,14 @@ class Inodes:
         self._inode_of.pop(before, None)
         self._number_of[inode], self._inode_of[number] = number, inode
 
+    def is_as_told(self, inode: InodeT, attributes: Attributes) -> bool:
+        """Whether a file is opened in the version in which it was opened before: then the kernel may keep its pages."""
+        version = version_of(attributes)
+        before = self._told.get(inode)
+        if inode in self._looked_up:
+            self._told[inode] = version
+        return before == version
+
     def looked_up(self, inode: InodeT) -> None:
         """The kernel was told of it once more."""
         self._looked_up[inode] = self._looked_up.get(inode, 0) + 1
@@ -88,6 +98,7 @@ class Inodes:
             self._looked_up[inode] = left
             return
         self._looked_up.pop(inode, None)
+        self._told.pop(inode, None)
         if self._number_of.pop(inode, None) is not None:
             self._inode_of.pop(number, None)
 

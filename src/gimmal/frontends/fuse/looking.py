@@ -36,6 +36,25 @@ NAME_MAX = 255
 NOT_BORNE = Borne(False, False)
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What the requests of one mount work on.
+
+    Attributes:
+        tree: the other side's.
+        inodes: that the kernel knows.
+        coherence: of the kernel's cache.
+        owner: of all files.
+        rooms: on the disks of the shares.
+    """
+
+    tree: ReadingTree
+    inodes: Inodes
+    coherence: Coherence
+    owner: Owner
+    rooms: Rooms
+
+
 @dataclass
 class _Listing:
     """A folder that is being listed: as it was when the listing began."""
@@ -45,25 +64,17 @@ class _Listing:
 
 
 class Looking(pyfuse3.Operations):
-    """Requests that change nothing.
-
-    Args:
-        tree: the other side's.
-        inodes: that the kernel knows.
-        coherence: of the kernel's cache.
-        owner: of all files.
-        rooms: on the disks of the shares.
-    """
+    """Requests that change nothing."""
 
     supports_dot_lookup = False
 
-    def __init__(self, tree: ReadingTree, inodes: Inodes, coherence: Coherence, owner: Owner, rooms: Rooms) -> None:
+    def __init__(self, parts: Parts) -> None:
         super().__init__()
-        self.tree = tree
-        self.inodes = inodes
-        self.coherence = coherence
-        self._owner = owner
-        self._rooms = rooms
+        self.tree = parts.tree
+        self.inodes = parts.inodes
+        self.coherence = parts.coherence
+        self._owner = parts.owner
+        self._rooms = parts.rooms
         self._listings: dict[FileHandleT, _Listing] = {}
         self._handles = 0
 

@@ -8,15 +8,15 @@ import os
 from pyfuse3 import FileHandleT, FileInfo, FlagT, FUSEError, InodeT, RequestContext
 
 from gimmal.frontends.fuse.failures import answered
-from gimmal.frontends.fuse.looking import Looking
+from gimmal.frontends.fuse.looking import Looking, Parts
 from gimmal.frontends.fuse.reading_tree import OpenedFile
 
 
 class Reading(Looking):
     """Requests for the bytes of files."""
 
-    def __init__(self, *arguments: object, **named: object) -> None:
-        super().__init__(*arguments, **named)  # type: ignore[arg-type]
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
         self._open: dict[FileHandleT, OpenedFile] = {}
 
     @answered()

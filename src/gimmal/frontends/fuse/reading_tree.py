@@ -9,7 +9,7 @@ from gimmal.protocol.messages import Attributes
 from gimmal.remote.cached_file import CachedFile, Reader
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.files import shown, version_of
-from gimmal.remote.tree.view import TreeView
+from gimmal.remote.tree.view import Borne, Found, Listing, TreeView
 
 AGAIN = 4
 """How often a file is opened anew where it changes while it is read; then the reader is told."""
@@ -74,6 +74,22 @@ class ReadingTree:
     def __init__(self, view: TreeView, cache: FileCache) -> None:
         self.view = view
         self._cache = cache
+
+    async def find(self, path: str) -> Found:
+        """See TreeView."""
+        return await self.view.find(path)
+
+    async def listing(self, path: str) -> Listing:
+        """See TreeView."""
+        return await self.view.listing(path)
+
+    def known(self, path: str) -> Found | None:
+        """See TreeView."""
+        return self.view.known(path)
+
+    def borne_out(self, path: str) -> Borne:
+        """See TreeView."""
+        return self.view.borne_out(path)
 
     async def cached(self, path: str, *, anew: bool = False) -> CachedFile:
         """The version of a file that the view tells of, or, with ``anew``, that the other side tells of now."""
