@@ -21,6 +21,7 @@ SelfT = TypeVar("SelfT")
 ParametersT = ParamSpec("ParametersT")
 ResultT = TypeVar("ResultT")
 
+
 def answered(
     seconds: float | None = CALL_SECONDS,
 ) -> Callable[

@@ -234,5 +234,3 @@ class Looking(pyfuse3.Operations):
         """A number for something that is opened."""
         self._handles += 1
         return self._handles
-
-

@@ -108,5 +108,3 @@ class Mount:
 
 async def _main() -> None:
     await pyfuse3.main(max_tasks=REQUESTS_MAX)
-
-
