@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -42,7 +42,7 @@ async def _mount(reach: Reach, path: Path, *, as_json: bool) -> None:
             print_json({"event": "mounted", "path": str(path)})
         else:
             print(f"mounted: {displayable(str(path))}", flush=True)
-        told = told_to_end()
-        await asyncio.wait([over, told], return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {over, told_to_end()}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if over.done() and (failure := over.result()) is not None:
             raise failure

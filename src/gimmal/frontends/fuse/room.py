@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from math import inf
 
@@ -40,10 +41,8 @@ class Rooms:
         now = asyncio.get_running_loop().time()
         if now - self._asked_at > ASKED_SECONDS:
             self._asked_at = now
-            try:
+            with contextlib.suppress(GimmalError):
                 self._room = await self._ask()
-            except GimmalError:
-                pass
         return self._room
 
     async def _ask(self) -> Room:
