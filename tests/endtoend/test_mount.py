@@ -218,17 +218,16 @@ def test_unmount_ends_it_and_says_what_it_cannot(desk: Desk) -> None:
 def test_a_mount_ends_with_the_half_though_it_is_busy(plugged: Plugged) -> None:
     world = plugged.world
     write_file(plugged.shared / "file", LARGE)
-    with mounted(world, world.b) as (folder, process):
-        with opened(folder / "shared" / "file") as busy:
-            assert os.read(busy, 10) == content(LARGE)[:10]
-            (world.b.half / "GIMMAL").rename(world.b.half / "elsewhere")
-            took = until(lambda: is_gone(folder), "the folder free", 10, every=0.005)
-            assert took <= ENDED_SECONDS, took
-            result = process.wait(30)
-            assert result.code == 5
-            assert "the half was pulled out" in result.error
-            with pytest.raises(OSError):
-                os.pread(busy, 100, 15_000_000)
+    with mounted(world, world.b) as (folder, process), opened(folder / "shared" / "file") as busy:
+        assert os.read(busy, 10) == content(LARGE)[:10]
+        (world.b.half / "GIMMAL").rename(world.b.half / "elsewhere")
+        took = until(lambda: is_gone(folder), "the folder free", 10, every=0.005)
+        assert took <= ENDED_SECONDS, took
+        result = process.wait(30)
+        assert result.code == 5
+        assert "the half was pulled out" in result.error
+        with pytest.raises(OSError):
+            os.pread(busy, 100, 15_000_000)
 
 
 def test_a_mount_ends_with_the_agent_that_carries_it(plugged: Plugged) -> None:
@@ -307,3 +306,26 @@ def test_nothing_in_a_mount_is_shared_or_copied_again(desk: Desk) -> None:
         (desk.near / "way").symlink_to(inside)
         assert refusal in desk.run("cp", "way/file", desk.at("copy"), code=2).error
         take_away(folder)
+
+
+# In the background ---------------------------------------------------------------------------------------------------
+
+
+def test_in_the_background_the_terminal_is_free_and_unmount_ends_it(desk: Desk) -> None:
+    (desk.far / "file").write_text("x")
+    folder = desk.near / "background"
+    folder.mkdir()
+    try:
+        result = desk.run("mount", "--background", "background")
+        assert result.out == f"mounted: {folder}\n"
+        assert (folder / "shared" / desk.far.name / "file").read_text() == "x"
+        desk.run("unmount", "background")
+        assert is_gone(folder)
+    finally:
+        take_away(folder)
+
+
+def test_what_fails_in_the_background_is_said_in_front(desk: Desk) -> None:
+    (desk.near / "nobody").mkdir()
+    result = desk.run("mount", "--background", "--at", "127.0.0.1:9", "nobody", code=7)
+    assert result.error
