@@ -17,7 +17,7 @@ from gimmal.base.errors import BadName, GimmalError, RemoteError, UnreachableErr
 from gimmal.base.paths import parse_wire_path
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.codes import Code
-from gimmal.protocol.messages import Attributes, Change, ChangeKind, Entry, FolderTimes, List, Page, Replace
+from gimmal.protocol.messages import Attributes, Change, ChangeKind, Entry, FolderTimes, List, Page, Replace, Version
 from gimmal.remote.files import too_many_entries
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.tree.cache import ENTRIES_MAX, TreeCache
@@ -155,6 +155,11 @@ class TreeView:
         self._files = files
         self._stream = NoticeStream(files, self._noticed, self._lost)
         self._down_until = 0.0
+
+    def follow(self, files: RemoteFiles) -> None:
+        """As ``use``, where that is another session."""
+        if files is not self._files:
+            self.use(files)
 
     # Looking ---------------------------------------------------------------------------------------------------------
 
@@ -371,12 +376,16 @@ class TreeView:
     # Changing --------------------------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
-    async def changing(self, path: str) -> AsyncIterator[Changing]:
+    async def changing(self, path: str, *, same: bool = False) -> AsyncIterator[Changing]:
         """While the context lasts, an entry is being changed by this side; ``done`` says what it is then.
 
         Without ``done``, or where something is raised, it is asked for before anyone is told of it.
+
+        Args:
+            path: of the entry.
+            same: another version of the same file takes its place: it keeps its number.
         """
-        ticket = self._cache.begin_change(path, self._loop.time())
+        ticket = self._cache.begin_change(path, self._loop.time(), same=same)
         change = Changing()
         try:
             yield change
@@ -416,8 +425,15 @@ class TreeView:
         async with self.changing(item.path):
             self._check(await self._files.set_attributes([item]), item.path)
 
-    async def rename(self, source: str, target: str, replace: Replace = Replace.NEVER) -> None:
+    async def rename(
+        self, source: str, target: str, replace: Replace = Replace.NEVER, expected: Version | None = None
+    ) -> None:
         """Move an entry, with all below it, within one share.
+
+        Args:
+            source, target: wire paths.
+            replace: what may stand there.
+            expected: the version that may, with EXPECTED.
 
         Raises:
             RemoteError: what the other side says.
@@ -425,7 +441,7 @@ class TreeView:
         now = self._loop.time()
         tickets = self._cache.begin_change(source, now), self._cache.begin_change(target, now)
         try:
-            await self._files.rename(source, target, replace)
+            await self._files.rename(source, target, replace, expected)
         except BaseException:
             for ticket in tickets:
                 self._cache.doubted(ticket, self._loop.time())
