@@ -10,7 +10,7 @@ import pytest
 
 from tests.endtoend.mounting import MISSING, mounted
 from tests.endtoend.world import new_world, plug_in
-from tests.frontends.behaviour import Behaviour, Front, Reading
+from tests.frontends.behaviour import Behaviour, Front
 from tests.frontends.os_front import OsFront
 
 _numbers = itertools.count()
@@ -33,7 +33,7 @@ def folders_of_a_mount() -> Iterator[tuple[Path, Path]]:
 
 
 @pytest.mark.skipif(bool(MISSING), reason=MISSING)
-class TestMount(Reading):
+class TestMount(Behaviour):
     """``gimmal mount``, by system calls."""
 
     @pytest.fixture

@@ -48,25 +48,6 @@ def test_numbers_are_held_as_long_as_the_kernel_knows_them() -> None:
     assert 3 not in inodes
 
 
-def test_a_file_that_this_mount_replaced_is_the_same_to_who_has_it_open() -> None:
-    view = View()
-    inodes = Inodes(view)  # type: ignore[arg-type]
-    inodes.looked_up(3)
-    inodes.looked_up(3)
-    del view.paths[3]
-    inodes.follow(3, 9)
-    assert inodes.inode(9) == 3
-    assert inodes.path(3) == "s/file"
-    assert (view.held[3], view.held[9]) == (0, 2)
-    inodes.looked_up(inodes.inode(9))
-    assert view.held[9] == 3
-    inodes.forget(3, 3)
-    assert view.held[9] == 0
-    assert inodes.inode(9) == 9
-    inodes.follow(3, 10)  # the kernel knows it no more
-    assert inodes.inode(10) == 10
-
-
 def test_pages_are_kept_while_the_version_is_the_same() -> None:
     inodes = Inodes(View())  # type: ignore[arg-type]
     inodes.looked_up(3)

@@ -5,14 +5,23 @@ from __future__ import annotations
 import errno
 
 import pyfuse3
-from pyfuse3 import EntryAttributes, FileHandleT, FileNameT, FlagT, FUSEError, InodeT, ModeT, RequestContext, SetattrFields, XAttrNameT
+from pyfuse3 import (
+    EntryAttributes,
+    FileHandleT,
+    FileNameT,
+    FlagT,
+    FUSEError,
+    InodeT,
+    ModeT,
+    RequestContext,
+    SetattrFields,
+    XAttrNameT,
+)
 
 from gimmal.frontends.fuse.failures import answered
-from gimmal.frontends.fuse.opening import Opening
-from gimmal.protocol.messages import Kind
-
-PERMISSIONS = 0o777
-"""Of a mode; no more travels."""
+from gimmal.frontends.fuse.looking import STALE
+from gimmal.frontends.fuse.opening import PERMISSIONS, Opening
+from gimmal.frontends.fuse.xattrs import USER
 
 
 class Changing(Opening):
@@ -90,12 +99,20 @@ class Changing(Opening):
     @answered()
     async def setxattr(self, inode: InodeT, name: XAttrNameT, value: bytes, ctx: RequestContext) -> None:
         """See pyfuse3."""
-        await self.tree.set_xattr(self.path(inode), _text(name), value)
+        path = self.path(inode)
+        if not name.startswith(USER) or name == STALE:
+            raise FUSEError(errno.EOPNOTSUPP)
+        self._xattrs.forget(path)
+        await self.tree.set_xattr(path, _text(name), value)
 
     @answered()
     async def removexattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> None:
         """See pyfuse3."""
-        await self.tree.remove_xattr(self.path(inode), _text(name))
+        path = self.path(inode)
+        if not name.startswith(USER):
+            raise FUSEError(pyfuse3.ENOATTR)
+        self._xattrs.forget(path)
+        await self.tree.remove_xattr(path, _text(name))
 
 
 def _text(given: bytes) -> str:
@@ -103,6 +120,3 @@ def _text(given: bytes) -> str:
         return given.decode()
     except UnicodeDecodeError:
         raise FUSEError(errno.EILSEQ) from None
-
-
-__all__ = ["Changing", "Kind"]

@@ -23,8 +23,10 @@ from gimmal.base.errors import GimmalError
 from gimmal.frontends.fuse.failures import answered
 from gimmal.frontends.fuse.looking import Looking, Parts
 from gimmal.remote.edits.open_file import OpenFile
+from gimmal.remote.tree.view import Found
 
 PERMISSIONS = 0o777
+"""Of a mode; no more travels."""
 
 
 @dataclass
@@ -34,7 +36,7 @@ class _Open:
     Attributes:
         inode: by which the kernel knows it.
         file: itself.
-        written: something was written since it was last closed or flushed by anyone who has this open.
+        written: something was written by it that is not known to be safe.
     """
 
     inode: InodeT
@@ -106,23 +108,21 @@ class Opening(Looking):
     @answered(None)
     async def flush(self, fh: FileHandleT) -> None:
         """See pyfuse3: a program closes the file, and is told whether what it wrote is safe."""
-        await self._sync(fh)
+        if self._open[fh].written:
+            await self._sync(self._open[fh])
 
     @answered(None)
     async def fsync(self, fh: FileHandleT, datasync: bool) -> None:
-        """See pyfuse3."""
-        await self._sync(fh)
+        """See pyfuse3: what others wrote to the file is safe then, too."""
+        await self._sync(self._open[fh])
 
-    async def _sync(self, handle: FileHandleT) -> None:
-        opened = self._open[handle]
-        if opened.written:
-            opened.written = False
-            try:
-                await opened.file.sync()
-            except BaseException:
-                opened.written = True
-                raise
-            self._follow(opened)
+    async def _sync(self, opened: _Open) -> None:
+        opened.written = False  # what is written meanwhile may be left out
+        try:
+            await opened.file.sync()
+        except BaseException:
+            opened.written = True
+            raise
 
     @answered(None)
     async def release(self, fh: FileHandleT) -> None:
@@ -143,7 +143,7 @@ class Opening(Looking):
         """See pyfuse3."""
         return await self._open[fh].file.read(off, size)
 
-    @answered()
+    @answered(None)
     async def write(self, fh: FileHandleT, off: int, buf: bytes) -> int:
         """See pyfuse3."""
         opened = self._open[fh]
@@ -177,4 +177,5 @@ class Opening(Looking):
             handles = self._of_inode.get(inode)
             if not handles:
                 raise
-            return self.attributes_of_open(inode, self._open[next(iter(handles))].file.attributes)
+            found = Found(self._open[next(iter(handles))].file.attributes, inode, False, True)
+            return self.attributes_of(inode, "", found)

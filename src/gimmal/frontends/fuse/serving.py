@@ -15,14 +15,15 @@ import pyfuse3.asyncio
 from gimmal.agent.reach import Reach
 from gimmal.base.errors import GimmalError, LocalError
 from gimmal.base.tasks import Tasks
+from gimmal.frontends.fuse.changing import Changing
 from gimmal.frontends.fuse.coherence import Coherence
 from gimmal.frontends.fuse.inodes import Inodes, Owner
 from gimmal.frontends.fuse.line import Line
 from gimmal.frontends.fuse.looking import Parts
 from gimmal.frontends.fuse.mount_point import OPTIONS, unmount
-from gimmal.frontends.fuse.reading import Reading
-from gimmal.frontends.fuse.reading_tree import ReadingTree
 from gimmal.frontends.fuse.room import Rooms
+from gimmal.frontends.fuse.xattrs import Xattrs
+from gimmal.remote.edits.tree import EditedTree
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.tree.view import TreeView
 
@@ -61,18 +62,19 @@ class Mount:
         line = Line(self._reach)
         files = await line.files()
         view = TreeView(files, leads_there=line.leads_there)
-        line.on_files = view.use
+        line.on_files = view.follow
         cache = FileCache(line.files)
         inodes = Inodes(view)
         coherence = Coherence(view, inodes)
-        tree = ReadingTree(view, cache)
+        tree = EditedTree(line.files, view, cache)
 
         async def shares() -> list[str]:
             return [name.name for name in (await view.listing("")).names]
 
         owner = Owner(os.getuid(), os.getgid())
-        operations = Reading(Parts(tree, inodes, coherence, owner, Rooms(line.files, shares)))
+        operations = Changing(Parts(tree, inodes, coherence, owner, Rooms(line.files, shares), Xattrs(tree)))
         try:
+            await tree.listing("")  # the other side answers, or nothing is mounted
             await self._mount(operations)
             coherence.start()
             yield self._tasks.start(self._until_over(line), "mount")
@@ -80,6 +82,7 @@ class Mount:
             coherence.close()
             await self._unmount()
             await self._tasks.close()
+            await tree.close()
             await cache.close()
             await view.close()
 
