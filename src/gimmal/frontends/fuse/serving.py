@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pyfuse3
 import pyfuse3.asyncio
@@ -22,6 +23,7 @@ from gimmal.frontends.fuse.line import Line
 from gimmal.frontends.fuse.looking import Parts
 from gimmal.frontends.fuse.mount_point import OPTIONS, unmount
 from gimmal.frontends.fuse.room import Rooms
+from gimmal.frontends.fuse.unmounted import until_unmounted
 from gimmal.frontends.fuse.xattrs import Xattrs
 from gimmal.remote.edits.tree import EditedTree
 from gimmal.remote.file_cache import FileCache
@@ -98,7 +100,9 @@ class Mount:
         """Answer the kernel until the mount is gone or the half is."""
         answering = self._tasks.start(_main(), "requests of the kernel")
         keeping = self._tasks.start(line.keep(), "way to the other side")
-        await asyncio.wait({answering, keeping}, return_when=asyncio.FIRST_COMPLETED)
+        gone = self._tasks.start(until_unmounted(self._path, self._reach.workers), "until it is unmounted")
+        ends: set[asyncio.Future[Any]] = {answering, keeping, gone}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         return keeping.result() if keeping.done() else None
 
     async def _unmount(self) -> None:
