@@ -11,7 +11,17 @@ from pathlib import Path
 SIZE_MAX = 1 << 20
 LENGTH_MAX = 64 << 10
 
-WEIGHTS = {"read": 30, "write": 30, "truncate": 8, "map read": 10, "map write": 8, "append": 5, "sync": 3, "open again": 4, "stat": 2}
+WEIGHTS = {
+    "read": 30,
+    "write": 30,
+    "truncate": 8,
+    "map read": 10,
+    "map write": 8,
+    "append": 5,
+    "sync": 3,
+    "open again": 4,
+    "stat": 2,
+}
 
 
 class Fsx:

@@ -41,7 +41,8 @@ def mounted(
         yield folder, process
         if process.running:
             take_away(folder)
-            assert process.wait(60).code == 0
+            result = process.wait(60)
+            assert result.code == 0, str(result)
         assert folder not in own_mounts()
     finally:
         take_away(folder)

@@ -206,11 +206,10 @@ def test_however_the_command_ends_the_folder_is_free_again(desk: Desk, number: i
 
 
 def test_unmount_ends_it_and_says_what_it_cannot(desk: Desk) -> None:
-    with mounted(desk.world, desk.world.b, name="unmounted") as (folder, process):
-        with os.scandir(folder / "shared"):
-            desk.run("unmount", folder)
-            assert is_gone(folder)
-            assert process.wait(30).code == 0, "who still uses it does not keep it"
+    with mounted(desk.world, desk.world.b, name="unmounted") as (folder, process), os.scandir(folder / "shared"):
+        desk.run("unmount", folder)
+        assert is_gone(folder)
+        assert process.wait(30).code == 0, "who still uses it does not keep it"
     assert "has mounted nothing on" in desk.run("unmount", folder, code=2).error
 
 

@@ -22,6 +22,7 @@ from gimmal.frontends.fuse.failures import answered
 from gimmal.frontends.fuse.looking import STALE
 from gimmal.frontends.fuse.opening import PERMISSIONS, Opening
 from gimmal.frontends.fuse.xattrs import USER
+from gimmal.protocol.messages import Kind
 
 
 class Changing(Opening):
@@ -85,16 +86,19 @@ class Changing(Opening):
         fh: FileHandleT | None,
         ctx: RequestContext,
     ) -> EntryAttributes:
-        """See pyfuse3. Owners and times of access are not kept: to set them changes nothing, and is no error."""
+        """See pyfuse3. What is not kept changes nothing, and is no error: owners, times of access, times of links."""
         if fields.update_size:
             await self.set_size(inode, fh, attr.st_size)
-        if fields.update_mode or fields.update_mtime:
+        if (fields.update_mode or fields.update_mtime) and not await self._is_link(inode):
             await self.tree.set_attributes(
                 self.path(inode),
                 mode=attr.st_mode & PERMISSIONS if fields.update_mode else None,
                 mtime_ns=attr.st_mtime_ns if fields.update_mtime else None,
             )
         return await self.attributes_now(inode)
+
+    async def _is_link(self, inode: InodeT) -> bool:
+        return (await self.tree.find(self.path(inode))).attributes.kind is Kind.LINK
 
     @answered()
     async def setxattr(self, inode: InodeT, name: XAttrNameT, value: bytes, ctx: RequestContext) -> None:
