@@ -110,7 +110,8 @@ class Mount:
         if self._mounted:
             self._mounted = False
             await self._reach.workers.call(unmount, self._path)
-            pyfuse3.terminate()
+            with contextlib.suppress(asyncio.InvalidStateError):  # the kernel has just said that it is over
+                pyfuse3.terminate()
 
 
 async def _main() -> None:
