@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 
 from gimmal.agent.plugged import computer_name
 from gimmal.agent.reach import Reach
+from gimmal.remote.edits.conflict_list import ConflictList
+from gimmal.remote.edits.journal import folders
 from gimmal.remote.edits.tree import EditedTree
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.remote_files import RemoteFiles
@@ -30,7 +32,9 @@ async def edited_tree(reach: Reach) -> AsyncIterator[EditedTree]:
     reached = await reach.open()
     view = TreeView(reached.files, leads_there=reach.leads_there if reached.through_agent else None)
     cache = FileCache(files)
-    tree = EditedTree(files, view, cache, computer=computer_name())
+    places = tuple(folders(reach.location, reach.journal_directory, reach.journal_key))
+    conflicts = ConflictList(places, reach.journal_key)
+    tree = EditedTree(files, view, cache, workers=reach.workers, conflicts=conflicts, computer=computer_name())
     try:
         yield tree
     finally:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from gimmal.base.errors import GimmalError
+from gimmal.base.errors import GimmalError, RemoteError
+from gimmal.protocol.codes import Code
+from gimmal.remote.edits.beside import Beside
 from gimmal.remote.edits.common import Common
 from gimmal.remote.edits.edited_file import EditedFile
 
@@ -19,17 +21,23 @@ AHEAD_BYTES = 1 << 20
 """What counts as too much for one round trip."""
 
 
+_OTHER_VERSION = frozenset(code.name.lower() for code in (Code.CHANGED, Code.EXISTS, Code.NOT_FOUND))
+"""What the other side says where it has another version than the one that was written over, or none any more."""
+
+
 class Saving:
     """Saves the open files of one process.
 
     Args:
         common: shared by all of them.
         files: those that are open, by path; whoever opens and closes them owns it.
+        beside: puts files beside those that the other side changed.
     """
 
-    def __init__(self, common: Common, files: dict[str, EditedFile]) -> None:
+    def __init__(self, common: Common, files: dict[str, EditedFile], beside: Beside) -> None:
         self._common = common
         self._files = files
+        self._beside = beside
         self._saves: dict[EditedFile, asyncio.Task[GimmalError | None]] = {}
         self._aging: asyncio.Task[None] | None = None
 
@@ -72,7 +80,20 @@ class Saving:
         return None
 
     async def _save(self, edited: EditedFile) -> None:
-        edited.saved(await edited.send_home())
+        try:
+            edited.saved(await edited.send_home())
+        except RemoteError as error:
+            if error.code not in _OTHER_VERSION:
+                raise
+            await self._save_beside(edited)
+
+    async def _save_beside(self, edited: EditedFile) -> None:
+        """Both are kept; who has the file open goes on with ours."""
+        path = edited.path
+        at = await self._beside.save(edited)
+        if self._files.get(path) is edited:
+            del self._files[path]
+        self._files[at] = edited
 
     # Ahead -----------------------------------------------------------------------------------------------------------
 

@@ -10,14 +10,17 @@ import time
 from collections.abc import Awaitable, Callable
 
 from gimmal.base.errors import RemoteError
+from gimmal.base.workers import Workers
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.messages import Attributes, Kind, LinkItem, Replace, Room, Version, Xattrs
 from gimmal.protocol.parts import Mode
 from gimmal.protocol.requests import FolderTimes
+from gimmal.remote.edits.beside import Beside
 from gimmal.remote.edits.common import CALL_SECONDS, Common
+from gimmal.remote.edits.conflict_list import ConflictList
 from gimmal.remote.edits.edited_file import EditedFile
 from gimmal.remote.edits.open_file import OpenFile
-from gimmal.remote.edits.saving import Saving
+from gimmal.remote.edits.saving import HELD_MAX, Saving
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.files import shown, version_of
 from gimmal.remote.patching import save_ranges
@@ -34,8 +37,11 @@ class EditedTree:
         open_files: a way to the other side, the one at hand where it still lives; raises GimmalError.
         view: of the other side's tree; the caller closes it after this.
         cache: of its files; the caller closes it after this.
+        workers: threads for this computer's disk.
+        conflicts: where it is noted that both sides changed a file; None for nowhere.
         computer: what this computer is called, for names of conflicts.
         clock: nanoseconds since 1970.
+        call_seconds: what a call may take.
 
     Every method raises RemoteError with the other side's code, UnreachableError where the line is down, and BadName for
     a path that cannot be; each ends within 10 s.
@@ -47,14 +53,18 @@ class EditedTree:
         view: TreeView,
         cache: FileCache,
         *,
+        workers: Workers,
+        conflicts: ConflictList | None = None,
         computer: str = "computer",
         clock: Callable[[], int] = time.time_ns,
+        call_seconds: float = CALL_SECONDS,
     ) -> None:
         self.view = view
         self.cache = cache
-        self._common = Common(open_files, view, cache, clock, computer)
+        self._common = Common(open_files, view, cache, clock, computer, call_seconds)
         self._open: dict[str, EditedFile] = {}
-        self._saving = Saving(self._common, self._open)
+        self.beside = Beside(self._common, conflicts, workers)
+        self._saving = Saving(self._common, self._open, self.beside)
 
     async def close(self) -> None:
         """Save nothing more; what nobody closed or synced is lost. Files that are open still fail from now on."""
@@ -69,6 +79,15 @@ class EditedTree:
         """Bytes that were written and are held in memory."""
         return self._saving.held
 
+    async def send_ahead(self) -> None:
+        """Send what was written and not saved to the other side now, where nobody sees it before it is saved.
+
+        Raises:
+            GimmalError: it cannot be sent; nothing is lost by that.
+        """
+        for edited in list(self._open.values()):
+            await edited.send_ahead(HELD_MAX)
+
     # Looking ---------------------------------------------------------------------------------------------------------
 
     async def find(self, path: str) -> Found:
@@ -78,7 +97,7 @@ class EditedTree:
             RemoteError: ``not_found``; what the other side says.
             UnreachableError: the line is down, and the entry was never known.
         """
-        found = await self._common.step(self.view.find(path), CALL_SECONDS)
+        found = await self._common.call(self.view.find(path))
         edited = self._open.get(path)
         if edited is None or not edited.differs:
             return found
@@ -86,7 +105,7 @@ class EditedTree:
 
     async def listing(self, path: str) -> Listing:
         """All entries of a folder; raises as ``find``."""
-        return await self._common.step(self.view.listing(path), CALL_SECONDS)
+        return await self._common.call(self.view.listing(path))
 
     async def read_link(self, path: str) -> str:
         """Where a symbolic link points.
@@ -102,7 +121,7 @@ class EditedTree:
     async def statfs(self, path: str) -> Room:
         """Room on the disk that holds a path."""
         files = await self._common.files()
-        return await self._common.step(files.room(path), CALL_SECONDS)
+        return await self._common.call(files.room(path))
 
     # Files -----------------------------------------------------------------------------------------------------------
 
@@ -133,7 +152,11 @@ class EditedTree:
             await self._require_writable(path)
         edited = self._open.get(path)
         if edited is None:
+            seen = self._common.seen.get(path)
             edited = await self._opened(path, create=create, exclusive=exclusive, mode=mode)
+            if truncate and write and seen is not None and seen != edited.base_version:
+                edited.expect(seen)
+                self._common.note_seen(path, seen)
         elif exclusive and create:
             raise error_of_code(Code.EXISTS, shown(path))
         handle = OpenFile(edited, self._saving.save, self._saving.make_room, self._left, read=read, write=write)
@@ -189,7 +212,7 @@ class EditedTree:
                 mode=mode,
                 durable=False,
             )
-            attributes = await self._common.step(saving, CALL_SECONDS)
+            attributes = await self._common.call(saving)
             change.done(attributes)
         return attributes
 
@@ -206,7 +229,7 @@ class EditedTree:
         share, _slash, below = path.partition("/")
         if not below:
             raise error_of_code(Code.IS_A_DIRECTORY, shown(path))
-        found = await self._common.step(self.view.find(share), CALL_SECONDS)
+        found = await self._common.call(self.view.find(share))
         if not found.attributes.mode & 0o200:
             raise error_of_code(Code.NOT_GRANTED, shown(path))
 
@@ -223,7 +246,7 @@ class EditedTree:
     async def make_directory(self, path: str, mode: int | None = None) -> None:
         """Make a folder."""
         await self._common.files()
-        await self._common.step(self.view.make_directory(path, mode), CALL_SECONDS)
+        await self._common.call(self.view.make_directory(path, mode))
 
     async def remove(self, path: str) -> None:
         """Remove a file or link; who has it open can go on, but nothing of it is saved."""
@@ -231,7 +254,7 @@ class EditedTree:
         if found.attributes.kind is Kind.DIRECTORY:
             raise error_of_code(Code.IS_A_DIRECTORY, shown(path))
         await self._common.files()
-        await self._common.step(self.view.remove(path), CALL_SECONDS)
+        await self._common.call(self.view.remove(path))
         self._is_removed(path)
         self.cache.removed(path)
 
@@ -241,7 +264,7 @@ class EditedTree:
         if found.attributes.kind is not Kind.DIRECTORY:
             raise error_of_code(Code.NOT_A_DIRECTORY, shown(path))
         await self._common.files()
-        await self._common.step(self.view.remove(path), CALL_SECONDS)
+        await self._common.call(self.view.remove(path))
 
     async def rename(self, source: str, target: str, replace: bool = True) -> None:
         """Move an entry within one share.
@@ -261,15 +284,19 @@ class EditedTree:
         if moving is not None:
             await self._saving.save(moving)
         await self._common.files()
-        await self._common.step(self._rename(source, target, replace), CALL_SECONDS)
-        self._is_renamed(source, target)
+        self._is_renamed(source, await self._rename(source, target, replace))
 
-    async def _rename(self, source: str, target: str, replace: bool) -> None:
-        seen = self._common.seen.get(target)
-        if replace and seen is not None:
-            await self.view.rename(source, target, Replace.EXPECTED, seen)
-        else:
-            await self.view.rename(source, target, Replace.ALWAYS if replace else Replace.NEVER)
+    async def _rename(self, source: str, target: str, replace: bool) -> str:
+        """Returns the name that it got: another one where both sides had changed what stood there."""
+        seen = self._common.seen.get(target) if replace else None
+        how = Replace.EXPECTED if seen is not None else Replace.ALWAYS if replace else Replace.NEVER
+        try:
+            await self._common.call(self.view.rename(source, target, how, seen))
+        except RemoteError as error:
+            if error.code != "changed":
+                raise
+            return await self.beside.rename(source, target)
+        return target
 
     def _is_renamed(self, source: str, target: str) -> None:
         self._is_removed(target)
@@ -293,7 +320,7 @@ class EditedTree:
         async with self.view.changing(path):
             files = await self._common.files()
             item = LinkItem(path, target, self._common.clock())
-            self._expect((await self._common.step(files.make_links([item], Replace.NEVER), CALL_SECONDS)), path)
+            self._expect((await self._common.call(files.make_links([item], Replace.NEVER))), path)
 
     def _expect(self, codes: list[int], path: str) -> None:
         if codes[0]:
@@ -316,10 +343,10 @@ class EditedTree:
         before = (await self.find(path)).attributes
         item = FolderTimes(path, before.mtime_ns if mtime_ns is None else mtime_ns, mode, xattrs)
         await self._common.files()
-        await self._common.step(self.view.set_attributes(item), CALL_SECONDS)
+        await self._common.call(self.view.set_attributes(item))
         if before.kind is not Kind.FILE:
             return
-        after = (await self._common.step(self.view.find(path), CALL_SECONDS)).attributes
+        after = (await self._common.call(self.view.find(path))).attributes
         if (after.kind, after.identity, after.size) == (before.kind, before.identity, before.size):
             self._has_new_time(path, version_of(before), after)
 
@@ -335,7 +362,7 @@ class EditedTree:
     async def xattrs(self, path: str) -> dict[str, bytes]:
         """Extended attributes of a file or folder, by names that begin with ``user.``."""
         files = await self._common.files()
-        examined = await self._common.step(files.examine(path), CALL_SECONDS)
+        examined = await self._common.call(files.examine(path))
         return dict(examined.xattrs)
 
     async def set_xattr(self, path: str, name: str, value: bytes) -> None:
