@@ -42,12 +42,13 @@ def command(folder: str, background: bool, way: Way, as_json: bool) -> int:
 async def _mount(reach: Reach, path: Path, ready: Callable[[], None], *, as_json: bool) -> None:
     import asyncio
 
+    from gimmal.agent.editing import edited_tree
     from gimmal.base.display import displayable
     from gimmal.frontends.cli.ending import told_to_end
     from gimmal.frontends.cli.output import print_json
     from gimmal.frontends.fuse.serving import Mount
 
-    async with Mount(reach, path).mounted() as over:
+    async with edited_tree(reach) as tree, Mount(reach, tree, path).mounted() as over:
         if as_json:
             print_json({"event": "mounted", "path": str(path)})
         else:
