@@ -205,6 +205,19 @@ def test_however_the_command_ends_the_folder_is_free_again(desk: Desk, number: i
         assert os.listdir(folder) == []
 
 
+def test_what_a_program_has_not_closed_is_saved_when_the_mount_is_ended(desk: Desk) -> None:
+    with mounted(desk.world, desk.world.b, name="unsaved") as (folder, process):
+        descriptor = os.open(folder / "shared" / desk.far.name / "file", os.O_CREAT | os.O_WRONLY)
+        try:
+            os.write(descriptor, content(100_000))
+            process.popen.send_signal(signal.SIGTERM)
+            assert process.wait(30).code == 0
+        finally:
+            with suppress(OSError):
+                os.close(descriptor)
+    assert (desk.far / "file").read_bytes() == content(100_000)
+
+
 def test_unmount_ends_it_and_says_what_it_cannot(desk: Desk) -> None:
     with mounted(desk.world, desk.world.b, name="unmounted") as (folder, process), os.scandir(folder / "shared"):
         desk.run("unmount", folder)

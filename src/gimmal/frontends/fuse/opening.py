@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import errno
 import os
 import stat
@@ -135,6 +137,19 @@ class Opening(Looking):
         if not handles:
             del self._of_inode[opened.inode]
         await opened.file.close()
+
+    async def save_all(self, seconds: float) -> None:
+        """The mount ends: what programs have written and not closed is saved as if they had, as far as time allows.
+
+        Args:
+            seconds: for all of them.
+        """
+        waiting = [opened for opened in self._open.values() if opened.written]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                for opened in waiting:
+                    with contextlib.suppress(GimmalError):
+                        await opened.file.sync()
 
     # Bytes -----------------------------------------------------------------------------------------------------------
 

@@ -32,6 +32,9 @@ logger = logging.getLogger("gimmal.fuse")
 REQUESTS_MAX = 256
 """Requests of the kernel that are answered at a time: those that wait for a line that is down hold up no other."""
 
+SAVE_SECONDS = 5.0
+"""What is left to programs' unsaved writes when the mount ends."""
+
 
 class Mount:
     """The other side's tree on a folder; one for each process, for pyfuse3 knows one.
@@ -74,6 +77,7 @@ class Mount:
         finally:
             coherence.close()
             await self._unmount()
+            await operations.save_all(SAVE_SECONDS)
             await self._tasks.close()
 
     async def _mount(self, operations: pyfuse3.Operations) -> None:
