@@ -24,11 +24,15 @@ from pyfuse3 import (
 from gimmal.base.errors import GimmalError
 from gimmal.frontends.fuse.failures import answered
 from gimmal.frontends.fuse.looking import Looking, Parts
+from gimmal.protocol.limits import CALL_SECONDS
 from gimmal.remote.edits.open_file import OpenFile
 from gimmal.remote.tree.view import Found
 
 PERMISSIONS = 0o777
 """Of a mode; no more travels."""
+
+READ_SECONDS = CALL_SECONDS / 2
+"""What one request for bytes may take: where it fails the kernel asks for the same once more, alone."""
 
 
 @dataclass
@@ -153,7 +157,7 @@ class Opening(Looking):
 
     # Bytes -----------------------------------------------------------------------------------------------------------
 
-    @answered()
+    @answered(READ_SECONDS)
     async def read(self, fh: FileHandleT, off: int, size: int) -> bytes:
         """See pyfuse3."""
         return await self._open[fh].file.read(off, size)
