@@ -1,0 +1,111 @@
+"""What wsgidav asks for resources: the tree of the other side."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from wsgidav.dav_error import DAVError
+from wsgidav.dav_provider import DAVProvider
+
+from gimmal.base.errors import BadName, RemoteError
+from gimmal.frontends.dav.bridge import Bridge
+from gimmal.frontends.dav.resources import Environ, File, Folder
+from gimmal.frontends.dav.targets import wire_path
+from gimmal.frontends.dav.tree import Tree
+from gimmal.protocol.messages import Attributes, Kind
+from gimmal.remote.tree.view import Found
+
+LISTED_MAX = 50_000
+"""Entries of a folder that are told in one answer; a larger one cannot be shown."""
+
+STALE = "gimmal.stale"
+"""Key of a request's environment: what is answered was known before the line was lost."""
+
+_MISSING = ("not_found", "not_a_directory", "link_refused", "special_file")
+
+
+class Provider(DAVProvider):
+    """The other side's shares.
+
+    Args:
+        tree: what is shown.
+        bridge: to the loop where it is asked.
+    """
+
+    def __init__(self, tree: Tree, bridge: Bridge) -> None:
+        super().__init__()
+        self.verbose = 0
+        self.tree = tree
+        self.bridge = bridge
+
+    def is_readonly(self) -> bool:
+        """Nothing can be written yet."""
+        return True
+
+    def get_resource_inst(self, path: str, environ: Environ) -> File | Folder | None:
+        """The resource at a path, None where there is none.
+
+        Raises:
+            DAVError: that cannot be said.
+        """
+        try:
+            wire = wire_path(path)
+        except BadName:
+            return None
+        if not wire:
+            return Folder("/", environ, None)
+        found = self.bridge.call(self._found(wire))
+        if found is None:
+            return None
+        self._mark(environ, found.stale)
+        return _resource(path, environ, found.attributes)
+
+    def members(self, path: str, environ: Environ) -> list[File | Folder]:
+        """Files and folders in a folder; what is neither is left out.
+
+        Raises:
+            DAVError: it cannot be listed, or holds too much.
+        """
+        entries, stale = self.bridge.call(self._listed(wire_path(path)))
+        self._mark(environ, stale)
+        above = path.rstrip("/")
+        shown = (_resource(f"{above}/{name}", environ, attributes) for name, attributes in entries)
+        return [one for one in shown if one is not None]
+
+    def room(self, wire: str) -> dict[str, int]:
+        """Bytes that are free, and used, on the disk that holds a path."""
+        return self.bridge.call(self._room(wire))
+
+    async def _found(self, wire: str) -> Found | None:
+        try:
+            return await self.tree.find(wire)
+        except RemoteError as error:
+            if error.code not in _MISSING:
+                raise
+            return None
+
+    async def _listed(self, wire: str) -> tuple[list[tuple[str, Attributes]], bool]:
+        listing = await self.tree.listing(wire)
+        if len(listing.names) > LISTED_MAX:
+            raise DAVError(HTTPStatus.INSUFFICIENT_STORAGE, f"a folder of more than {LISTED_MAX:,} entries")
+        entries, stale = [], listing.stale
+        for name in listing.names:
+            found = await self._found(f"{wire}/{name.name}" if wire else name.name)
+            if found is not None:
+                entries.append((name.name, found.attributes))
+                stale = stale or found.stale
+        return entries, stale
+
+    async def _room(self, wire: str) -> dict[str, int]:
+        room = await (await self.tree.files()).room(wire)
+        return {"free": room.free, "used": max(0, room.total - room.free)}
+
+    def _mark(self, environ: Environ, stale: bool) -> None:
+        if stale:
+            environ[STALE] = True
+
+
+def _resource(path: str, environ: Environ, attributes: Attributes) -> File | Folder | None:
+    if attributes.kind is Kind.FILE:
+        return File(path.rstrip("/"), environ, attributes)
+    return Folder(path, environ, attributes) if attributes.kind is Kind.DIRECTORY else None

@@ -1,0 +1,117 @@
+"""Files and folders of the other side as resources of WebDAV."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from wsgidav.dav_error import DAVError
+from wsgidav.dav_provider import DAVCollection, DAVNonCollection
+
+from gimmal.frontends.dav.targets import wire_path
+from gimmal.frontends.stream.conditions import Validators
+from gimmal.frontends.stream.content_types import content_type_of
+from gimmal.protocol.messages import Attributes
+from gimmal.remote.files import version_of
+
+if TYPE_CHECKING:
+    from gimmal.frontends.dav.provider import Provider
+
+Environ = dict[str, Any]
+
+_QUOTA = {"{DAV:}quota-available-bytes": "free", "{DAV:}quota-used-bytes": "used"}
+
+
+class File(DAVNonCollection):
+    """A file.
+
+    Args:
+        path: of the drive, with ``/`` at its beginning.
+        environ: of the request that it is looked at for.
+        attributes: of the file.
+    """
+
+    provider: Provider
+
+    def __init__(self, path: str, environ: Environ, attributes: Attributes) -> None:
+        super().__init__(path, environ)
+        self.attributes = attributes
+        self.validators = Validators(version_of(attributes))
+
+    def get_content_length(self) -> int:
+        """Bytes of it."""
+        return self.attributes.size
+
+    def get_content_type(self) -> str:
+        """Its media type; nothing that a browser would run."""
+        return content_type_of(self.path)
+
+    def get_etag(self) -> str:
+        """The tag of its version, without the quotes."""
+        return self.validators.etag.strip('"')
+
+    def get_last_modified(self) -> float:
+        """Seconds since 1970."""
+        return _seconds(self.attributes)
+
+    def get_property_value(self, name: str) -> Any:
+        """See wsgidav; the tag as it stands in a field."""
+        return self.validators.etag if name == "{DAV:}getetag" else super().get_property_value(name)
+
+    def support_etag(self) -> bool:
+        """Always."""
+        return True
+
+    def support_ranges(self) -> bool:
+        """Always."""
+        return True
+
+    def get_content(self) -> Any:
+        """Contents go another way, see Methods."""
+        raise DAVError(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+class Folder(DAVCollection):
+    """A folder, a share, or the list of shares.
+
+    Args:
+        path: of the drive, with ``/`` at its beginning.
+        environ: of the request that it is looked at for.
+        attributes: of the folder; None for the list of shares.
+    """
+
+    provider: Provider
+
+    def __init__(self, path: str, environ: Environ, attributes: Attributes | None) -> None:
+        super().__init__(path, environ)
+        self.attributes = attributes
+
+    def get_last_modified(self) -> float | None:
+        """Seconds since 1970."""
+        return None if self.attributes is None else _seconds(self.attributes)
+
+    def get_member_list(self) -> list[File | Folder]:
+        """What it holds, but for what cannot be shown."""
+        return self.provider.members(self.path, self.environ)
+
+    def get_member_names(self) -> list[str]:
+        """Their names."""
+        return [member.name for member in self.get_member_list()]
+
+    def get_property_value(self, name: str) -> Any:
+        """See wsgidav; room is asked for only where somebody wants to know."""
+        if name in _QUOTA and self.path != "/":
+            return str(self.provider.room(wire_path(self.path))[_QUOTA[name]])
+        if name in _QUOTA:
+            raise DAVError(HTTPStatus.NOT_FOUND)
+        return super().get_property_value(name)
+
+    def support_etag(self) -> bool:
+        """A folder has no version that could be named."""
+        return False
+
+
+def _seconds(attributes: Attributes) -> float:
+    """The time of change; one that no calendar holds as the beginning of 1970."""
+    seconds = attributes.mtime_ns // 1_000_000_000
+    return float(seconds) if 0 <= seconds < 253_402_300_800 else 0.0
