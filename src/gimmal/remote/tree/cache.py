@@ -74,6 +74,14 @@ class TreeCache:
         """The entries as they were told last, however long ago; None where they never were."""
         return looking.listing_anyway(self._store, path)
 
+    def borne_out(self, path: str) -> looking.Borne:
+        """What of an entry is told without asking for as long as no notice says otherwise."""
+        return looking.borne_out(self._store, path)
+
+    def watched_folder(self, watch: int) -> str | None:
+        """The folder that a watch is of; None where there is no such watch."""
+        return self._watches.get(watch)
+
     def is_heard(self, now: float) -> bool:
         """Whether watches may be believed now; otherwise a Watch without paths has to be answered first."""
         if not self._watches:

@@ -21,6 +21,7 @@ from gimmal.protocol.messages import Attributes, Change, ChangeKind, Entry, Fold
 from gimmal.remote.files import too_many_entries
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.tree.cache import ENTRIES_MAX, TreeCache
+from gimmal.remote.tree.looking import Borne
 from gimmal.remote.tree.notices import NoticeStream
 from gimmal.remote.tree.records import Absent, Ask, Known, Name, Question, Ticket
 from gimmal.share.plain_names import plain_wire_name
@@ -54,6 +55,21 @@ class Listing:
 
     names: list[Name]
     stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What may be other than it was told, or is told of no more.
+
+    Attributes:
+        folder: path; None for anything.
+        name: of the entry in it; empty for the folder itself.
+        inside: all entries of the folder, besides.
+    """
+
+    folder: str | None
+    name: str = ""
+    inside: bool = False
 
 
 class Changing:
@@ -93,11 +109,13 @@ class TreeView:
         self._asking: dict[Ask, asyncio.Task[GimmalError | None]] = {}
         self._hearing: asyncio.Task[None] | None = None
         self._down_until = 0.0
-        self._stream = NoticeStream(files, self._noticed, self._cache.lost)
+        self._stream = NoticeStream(files, self._noticed, self._lost)
         self.requests = 0
         """Questions of this view so far, pages counted each."""
         self.on_change: Callable[[Sequence[Change]], None] | None = None
         """Is told of notices after they were taken in; for who keeps something of the tree himself."""
+        self.on_touched: Callable[[Sequence[Touched]], None] | None = None
+        """Is told by path what has to be looked at again, also where no notices come any more."""
 
     @property
     def watched(self) -> int:
@@ -107,6 +125,20 @@ class TreeView:
     def path_of(self, number: int) -> str | None:
         """Where an entry is that has a number; None where it is known no more."""
         return self._cache.numbers.path_of(number)
+
+    def number_of(self, path: str) -> int | None:
+        """The number of an entry as it was told last; None where none is known."""
+        known = self._cache.find_anyway(path)
+        return known.number if isinstance(known, Known) else None
+
+    def known(self, path: str) -> Found | None:
+        """An entry as it was told last, however long ago and without asking; None where it is not known to be there."""
+        known = self._cache.find_anyway(path)
+        return Found(known.attributes, known.number, known.mapped, False) if isinstance(known, Known) else None
+
+    def borne_out(self, path: str) -> Borne:
+        """What of an entry needs no question until ``on_touched`` says so: a notice would come of any change."""
+        return self._cache.borne_out(path)
 
     def hold(self, number: int) -> None:
         """Somebody uses this number: it is not forgotten to make room."""
@@ -119,9 +151,9 @@ class TreeView:
     def use(self, files: RemoteFiles) -> None:
         """Go on over another session with the same side: what is known is checked there before it is told again."""
         self._stream.close()
-        self._cache.lost()
+        self._lost()
         self._files = files
-        self._stream = NoticeStream(files, self._noticed, self._cache.lost)
+        self._stream = NoticeStream(files, self._noticed, self._lost)
         self._down_until = 0.0
 
     # Looking ---------------------------------------------------------------------------------------------------------
@@ -270,9 +302,26 @@ class TreeView:
 
     def _noticed(self, changes: Sequence[Change]) -> None:
         named = [change for change in changes if change.what is not ChangeKind.ENTRY or _is_name(change.name or "x")]
+        touched = [one for change in named if (one := self._touched(change)) is not None]
         self._cache.noticed(named, self._loop.time())
         if self.on_change is not None:
             self.on_change(named)
+        self._touch(touched)
+
+    def _touched(self, change: Change) -> Touched | None:
+        if change.what is ChangeKind.OVER and not change.watch:
+            return Touched(None)
+        folder = self._cache.watched_folder(change.watch)
+        # Of a watch that no answer has named yet nothing was told that it bore out.
+        return None if folder is None else Touched(folder, change.name, change.what is not ChangeKind.ENTRY)
+
+    def _touch(self, touched: Sequence[Touched]) -> None:
+        if self.on_touched is not None and touched:
+            self.on_touched(touched)
+
+    def _lost(self) -> None:
+        self._cache.lost()
+        self._touch([Touched(None)])
 
     async def _hear(self) -> None:
         """Make sure that the stream of notices is alive, where that is not known."""
@@ -304,11 +353,12 @@ class TreeView:
         if failure is not None:
             self._down_until = self._loop.time() + DOWN_SECONDS
         stream.close()
-        self._cache.lost()
+        self._lost()
 
     def _unwatch(self) -> None:
         released = self._cache.take_released()
         if released:
+            self._touch([Touched(None)])  # their paths are forgotten; it is rare
             self._tasks.start(self._tell_released(released), "end watches")
 
     async def _tell_released(self, released: list[int]) -> None:
@@ -407,4 +457,4 @@ def _is_name(name: str) -> bool:
         return False
 
 
-__all__ = ["Changing", "Found", "Known", "Listing", "Name", "TreeView"]
+__all__ = ["Borne", "Changing", "Found", "Known", "Listing", "Name", "Touched", "TreeView"]
