@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from gimmal.agent.reach import Reach
     from gimmal.frontends.dav.login import Login
     from gimmal.frontends.dav.server import DavServer
-    from gimmal.remote.files import Files
 
 
 @click.command("dav")
@@ -28,31 +27,35 @@ def command(port: int | None, way: Way, as_json: bool) -> None:
 
 
 async def _serve(reach: Reach, port: int, *, as_json: bool) -> None:
-    from gimmal.frontends.cli.waiting import until_told
+    import asyncio
+
+    from gimmal.base.tasks import Tasks
+    from gimmal.frontends.cli.ending import told_to_end
     from gimmal.frontends.dav.login import new_login
     from gimmal.frontends.dav.server import DavServer
     from gimmal.frontends.dav.tree import ViewedTree
+    from gimmal.frontends.fuse.line import Line
     from gimmal.remote.file_cache import FileCache
     from gimmal.remote.tree.view import TreeView
 
-    reached = await reach.open()
-    view = TreeView(reached.files, leads_there=reach.leads_there if reached.through_agent else None)
-
-    async def files() -> Files:
-        reached = await reach.open()
-        return reached.files
-
-    cache = FileCache(files)
+    line, tasks = Line(reach), Tasks()
+    view = TreeView(await line.files(), leads_there=line.leads_there)
+    line.on_files = view.use
+    cache = FileCache(line.files)
     login = new_login()
     try:
         server = DavServer(ViewedTree(view, cache), login, port)
         try:
             await server.start()
             _tell(server, login, as_json=as_json)
-            await until_told(reach)
+            over = tasks.start(line.keep(), "way to the other side")
+            await asyncio.wait((over, told_to_end()), return_when=asyncio.FIRST_COMPLETED)
+            if over.done():
+                raise over.result()
         finally:
             await server.close()
     finally:
+        await tasks.close()
         await view.close()
         await cache.close()
 

@@ -15,6 +15,9 @@ Headers = list[tuple[str, str]]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
+HOSTS = "gimmal.hosts"
+"""Key of a request's environment: values of Host that are this server."""
+
 BODY_MAX = 256 * 1024
 """Bytes of a request that is no file: XML of a question, or what a file is locked with."""
 
@@ -100,6 +103,7 @@ class Guard:
         environ["PATH_INFO"], environ["QUERY_STRING"] = path, target.partition("?")[2]
         # The server sees to the rest of the body; wsgidav would close every connection that a refused one came on.
         environ["wsgidav.all_input_read"] = 1
+        environ[HOSTS] = self._hosts
 
     def _check_body(self, environ: Environ) -> None:
         """Lengths that cannot be, and bodies that are too long for what they are."""

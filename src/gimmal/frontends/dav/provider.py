@@ -9,10 +9,12 @@ from wsgidav.dav_provider import DAVProvider
 
 from gimmal.base.errors import BadName, RemoteError
 from gimmal.frontends.dav.bridge import Bridge
+from gimmal.frontends.dav.far_side import LONG_SECONDS, copy_tree, remove_tree
 from gimmal.frontends.dav.resources import Environ, File, Folder
+from gimmal.frontends.dav.statuses import answer_of
 from gimmal.frontends.dav.targets import wire_path
 from gimmal.frontends.dav.tree import Tree
-from gimmal.protocol.messages import Attributes, Kind
+from gimmal.protocol.messages import Attributes, Kind, Replace
 from gimmal.remote.tree.view import Found
 
 LISTED_MAX = 50_000
@@ -37,10 +39,6 @@ class Provider(DAVProvider):
         self.verbose = 0
         self.tree = tree
         self.bridge = bridge
-
-    def is_readonly(self) -> bool:
-        """Nothing can be written yet."""
-        return True
 
     def get_resource_inst(self, path: str, environ: Environ) -> File | Folder | None:
         """The resource at a path, None where there is none.
@@ -76,6 +74,63 @@ class Provider(DAVProvider):
         """Bytes that are free, and used, on the disk that holds a path."""
         return self.bridge.call(self._room(wire))
 
+    # Changing --------------------------------------------------------------------------------------------------------
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder. Raises DAVError."""
+        self.bridge.call(self.tree.make_directory(_new_path(path)))
+
+    def make_empty(self, path: str) -> None:
+        """Make an empty file; it is there when this returns. Raises DAVError."""
+        self.bridge.call(self._make_empty(_new_path(path)))
+
+    def set_time(self, path: str, mtime_ns: int) -> None:
+        """Set the time of change of a file or folder. Raises DAVError."""
+        self.bridge.call(self.tree.set_attributes(wire_path(path), mtime_ns=mtime_ns))
+
+    def remove(self, resource: File | Folder) -> None:
+        """Remove a file, or a folder with all it holds. Raises DAVError."""
+        wire = wire_path(resource.path)
+        if isinstance(resource, File):
+            self.bridge.call(self.tree.remove(wire))
+        else:
+            self.bridge.call(self._remove_tree(wire), LONG_SECONDS)
+
+    def move(self, source: File | Folder, path: str, target: File | Folder | None) -> None:
+        """Move a file or folder to where ``target`` is, or to a place where nothing is. Raises DAVError."""
+        wires = wire_path(source.path), _new_path(path)
+        if target is not None and not (isinstance(source, File) and isinstance(target, File)):
+            self.remove(target)
+        self.bridge.call(self._move(*wires), LONG_SECONDS)
+
+    def copy(self, source: File | Folder, path: str, target: File | Folder | None, *, below: bool) -> None:
+        """Copy the same way; ``below``: of a folder also what it holds. Raises DAVError."""
+        wires = wire_path(source.path), _new_path(path)
+        if target is not None and not (isinstance(source, File) and isinstance(target, File)):
+            self.remove(target)
+        self.bridge.call(self._copy(*wires, below=below), LONG_SECONDS)
+
+    async def _make_empty(self, wire: str) -> None:
+        handle = await self.tree.open(wire, write=True, create=True, exclusive=True)
+        await handle.close()
+
+    async def _remove_tree(self, wire: str) -> None:
+        async with self.tree.view.changing(wire):
+            await remove_tree(await self.tree.files(), wire)
+
+    async def _move(self, source: str, target: str) -> None:
+        try:
+            await self.tree.rename(source, target, Replace.ALWAYS)
+        except RemoteError as error:
+            if error.code != "cross_device":
+                raise
+            await self._copy(source, target, below=True)
+            await self._remove_tree(source)
+
+    async def _copy(self, source: str, target: str, *, below: bool) -> None:
+        async with self.tree.view.changing(target):
+            await copy_tree(await self.tree.files(), source, target, below=below)
+
     async def _found(self, wire: str) -> Found | None:
         try:
             return await self.tree.find(wire)
@@ -103,6 +158,14 @@ class Provider(DAVProvider):
     def _mark(self, environ: Environ, stale: bool) -> None:
         if stale:
             environ[STALE] = True
+
+
+def _new_path(path: str) -> str:
+    """The wire path of what is to be made. Raises DAVError where no such name can travel."""
+    try:
+        return wire_path(path)
+    except BadName as error:
+        raise answer_of(error) from error
 
 
 def _resource(path: str, environ: Environ, attributes: Attributes) -> File | Folder | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsgidav.dav_error import DAVError
 from wsgidav.dav_provider import DAVCollection, DAVNonCollection
+from wsgidav.util import parse_if_header_dict, parse_time_string
 
 from gimmal.frontends.dav.targets import wire_path
 from gimmal.frontends.stream.conditions import Validators
@@ -22,7 +23,56 @@ Environ = dict[str, Any]
 _QUOTA = {"{DAV:}quota-available-bytes": "free", "{DAV:}quota-used-bytes": "used"}
 
 
-class File(DAVNonCollection):
+class _Changing:
+    """What files and folders have in common where they are changed."""
+
+    path: str
+    environ: Environ
+    provider: Provider
+
+    def set_last_modified(self, dest_path: str, time_stamp: str | None, *, dry_run: bool) -> bool:
+        """Set the time of change to a date of HTTP, as Windows and GNOME do after writing."""
+        seconds = parse_time_string(time_stamp or "")
+        if seconds is None:
+            raise DAVError(HTTPStatus.BAD_REQUEST, "no date")
+        if not dry_run:
+            self.provider.set_time(self.path, int(seconds) * 1_000_000_000)
+        return True
+
+    def set_property_value(self, name: str, value: Any, *, dry_run: bool = False) -> Any:
+        """See wsgidav; what Windows wants to know of a file and nobody keeps is taken, and its end too."""
+        if value is None and name.startswith("{urn:schemas-microsoft-com:}"):
+            return True
+        return super().set_property_value(name, value, dry_run=dry_run)  # type: ignore[misc]
+
+    def handle_delete(self) -> bool:
+        """Remove it with all below it; refused where somebody else has locked anything of it."""
+        resource: Any = self
+        self.check_unlocked()
+        self.provider.remove(resource)
+        self.forget()
+        return True
+
+    def check_unlocked(self) -> None:
+        """Raises DAVError where it, or anything below it, is locked by a lock that the request does not name."""
+        resource: Any = self
+        if "wsgidav.conditions.if" not in self.environ:
+            parse_if_header_dict(self.environ)
+        self.provider.lock_manager.check_write_permission(
+            url=resource.get_ref_url(),
+            depth="infinity",
+            token_list=self.environ["wsgidav.ifLockTokenList"],
+            principal=self.environ["wsgidav.user_name"],
+        )
+
+    def forget(self) -> None:
+        """It is gone: its locks and properties too, with those of all below it."""
+        resource: Any = self
+        resource.remove_all_locks(recursive=True)
+        resource.remove_all_properties(recursive=True)
+
+
+class File(_Changing, DAVNonCollection):
     """A file.
 
     Args:
@@ -71,7 +121,7 @@ class File(DAVNonCollection):
         raise DAVError(HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-class Folder(DAVCollection):
+class Folder(_Changing, DAVCollection):
     """A folder, a share, or the list of shares.
 
     Args:
@@ -97,6 +147,16 @@ class Folder(DAVCollection):
     def get_member_names(self) -> list[str]:
         """Their names."""
         return [member.name for member in self.get_member_list()]
+
+    def create_empty_resource(self, name: str) -> File | Folder | None:
+        """Make an empty file in it: one that is locked before it is written."""
+        path = f"{self.path.rstrip('/')}/{name}"
+        self.provider.make_empty(path)
+        return self.provider.get_resource_inst(path, self.environ)
+
+    def create_collection(self, name: str) -> None:
+        """Make a folder in it."""
+        self.provider.make_folder(f"{self.path.rstrip('/')}/{name}")
 
     def get_property_value(self, name: str) -> Any:
         """See wsgidav; room is asked for only where somebody wants to know."""

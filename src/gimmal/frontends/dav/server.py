@@ -10,7 +10,7 @@ import socket
 import threading
 from typing import Any
 
-from cheroot.server import HTTPConnection, HTTPRequest
+from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 from cheroot.wsgi import Server
 from wsgidav.wsgidav_app import WsgiDAVApp
 
@@ -138,6 +138,7 @@ def _config(provider: Provider, login: Login) -> dict[str, Any]:
         },
         "lock_storage": Locks(),
         "property_manager": Properties(),
+        "mutable_live_props": ["{DAV:}getlastmodified"],
         "hotfixes": {
             "emulate_win32_lastmod": True,
             # The guard has read the target already.
@@ -190,20 +191,15 @@ class _Server(Server):
 class _Request(HTTPRequest):
     """A request whose body is never held in memory as a whole, and asked for only once it is wanted."""
 
-    _waits = False
-    """Its sender waits for a word before it sends the body."""
-
-    def read_request_headers(self) -> bool:
-        """See cheroot; the word that the body is welcome is left to who reads it."""
-        reader = self.header_reader
+    def __init__(self, server: Any, conn: Any) -> None:
+        super().__init__(server, conn)
         self.header_reader = self._read_header
-        try:
-            return bool(super().read_request_headers())
-        finally:
-            self.header_reader = reader
+        self._waits = False
+        """Its sender waits for a word before it sends the body."""
 
     def _read_header(self, source: Any, fields: Any) -> Any:
-        HTTPRequest.header_reader(source, fields)
+        """Take out what cheroot would answer at once: the word that the body is welcome is left to who reads it."""
+        HeaderReader()(source, fields)
         self._waits = fields.pop(b"Expect", b"").lower() == b"100-continue"
         return fields
 

@@ -1,0 +1,111 @@
+"""A network drive of a tree, and clients that speak HTTP to it from threads, as clients do."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import http.client
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from gimmal.frontends.dav.login import Login, new_login
+from gimmal.frontends.dav.server import DavServer
+from gimmal.frontends.dav.tree import ViewedTree
+from gimmal.remote.file_cache import FileCache
+from gimmal.remote.files import Files
+from gimmal.remote.tree.view import TreeView
+from tests.patience import PATIENCE
+from tests.remote.two_sides import Sides, TwoSides
+
+ResultT = TypeVar("ResultT")
+
+
+@dataclass
+class Answer:
+    """One answer."""
+
+    status: int
+    fields: dict[str, str]
+    body: bytes
+
+
+class Client:
+    """One connection to a drive; for one thread."""
+
+    def __init__(self, url: str, login: Login) -> None:
+        parts = urlsplit(url)
+        assert parts.hostname and parts.port
+        self.host, self.port = parts.hostname, parts.port
+        self.url = url
+        self._login = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
+        self.connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
+
+    def ask(self, method: str, target: str, body: object = None, **fields: str | None) -> Answer:
+        """One request and its answer; a field None is left out, ``_`` in names stands for ``-``."""
+        named = {"authorization": f"Basic {self._login}"} | {
+            name.replace("_", "-"): text for name, text in fields.items() if text is not None
+        }
+        if fields.get("authorization", "") is None:
+            del named["authorization"]
+        chunked = body is not None and not isinstance(body, bytes)
+        self.connection.request(method, target, body, named, encode_chunked=chunked)
+        answer = self.connection.getresponse()
+        got = Answer(answer.status, {name.lower(): text for name, text in answer.getheaders()}, answer.read())
+        return got
+
+    def close(self) -> None:
+        """Leave."""
+        self.connection.close()
+
+
+@dataclass
+class Drive:
+    """A drive that runs."""
+
+    server: DavServer
+    login: Login
+
+    async def use(self, work: Callable[[Client], ResultT]) -> ResultT:
+        """Do something as a client, in a thread."""
+
+        def run() -> ResultT:
+            client = Client(self.server.url, self.login)
+            try:
+                return work(client)
+            finally:
+                client.close()
+
+        return await asyncio.to_thread(run)
+
+
+@asynccontextmanager
+async def driving(sides: Sides) -> AsyncIterator[Drive]:
+    """A drive of the far side's tree."""
+
+    async def open_files() -> Files:
+        return sides.far
+
+    view, cache, login = TreeView(sides.far), FileCache(open_files), new_login()
+    try:
+        server = DavServer(ViewedTree(view, cache), login)
+        await server.start()
+        try:
+            yield Drive(server, login)
+        finally:
+            await server.close()
+    finally:
+        await view.close()
+        await cache.close()
+
+
+def drive(two: TwoSides, work: Callable[[Client], ResultT]) -> ResultT:
+    """What a client sees of a drive of the far side."""
+
+    async def main(sides: Sides) -> ResultT:
+        async with driving(sides) as running:
+            return await running.use(work)
+
+    return two.run(main)
