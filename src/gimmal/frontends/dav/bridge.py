@@ -39,6 +39,10 @@ class Bridge:
         Raises:
             DAVError: it failed, took too long, or the server is being closed.
         """
+        return self.wait(self.begin(work, deadline), deadline)
+
+    def begin(self, work: Coroutine[Any, Any, ResultT], deadline: float = CALL_SECONDS) -> Future[ResultT]:
+        """Have a coroutine run on the loop; ``wait`` gives its result. For threads."""
         done: Future[ResultT] = Future()
 
         def begin() -> None:
@@ -50,14 +54,19 @@ class Bridge:
 
         try:
             self._loop.call_soon_threadsafe(begin)
+        except RuntimeError:  # the loop has ended
+            work.close()
+            done.set_exception(_closed())
+        return done
+
+    def wait(self, done: Future[ResultT], deadline: float = CALL_SECONDS) -> ResultT:
+        """The result of what was begun with such a deadline; raises as ``call``."""
+        try:
             return done.result(deadline + MARGIN_SECONDS)
         except GimmalError as exc:
             raise answer_of(exc) from exc
         except TimeoutError as exc:
             raise answer_of(_late()) from exc
-        except RuntimeError as exc:  # the loop has ended
-            work.close()
-            raise answer_of(_closed()) from exc
 
     async def close(self) -> None:
         """Break off what is under way; whoever waits is told so."""

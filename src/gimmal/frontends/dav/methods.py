@@ -18,7 +18,7 @@ from gimmal.frontends.dav.provider import Provider
 from gimmal.frontends.dav.reading import Plan, body, plan
 from gimmal.frontends.dav.resources import Environ, File, Folder
 from gimmal.frontends.dav.targets import BadTarget, path_of_destination, quoted, wire_path
-from gimmal.frontends.dav.writing import check_conditions, receive, time_field
+from gimmal.frontends.dav.writing import check_conditions, receive, time_field, upload_of
 from gimmal.frontends.stream.conditions import Validators
 from gimmal.frontends.stream.content_types import content_type_of
 from gimmal.remote.files import version_of
@@ -110,16 +110,18 @@ class Methods(RequestServer):
             self._fail(HTTPStatus.METHOD_NOT_ALLOWED)
         if not isinstance(folder, Folder):
             self._fail(HTTPStatus.CONFLICT, context_info="there is no such folder")
-        check_conditions(resource, fields_of(environ))
+        fields = fields_of(environ)
+        check_conditions(resource, fields)
         if "HTTP_IF" in environ:
             self._evaluate_if_headers(resource, environ)
         self._check_write_permission(resource or folder, "0", environ)
         with self._write_transaction(resource, environ):
-            attributes = receive(self._provider, path, environ["wsgi.input"], new=resource is None, mtime_ns=mtime_ns)
-        fields = [("ETag", Validators(version_of(attributes)).etag), ("Content-Length", "0")]
+            upload = upload_of(path, resource, fields, mtime_ns)
+            attributes = receive(self._provider, upload, environ["wsgi.input"])
+        answer = [("ETag", Validators(version_of(attributes)).etag), ("Content-Length", "0")]
         if mtime_ns is not None:
-            fields.append(("X-OC-MTime", "accepted"))
-        start_response("201 Created" if resource is None else "204 No Content", fields)
+            answer.append(("X-OC-MTime", "accepted"))
+        start_response("201 Created" if resource is None else "204 No Content", answer)
         return [b""]
 
     def do_COPY(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -170,7 +172,11 @@ class Methods(RequestServer):
         return path
 
     def _check_locks(
-        self, environ: Environ, source: File | Folder | None, target: File | Folder | None, folder: Folder
+        self,
+        environ: Environ,
+        source: File | Folder | None,
+        target: File | Folder | None,
+        folder: File | Folder | None,
     ) -> None:
         """Raises DAVError where a lock that the request does not name forbids what it changes."""
         if source is not None:

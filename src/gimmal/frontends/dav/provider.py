@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from http import HTTPStatus
 
 from wsgidav.dav_error import DAVError
@@ -11,10 +12,10 @@ from gimmal.base.errors import BadName, RemoteError
 from gimmal.frontends.dav.bridge import Bridge
 from gimmal.frontends.dav.far_side import LONG_SECONDS, copy_tree, remove_tree
 from gimmal.frontends.dav.resources import Environ, File, Folder
+from gimmal.frontends.dav.side import Side
 from gimmal.frontends.dav.statuses import answer_of
 from gimmal.frontends.dav.targets import wire_path
-from gimmal.frontends.dav.tree import Tree
-from gimmal.protocol.messages import Attributes, Kind, Replace
+from gimmal.protocol.messages import Attributes, Kind
 from gimmal.remote.tree.view import Found
 
 LISTED_MAX = 50_000
@@ -30,15 +31,21 @@ class Provider(DAVProvider):
     """The other side's shares.
 
     Args:
-        tree: what is shown.
+        side: what is shown.
         bridge: to the loop where it is asked.
     """
 
-    def __init__(self, tree: Tree, bridge: Bridge) -> None:
+    def __init__(self, side: Side, bridge: Bridge) -> None:
         super().__init__()
         self.verbose = 0
-        self.tree = tree
+        self.side = side
+        self.tree = side.tree
         self.bridge = bridge
+        self.guard = threading.Lock()
+        self.written: set[str] = set()
+        """Files that are just being written, under ``guard``."""
+        self.keeping = threading.Lock()
+        """Held by who takes a file into memory as a whole, for the line is down."""
 
     def get_resource_inst(self, path: str, environ: Environ) -> File | Folder | None:
         """The resource at a path, None where there is none.
@@ -116,11 +123,11 @@ class Provider(DAVProvider):
 
     async def _remove_tree(self, wire: str) -> None:
         async with self.tree.view.changing(wire):
-            await remove_tree(await self.tree.files(), wire)
+            await remove_tree(await self.side.files(), wire)
 
     async def _move(self, source: str, target: str) -> None:
         try:
-            await self.tree.rename(source, target, Replace.ALWAYS)
+            await self.tree.rename(source, target)
         except RemoteError as error:
             if error.code != "cross_device":
                 raise
@@ -129,7 +136,7 @@ class Provider(DAVProvider):
 
     async def _copy(self, source: str, target: str, *, below: bool) -> None:
         async with self.tree.view.changing(target):
-            await copy_tree(await self.tree.files(), source, target, below=below)
+            await copy_tree(await self.side.files(), source, target, below=below)
 
     async def _found(self, wire: str) -> Found | None:
         try:
@@ -152,7 +159,7 @@ class Provider(DAVProvider):
         return entries, stale
 
     async def _room(self, wire: str) -> dict[str, int]:
-        room = await (await self.tree.files()).room(wire)
+        room = await self.tree.statfs(wire)
         return {"free": room.free, "used": max(0, room.total - room.free)}
 
     def _mark(self, environ: Environ, stale: bool) -> None:

@@ -9,10 +9,10 @@ from http import HTTPStatus
 
 from gimmal.base.primitives import random_bytes
 from gimmal.frontends.dav.bridge import Bridge
-from gimmal.frontends.dav.tree import Handle
 from gimmal.frontends.stream.conditions import Validators, Verdict
 from gimmal.frontends.stream.ranges import ByteRange, Multipart, NotSatisfiable, parse_ranges
 from gimmal.protocol.messages import Version
+from gimmal.remote.edits.open_file import OpenFile
 
 FIRST_READ, READ = 64 * 1024, 1 << 20
 """Bytes that are read at once: few at first, so that they are there soon."""
@@ -77,7 +77,7 @@ def plan(version: Version, content_type: str, fields: Mapping[str, str], *, head
     return Plan(HTTPStatus.PARTIAL_CONTENT, about | several, (*parts, multipart.end))
 
 
-def body(bridge: Bridge, handle: Handle, parts: tuple[bytes | ByteRange, ...]) -> Iterator[bytes]:
+def body(bridge: Bridge, handle: OpenFile, parts: tuple[bytes | ByteRange, ...]) -> Iterator[bytes]:
     """The bytes of an answer, piece by piece; the first piece is read before anything is promised.
 
     Raises:

@@ -25,7 +25,7 @@ from gimmal.frontends.dav.methods import Resolver
 from gimmal.frontends.dav.properties import Properties
 from gimmal.frontends.dav.provider import Provider
 from gimmal.frontends.dav.refusals import Refusals
-from gimmal.frontends.dav.tree import Tree
+from gimmal.frontends.dav.side import Side
 
 logger = logging.getLogger("gimmal")
 
@@ -59,7 +59,7 @@ class DavServer:
     """Serves a tree until it is closed.
 
     Args:
-        tree: what is shown.
+        side: what is shown.
         login: what a client has to show.
         port: to listen on; 0 for any that is free.
 
@@ -71,13 +71,13 @@ class DavServer:
         LocalError: the port cannot be had.
     """
 
-    def __init__(self, tree: Tree, login: Login, port: int = 0) -> None:
+    def __init__(self, side: Side, login: Login, port: int = 0) -> None:
         listening = _listen(port)
         port = listening.getsockname()[1]
         self.url = f"http://{ADDRESS}:{port}/"
         self.only_ours = owners_known()
         self._bridge = Bridge(asyncio.get_running_loop())
-        application = WsgiDAVApp(_config(Provider(tree, self._bridge), login))
+        application = WsgiDAVApp(_config(Provider(side, self._bridge), login))
         self._server = _Server(listening, Guard(application, (f"{ADDRESS}:{port}", f"localhost:{port}")))
 
     async def start(self) -> None:

@@ -1,39 +1,80 @@
-"""PUT: a new version of a file, all of it or none."""
+"""PUT: a new version of a file, all of it or none.
+
+Its bytes go to the other side as they come, into a file that has no name there yet; at the end it takes the name in one
+step. Where the line is down, they are kept in the journal.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import threading
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wsgidav.dav_error import DAVError
 
+from gimmal.base.errors import BadName
+from gimmal.frontends.dav.side import Side
 from gimmal.frontends.dav.statuses import RETRY_SECONDS, answer_of
-from gimmal.frontends.dav.targets import BadName, wire_path
+from gimmal.frontends.dav.targets import wire_path
 from gimmal.frontends.stream.conditions import Verdict
-from gimmal.protocol.messages import Attributes
+from gimmal.protocol.limits import EDIT_DATA_MAX
+from gimmal.protocol.messages import Attributes, Replace, Version
+from gimmal.remote.files import version_of
+from gimmal.remote.patch import Patch
+from gimmal.remote.patching import open_patch, save_ranges
 
 if TYPE_CHECKING:
     from gimmal.frontends.dav.provider import Provider
     from gimmal.frontends.dav.resources import File
 
-PIECE = 1 << 20
-"""Bytes that are taken at once."""
+PIECE = 256 * 1024
+"""Bytes that are sent at once."""
 
-WRITE_SECONDS = 60.0
-"""What a piece may wait for room: the line carries it in that time, or the client is told to try again."""
+UNDER_WAY = 8
+"""Pieces of one file on their way: what bounds its memory."""
 
-_under_way: set[tuple[int, str]] = set()
-_guard = threading.Lock()
+PIECE_SECONDS = 30.0
+"""What a piece may take on a slow line; and the end of a file, which the disk there makes durable."""
+
+KEPT_MAX = 32 << 20
+"""Bytes of a file that is taken while the line is down."""
 
 
 class Input(Protocol):
     """The body of a request."""
 
+    at_end: bool
+
     def read(self, size: int) -> bytes:
         """Its next bytes; none at the end."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What a file is to become, but for its contents.
+
+    Attributes:
+        wire: path of the other side.
+        base: the version that the request means; None where it means whatever is there.
+        new: nothing may be there.
+        mtime_ns: the time it gets; None for now.
+    """
+
+    wire: str
+    base: Version | None
+    new: bool
+    mtime_ns: int | None
+
+    @property
+    def replace(self) -> Replace:
+        """What its contents may replace."""
+        if self.new:
+            return Replace.NEVER
+        return Replace.EXPECTED if self.base is not None else Replace.ALWAYS
 
 
 def check_conditions(resource: File | None, fields: Mapping[str, str]) -> None:
@@ -52,6 +93,21 @@ def check_conditions(resource: File | None, fields: Mapping[str, str]) -> None:
         raise DAVError(HTTPStatus.PRECONDITION_FAILED, "it is another version than the request is for")
 
 
+def upload_of(path: str, resource: File | None, fields: Mapping[str, str], mtime_ns: int | None) -> Upload:
+    """What a request that passed its conditions is to do; what they said holds until it is done.
+
+    Raises:
+        DAVError: no file can be called so.
+    """
+    try:
+        wire = wire_path(path)
+    except BadName as exc:
+        raise answer_of(exc) from exc
+    bound = resource is not None and ("if-match" in fields or "if-unmodified-since" in fields)
+    base = version_of(resource.attributes) if bound and resource is not None else None
+    return Upload(wire, base, fields.get("if-none-match", "").strip() == "*", mtime_ns)
+
+
 def time_field(environ: Mapping[str, Any]) -> int | None:
     """The time of change that rclone and the clients of Nextcloud send along, in nanoseconds; None where they do not.
 
@@ -67,55 +123,118 @@ def time_field(environ: Mapping[str, Any]) -> int | None:
     return int(seconds) * 1_000_000_000
 
 
-def receive(provider: Provider, path: str, body: Input, *, new: bool, mtime_ns: int | None) -> Attributes:
+def receive(provider: Provider, upload: Upload, body: Input) -> Attributes:
     """Give a file the contents that come.
 
-    Args:
-        provider: of the tree.
-        path: of the drive.
-        body: the contents.
-        new: nothing is there yet.
-        mtime_ns: the time it gets; None for now.
-
     Returns:
-        what the file is then.
+        what the file is then: durable at home, or, with the line down, in the journal.
 
     Raises:
         DAVError: it was not written; what was there still is.
         BadBody: the client has left; the same holds.
     """
-    try:
-        wire = wire_path(path)
-    except BadName as exc:
-        raise answer_of(exc) from exc
-    bridge, tree = provider.bridge, provider.tree
-    with _alone(id(provider), wire):
-        handle = bridge.call(tree.open(wire, read=False, write=True, create=True, exclusive=new, truncate=True))
-        at = 0
+    bridge, side = provider.bridge, provider.side
+    with _alone(provider, upload.wire):
+        first = _filled(body, EDIT_DATA_MAX)
+        if not bridge.call(side.leads_there()):
+            return _keep(provider, upload, first, body)
+        if body.at_end:
+            return bridge.call(_save(side, upload, first), PIECE_SECONDS)
+        patch = bridge.call(_begin(side, upload))
         try:
-            while piece := body.read(PIECE):
-                bridge.call(handle.write(at, piece), WRITE_SECONDS)
-                at += len(piece)
-        except BaseException:
+            _send(provider, patch, first, body)
+            return bridge.call(_commit(side, upload, patch), PIECE_SECONDS)
+        finally:
             with contextlib.suppress(DAVError):
-                bridge.call(handle.discard())
-            raise
-        bridge.call(handle.close(), WRITE_SECONDS)
-        if mtime_ns is not None:
-            provider.set_time(path, mtime_ns)
-        return bridge.call(tree.find(wire)).attributes
+                bridge.call(patch.discard())
+
+
+def _filled(body: Input, most: int) -> bytes:
+    """As many bytes as there are, ``most`` at most."""
+    pieces, left = [], most
+    while left and (piece := body.read(left)):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
+
+
+def _send(provider: Provider, patch: Patch, first: bytes, body: Input) -> None:
+    """Send a body piece by piece, several on their way."""
+    bridge = provider.bridge
+    sending: deque[Future[None]] = deque()
+    at, piece = 0, first
+    while piece:
+        sending.append(bridge.begin(patch.write(at, piece), PIECE_SECONDS))
+        at += len(piece)
+        while len(sending) >= UNDER_WAY:
+            bridge.wait(sending.popleft(), PIECE_SECONDS)
+        piece = body.read(PIECE)
+    while sending:
+        bridge.wait(sending.popleft(), PIECE_SECONDS)
+
+
+def _keep(provider: Provider, upload: Upload, first: bytes, body: Input) -> Attributes:
+    """Take a file into the journal: only once it is here as a whole, for then nothing can break off any more."""
+    with provider.keeping:
+        content = first + _filled(body, KEPT_MAX - len(first))
+        if not body.at_end and body.read(1):
+            again = [("Retry-After", str(RETRY_SECONDS))]
+            raise DAVError(HTTPStatus.SERVICE_UNAVAILABLE, "the other side cannot be reached", add_headers=again)
+        return provider.bridge.call(_write_down(provider.side, upload, content), PIECE_SECONDS)
+
+
+async def _save(side: Side, upload: Upload, content: bytes) -> Attributes:
+    async with side.tree.view.changing(upload.wire) as change:
+        attributes = await save_ranges(
+            await side.files(),
+            upload.wire,
+            base=upload.base,
+            kept=0,
+            size=len(content),
+            replace=upload.replace,
+            ranges=[(0, content)],
+            mtime_ns=upload.mtime_ns,
+            mode=None,
+            durable=True,
+        )
+        change.done(attributes)
+    return attributes
+
+
+async def _begin(side: Side, upload: Upload) -> Patch:
+    files = await side.files()
+    return await open_patch(files, upload.wire, base=upload.base, size=0, replace=upload.replace, kept=0)
+
+
+async def _commit(side: Side, upload: Upload, patch: Patch) -> Attributes:
+    async with side.tree.view.changing(upload.wire) as change:
+        attributes = await patch.commit(mtime_ns=upload.mtime_ns, mode=None, durable=True)
+        change.done(attributes)
+    return attributes
+
+
+async def _write_down(side: Side, upload: Upload, content: bytes) -> Attributes:
+    tree, wire = side.tree, upload.wire
+    handle = await tree.open(wire, read=False, write=True, create=True, exclusive=upload.new, truncate=True)
+    try:
+        await handle.write(0, content)
+    finally:
+        await handle.close()
+    if upload.mtime_ns is not None:
+        await tree.set_attributes(wire, mtime_ns=upload.mtime_ns)
+    return (await tree.find(wire)).attributes
 
 
 @contextlib.contextmanager
-def _alone(tree: int, wire: str) -> Iterator[None]:
-    """Two clients that write one file at the same time would mix what they send."""
-    with _guard:
-        if (tree, wire) in _under_way:
+def _alone(provider: Provider, wire: str) -> Iterator[None]:
+    """One client at a time writes a file: the other is told to come again, for it might have meant another version."""
+    with provider.guard:
+        if wire in provider.written:
             again = [("Retry-After", str(RETRY_SECONDS))]
             raise DAVError(HTTPStatus.SERVICE_UNAVAILABLE, "the file is just being written", add_headers=again)
-        _under_way.add((tree, wire))
+        provider.written.add(wire)
     try:
         yield
     finally:
-        with _guard:
-            _under_way.discard((tree, wire))
+        with provider.guard:
+            provider.written.discard(wire)
