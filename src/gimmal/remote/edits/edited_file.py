@@ -118,7 +118,7 @@ class EditedFile:
             except RemoteError as error:
                 if error.code not in _REPLACED or tries == READ_TRIES - 1:
                     raise
-                if self.saves == before and not await self._follow():
+                if self.saves == before and not await self._follow(anew=True):
                     raise
         raise AssertionError
 
@@ -155,21 +155,38 @@ class EditedFile:
             return found
         return await self._common.step(reader_of(file).read(start, length, seconds), seconds)
 
-    async def _follow(self) -> bool:
-        """Where nothing was written here: go on with the version that the other side has now. False: there is no other."""
-        if self.differs or self.removed or self.last or not self.at_home:
+    async def _follow(self, *, anew: bool = False) -> bool:
+        """Where nothing was written here: go on with the version that the other side has now; False: there is no other.
+
+        With ``anew`` it said that the version is another: what is known of it counts for nothing.
+        """
+        if self._is_touched():
             return False
         try:
-            found = await self._common.step(self._common.view.find(self.path))
+            attributes = await (self._asked() if anew else self._known())
         except UnreachableError:
             return False
-        attributes = found.attributes
-        if attributes.kind is not Kind.FILE or found.stale or version_of(attributes) == version_of(self.base):
+        if attributes.kind is not Kind.FILE or version_of(attributes) == version_of(self.base):
             return False
-        if self.differs or self.removed:
+        if self._is_touched():  # meanwhile
             return False
+        self.content.size = attributes.size
         self.rebase(self._common.cache.adopt(self.path, attributes), attributes)
         return True
+
+    async def _known(self) -> Attributes:
+        found = await self._common.step(self._common.view.find(self.path))
+        return self.base if found.stale else found.attributes
+
+    async def _asked(self) -> Attributes:
+        async with self._common.view.changing(self.path, same=True) as change:
+            files = await self._common.files()
+            attributes = await self._common.step(files.stat(self.path))
+            change.done(attributes, in_place=True)
+        return attributes
+
+    def _is_touched(self) -> bool:
+        return self.differs or self.removed or self.last > 0 or not self.at_home
 
     def rebase(self, file: CachedFile | None, attributes: Attributes) -> None:
         """What was saved, or is at home, is the version to go on from."""
@@ -180,7 +197,6 @@ class EditedFile:
         self.base, self.file, self.at_home = attributes, file, True
         self.content.rebased(attributes.size)
         if not self.content.changed:
-            self.content.size = attributes.size
             self.mtime_ns, self.mode, self.dirty_since = None, None, None
         self.saves += 1
 
@@ -405,8 +421,7 @@ async def _locked(lock: asyncio.Lock) -> AsyncIterator[None]:
 
 async def _write(patch: Patch, pieces: list[tuple[int, bytes]]) -> GimmalError | None:
     try:
-        for offset, data in pieces:
-            await patch.write(offset, data)
+        await patch.write_many(pieces)
     except GimmalError as exc:
         return exc
     return None

@@ -17,7 +17,7 @@ from gimmal.base.errors import BadName, GimmalError, RemoteError, UnreachableErr
 from gimmal.base.paths import parse_wire_path
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.codes import Code
-from gimmal.protocol.messages import Attributes, Change, ChangeKind, Entry, FolderTimes, List, Page, Replace
+from gimmal.protocol.messages import Attributes, Change, ChangeKind, Entry, FolderTimes, List, Page, Replace, Version
 from gimmal.remote.files import too_many_entries
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.tree.cache import ENTRIES_MAX, TreeCache
@@ -425,8 +425,15 @@ class TreeView:
         async with self.changing(item.path):
             self._check(await self._files.set_attributes([item]), item.path)
 
-    async def rename(self, source: str, target: str, replace: Replace = Replace.NEVER) -> None:
+    async def rename(
+        self, source: str, target: str, replace: Replace = Replace.NEVER, expected: Version | None = None
+    ) -> None:
         """Move an entry, with all below it, within one share.
+
+        Args:
+            source, target: wire paths.
+            replace: what may stand there.
+            expected: the version that may, with EXPECTED.
 
         Raises:
             RemoteError: what the other side says.
@@ -434,7 +441,7 @@ class TreeView:
         now = self._loop.time()
         tickets = self._cache.begin_change(source, now), self._cache.begin_change(target, now)
         try:
-            await self._files.rename(source, target, replace)
+            await self._files.rename(source, target, replace, expected)
         except BaseException:
             for ticket in tickets:
                 self._cache.doubted(ticket, self._loop.time())
