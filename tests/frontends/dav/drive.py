@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 
 from gimmal.frontends.dav.login import Login, new_login
 from gimmal.frontends.dav.server import DavServer
-from gimmal.frontends.dav.tree import ViewedTree
+from gimmal.frontends.dav.side import Side
+from gimmal.remote.edits.tree import EditedTree
 from gimmal.remote.file_cache import FileCache
-from gimmal.remote.files import Files
+from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.tree.view import TreeView
 from tests.patience import PATIENCE
 from tests.remote.two_sides import Sides, TwoSides
@@ -53,8 +54,7 @@ class Client:
         chunked = body is not None and not isinstance(body, bytes)
         self.connection.request(method, target, body, named, encode_chunked=chunked)
         answer = self.connection.getresponse()
-        got = Answer(answer.status, {name.lower(): text for name, text in answer.getheaders()}, answer.read())
-        return got
+        return Answer(answer.status, {name.lower(): text for name, text in answer.getheaders()}, answer.read())
 
     def close(self) -> None:
         """Leave."""
@@ -85,18 +85,23 @@ class Drive:
 async def driving(sides: Sides) -> AsyncIterator[Drive]:
     """A drive of the far side's tree."""
 
-    async def open_files() -> Files:
+    async def open_files() -> RemoteFiles:
         return sides.far
 
+    async def leads_there() -> bool:
+        return sides.session.leads_there
+
     view, cache, login = TreeView(sides.far), FileCache(open_files), new_login()
+    tree = EditedTree(open_files, view, cache)
     try:
-        server = DavServer(ViewedTree(view, cache), login)
+        server = DavServer(Side(tree, open_files, leads_there), login)
         await server.start()
         try:
             yield Drive(server, login)
         finally:
             await server.close()
     finally:
+        await tree.close()
         await view.close()
         await cache.close()
 

@@ -33,8 +33,9 @@ async def _serve(reach: Reach, port: int, *, as_json: bool) -> None:
     from gimmal.frontends.cli.ending import told_to_end
     from gimmal.frontends.dav.login import new_login
     from gimmal.frontends.dav.server import DavServer
-    from gimmal.frontends.dav.tree import ViewedTree
+    from gimmal.frontends.dav.side import Side
     from gimmal.frontends.fuse.line import Line
+    from gimmal.remote.edits.tree import EditedTree
     from gimmal.remote.file_cache import FileCache
     from gimmal.remote.tree.view import TreeView
 
@@ -42,9 +43,10 @@ async def _serve(reach: Reach, port: int, *, as_json: bool) -> None:
     view = TreeView(await line.files(), leads_there=line.leads_there)
     line.on_files = view.use
     cache = FileCache(line.files)
+    tree = EditedTree(line.files, view, cache)
     login = new_login()
     try:
-        server = DavServer(ViewedTree(view, cache), login, port)
+        server = DavServer(Side(tree, line.files, line.leads_there), login, port)
         try:
             await server.start()
             _tell(server, login, as_json=as_json)
@@ -56,6 +58,7 @@ async def _serve(reach: Reach, port: int, *, as_json: bool) -> None:
             await server.close()
     finally:
         await tasks.close()
+        await tree.close()
         await view.close()
         await cache.close()
 

@@ -106,7 +106,7 @@ class Methods(RequestServer):
         mtime_ns = time_field(environ)
         resource = self._provider.get_resource_inst(path, environ)
         folder = self._provider.get_resource_inst(get_uri_parent(path) or "/", environ)
-        if isinstance(resource, Folder) or path == "/":
+        if isinstance(resource, Folder) or path.endswith("/"):
             self._fail(HTTPStatus.METHOD_NOT_ALLOWED)
         if not isinstance(folder, Folder):
             self._fail(HTTPStatus.CONFLICT, context_info="there is no such folder")
@@ -166,8 +166,8 @@ class Methods(RequestServer):
             raise DAVError(HTTPStatus.BAD_REQUEST, "it is not said where to") from None
         except BadTarget:
             raise DAVError(HTTPStatus.BAD_GATEWAY, "that is no place of this drive") from None
-        here = source.path.rstrip("/")
-        if not here or path == here or path.startswith(here + "/") or here.startswith(path.rstrip("/") + "/"):
+        here, there = source.path.rstrip("/") + "/", path.rstrip("/") + "/"
+        if here.startswith(there) or there.startswith(here):
             raise DAVError(HTTPStatus.FORBIDDEN, "one of the two lies in the other")
         return path
 

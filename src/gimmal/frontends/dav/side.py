@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from gimmal.remote.edits.tree import EditedTree
 from gimmal.remote.remote_files import RemoteFiles
@@ -20,5 +21,5 @@ class Side:
     """
 
     tree: EditedTree
-    files: Callable[[], Awaitable[RemoteFiles]]
-    leads_there: Callable[[], Awaitable[bool]]
+    files: Callable[[], Coroutine[Any, Any, RemoteFiles]]
+    leads_there: Callable[[], Coroutine[Any, Any, bool]]

@@ -25,6 +25,8 @@ class BadTarget(ValueError):
 def path_of_target(target: str) -> str:
     """The path that a request's target names, with ``/`` at its beginning, percent signs undone once.
 
+    A ``/`` at its end, by which clients name folders, stays.
+
     Args:
         target: of the request line, or the path of a Destination field: still with percent signs.
 
@@ -34,10 +36,8 @@ def path_of_target(target: str) -> str:
     path = target.partition("?")[0]
     if not path.startswith("/") or len(target) > TARGET_MAX:
         raise BadTarget
-    components = path.split("/")[1:]
-    if components[-1] == "":
-        components.pop()
-    return "".join("/" + _component(one) for one in components if one) or "/"
+    components = [_component(one) for one in path.split("/") if one]
+    return "/".join(("", *components, "")) if path.endswith("/") and components else "/" + "/".join(components)
 
 
 def path_of_destination(field: str, hosts: tuple[str, ...]) -> str:
