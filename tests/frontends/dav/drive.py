@@ -24,6 +24,11 @@ from tests.remote.two_sides import Sides, TwoSides
 ResultT = TypeVar("ResultT")
 
 
+def secret_of(login: Login) -> str:
+    """What stands behind ``Basic``."""
+    return base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
+
+
 @dataclass
 class Answer:
     """One answer."""
@@ -41,13 +46,14 @@ class Client:
         assert parts.hostname and parts.port
         self.host, self.port = parts.hostname, parts.port
         self.url = url
-        self._login = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
+        self.login = login
+        self.secret = secret_of(login)
         self.connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
 
     def ask(self, method: str, target: str, body: object = None, **fields: str | None) -> Answer:
         """One request and its answer; a field None is left out, ``_`` in names stands for ``-``."""
-        named = {"authorization": f"Basic {self._login}"} | {
-            name.replace("_", "-"): text for name, text in fields.items() if text is not None
+        named = {"authorization": f"Basic {self.secret}"} | {
+            name.strip("_").replace("_", "-"): text for name, text in fields.items() if text is not None
         }
         if fields.get("authorization", "") is None:
             del named["authorization"]
@@ -67,6 +73,22 @@ class Drive:
 
     server: DavServer
     login: Login
+    side: Side
+
+    @property
+    def host(self) -> str:
+        """Of its URL."""
+        return urlsplit(self.server.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """Of its URL."""
+        return urlsplit(self.server.url).port or 0
+
+    @property
+    def secret(self) -> str:
+        """What stands behind ``Basic``."""
+        return secret_of(self.login)
 
     async def use(self, work: Callable[[Client], ResultT]) -> ResultT:
         """Do something as a client, in a thread."""
@@ -94,10 +116,11 @@ async def driving(sides: Sides) -> AsyncIterator[Drive]:
     view, cache, login = TreeView(sides.far), FileCache(open_files), new_login()
     tree = EditedTree(open_files, view, cache)
     try:
-        server = DavServer(Side(tree, open_files, leads_there), login)
+        side = Side(tree, open_files, leads_there)
+        server = DavServer(side, login)
         await server.start()
         try:
-            yield Drive(server, login)
+            yield Drive(server, login, side)
         finally:
             await server.close()
     finally:

@@ -24,7 +24,12 @@ def needs(program: str) -> pytest.MarkDecorator:
 async def run(*words: str, cwd: Path, env: dict[str, str] | None = None) -> tuple[int, str]:
     """A program's exit status and all it says."""
     process = await asyncio.create_subprocess_exec(
-        *words, cwd=cwd, env=env, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *words,
+        cwd=cwd,
+        env=env,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     try:
         async with asyncio.timeout(PATIENCE):

@@ -6,6 +6,7 @@ body that was refused.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
@@ -15,8 +16,8 @@ LINE_MAX = 4096
 PIECE = 1 << 20
 """Bytes that are given at once."""
 
-DRAIN_MAX = 16 << 20
-"""Bytes of a body that is not wanted which are read all the same, so that its sender hears why."""
+DRAIN_MAX = 64 * 1024
+"""Bytes of a body that is not wanted which are read all the same, so that another request may follow."""
 
 _DIGITS = frozenset(b"0123456789abcdefABCDEF")
 
@@ -75,14 +76,14 @@ class Body:
         return data
 
     def drain(self) -> bool:
-        """Read what nobody wants, where it is little; whether the end was reached.
+        """Read what nobody wants, where it is known to be little; whether the end was reached.
 
         A sender that waits for a word is not told to send it.
         """
-        left = DRAIN_MAX
-        if self._invite is None:
-            while left > 0 and (piece := self.read(64 * 1024)):
-                left -= len(piece)
+        if self._invite is None and not self._chunked and self._left <= DRAIN_MAX:
+            with contextlib.suppress(BadBody):
+                while self.read(DRAIN_MAX):
+                    pass
         return self.at_end
 
     def _end_piece(self) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import md5
 from typing import Any
 
 from wsgidav.dc.base_dc import BaseDomainController
+from wsgidav.http_authenticator import HTTPAuthenticator
 
 from gimmal.base.primitives import equal, random_bytes
 
@@ -63,3 +64,12 @@ def domain_controller(login: Login) -> type[BaseDomainController]:
             return md5(f"{login.user}:{REALM}:{login.password}".encode(), usedforsecurity=False).hexdigest()
 
     return OneLogin
+
+
+class Authenticator(HTTPAuthenticator):
+    """Takes a password as Basic and as Digest, but asks for a digest alone: that shows the password to nobody."""
+
+    def send_basic_auth_response(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        """Ask for a digest."""
+        answer: list[bytes] = self.send_digest_auth_response(environ, start_response)
+        return answer

@@ -85,11 +85,11 @@ class Provider(DAVProvider):
 
     def make_folder(self, path: str) -> None:
         """Make a folder. Raises DAVError."""
-        self.bridge.call(self.tree.make_directory(_new_path(path)))
+        self.bridge.call(self.tree.make_directory(new_path(path)))
 
     def make_empty(self, path: str) -> None:
         """Make an empty file; it is there when this returns. Raises DAVError."""
-        self.bridge.call(self._make_empty(_new_path(path)))
+        self.bridge.call(self._make_empty(new_path(path)))
 
     def set_time(self, path: str, mtime_ns: int) -> None:
         """Set the time of change of a file or folder. Raises DAVError."""
@@ -105,14 +105,14 @@ class Provider(DAVProvider):
 
     def move(self, source: File | Folder, path: str, target: File | Folder | None) -> None:
         """Move a file or folder to where ``target`` is, or to a place where nothing is. Raises DAVError."""
-        wires = wire_path(source.path), _new_path(path)
+        wires = wire_path(source.path), new_path(path)
         if target is not None and not (isinstance(source, File) and isinstance(target, File)):
             self.remove(target)
         self.bridge.call(self._move(*wires), LONG_SECONDS)
 
     def copy(self, source: File | Folder, path: str, target: File | Folder | None, *, below: bool) -> None:
         """Copy the same way; ``below``: of a folder also what it holds. Raises DAVError."""
-        wires = wire_path(source.path), _new_path(path)
+        wires = wire_path(source.path), new_path(path)
         if target is not None and not (isinstance(source, File) and isinstance(target, File)):
             self.remove(target)
         self.bridge.call(self._copy(*wires, below=below), LONG_SECONDS)
@@ -167,12 +167,19 @@ class Provider(DAVProvider):
             environ[STALE] = True
 
 
-def _new_path(path: str) -> str:
-    """The wire path of what is to be made. Raises DAVError where no such name can travel."""
+def new_path(path: str) -> str:
+    """The wire path of what is to be made.
+
+    Raises:
+        DAVError: no such name can travel, or it would be a share.
+    """
     try:
-        return wire_path(path)
+        wire = wire_path(path)
     except BadName as error:
         raise answer_of(error) from error
+    if "/" not in wire:
+        raise DAVError(HTTPStatus.FORBIDDEN, "what is shared is said on the other side")
+    return wire
 
 
 def _resource(path: str, environ: Environ, attributes: Attributes) -> File | Folder | None:

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from typing import Any
 
 from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
@@ -20,7 +21,7 @@ from gimmal.frontends.dav.body import Body
 from gimmal.frontends.dav.bridge import Bridge
 from gimmal.frontends.dav.guard import Guard
 from gimmal.frontends.dav.locks import Locks
-from gimmal.frontends.dav.login import Login, domain_controller
+from gimmal.frontends.dav.login import Authenticator, Login, domain_controller
 from gimmal.frontends.dav.methods import Resolver
 from gimmal.frontends.dav.properties import Properties
 from gimmal.frontends.dav.provider import Provider
@@ -45,6 +46,9 @@ SILENT_SECONDS = 30
 
 SEND_BUFFER = 256 * 1024
 """Bytes that wait in the system for a client: what it never reads was fetched for nothing."""
+
+LINGER_SECONDS = 2.0
+"""How long what a client still sends is thrown away after it got its answer."""
 
 STOP_SECONDS = 0.5
 """What threads get to end in good order."""
@@ -124,11 +128,9 @@ def _listen(port: int) -> socket.socket:
 
 def _config(provider: Provider, login: Login) -> dict[str, Any]:
     """Everything that wsgidav is told: what is not named here is off."""
-    from wsgidav.http_authenticator import HTTPAuthenticator
-
     return {
         "provider_mapping": {"/": provider},
-        "middleware_stack": [Refusals, HTTPAuthenticator, Resolver],
+        "middleware_stack": [Refusals, Authenticator, Resolver],
         "http_authenticator": {
             "domain_controller": domain_controller(login),
             # Both: Windows sends no password, rclone no digest. Offered is the digest.
@@ -170,6 +172,8 @@ class _Server(Server):
             accepted_queue_timeout=0,
         )
         self.ConnectionClass = _Connection
+        self.only_ours = owners_known()
+        self.user = os.geteuid()
         self._listening = listening
 
     def prepare(self) -> None:
@@ -213,13 +217,13 @@ class _Request(HTTPRequest):
         if self.chunked_write:
             self.conn.wfile.write(b"0\r\n\r\n")
         if not self.rfile.at_end:
-            self.close_connection = True
+            self.conn.leave_later()
 
     def _invite(self) -> None:
         self.conn.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def send_headers(self) -> None:
-        """See cheroot; what is left of the body is read first, or nothing can follow on this connection."""
+        """See cheroot; where much of the body is left, nothing can follow on this connection."""
         if not self.rfile.drain():
             self.close_connection = True
         super().send_headers()
@@ -230,13 +234,35 @@ class _Connection(HTTPConnection):
 
     RequestHandlerClass = _Request
     _ours: bool | None = None
+    _later = False
 
     def communicate(self) -> bool:
         """One request; whether another may follow."""
         if self._ours is None:
-            self._ours = not owners_known() or self._is_ours()
-        return self._ours and bool(super().communicate())
+            self._ours = not self.server.only_ours or self._is_ours()
+        return bool(self._ours and super().communicate())
 
     def _is_ours(self) -> bool:
         near = (self.remote_addr, self.remote_port)
-        return owner_of(near, self.server.bind_addr) == os.geteuid()
+        return owner_of(near, self.server.bind_addr) == self.server.user
+
+    def leave_later(self) -> None:
+        """The client still sends: closed at once, the connection would take the answer with it."""
+        self._later = True
+
+    def close(self) -> None:
+        """See cheroot."""
+        if self._later:
+            with contextlib.suppress(OSError):
+                self.socket.shutdown(socket.SHUT_WR)
+                _discard(self.socket)
+        super().close()
+
+
+def _discard(connection: socket.socket) -> None:
+    """Read what comes, but not for long."""
+    until = time.monotonic() + LINGER_SECONDS
+    while (left := until - time.monotonic()) > 0:
+        connection.settimeout(left)
+        if not connection.recv(256 * 1024):
+            return

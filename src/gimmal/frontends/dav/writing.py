@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from wsgidav.dav_error import DAVError
 
-from gimmal.base.errors import BadName
+from gimmal.base.errors import RemoteError
+from gimmal.frontends.dav.provider import Provider, new_path
 from gimmal.frontends.dav.side import Side
-from gimmal.frontends.dav.statuses import RETRY_SECONDS, answer_of
-from gimmal.frontends.dav.targets import wire_path
+from gimmal.frontends.dav.statuses import RETRY_SECONDS
 from gimmal.frontends.stream.conditions import Verdict
 from gimmal.protocol.limits import EDIT_DATA_MAX
 from gimmal.protocol.messages import Attributes, Replace, Version
@@ -28,7 +28,6 @@ from gimmal.remote.patch import Patch
 from gimmal.remote.patching import open_patch, save_ranges
 
 if TYPE_CHECKING:
-    from gimmal.frontends.dav.provider import Provider
     from gimmal.frontends.dav.resources import File
 
 PIECE = 256 * 1024
@@ -99,13 +98,9 @@ def upload_of(path: str, resource: File | None, fields: Mapping[str, str], mtime
     Raises:
         DAVError: no file can be called so.
     """
-    try:
-        wire = wire_path(path)
-    except BadName as exc:
-        raise answer_of(exc) from exc
     bound = resource is not None and ("if-match" in fields or "if-unmodified-since" in fields)
     base = version_of(resource.attributes) if bound and resource is not None else None
-    return Upload(wire, base, fields.get("if-none-match", "").strip() == "*", mtime_ns)
+    return Upload(new_path(path), base, fields.get("if-none-match", "").strip() == "*", mtime_ns)
 
 
 def time_field(environ: Mapping[str, Any]) -> int | None:
@@ -134,7 +129,7 @@ def receive(provider: Provider, upload: Upload, body: Input) -> Attributes:
         BadBody: the client has left; the same holds.
     """
     bridge, side = provider.bridge, provider.side
-    with _alone(provider, upload.wire):
+    with _alone(provider, upload.wire), _as_conditions_said(upload):
         first = _filled(body, EDIT_DATA_MAX)
         if not bridge.call(side.leads_there()):
             return _keep(provider, upload, first, body)
@@ -223,6 +218,18 @@ async def _write_down(side: Side, upload: Upload, content: bytes) -> Attributes:
     if upload.mtime_ns is not None:
         await tree.set_attributes(wire, mtime_ns=upload.mtime_ns)
     return (await tree.find(wire)).attributes
+
+
+@contextlib.contextmanager
+def _as_conditions_said(upload: Upload) -> Iterator[None]:
+    """A file that the other side changed meanwhile fails the request as it would have at its beginning."""
+    try:
+        yield
+    except DAVError as exc:
+        cause = exc.__cause__
+        if upload.base is not None and isinstance(cause, RemoteError) and cause.code in ("changed", "not_found"):
+            raise DAVError(HTTPStatus.PRECONDITION_FAILED, "it is another version than the request is for") from exc
+        raise
 
 
 @contextlib.contextmanager
