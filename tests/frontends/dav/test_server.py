@@ -393,22 +393,29 @@ def test_a_refused_body_is_not_asked_for_and_not_kept(two: TwoSides) -> None:
 
 
 def test_two_who_write_one_file_do_not_mix(two: TwoSides) -> None:
-    def work(client: Client) -> None:
-        other = Client(client.url, client.login)
+    async def main(sides: Sides) -> None:
+        async with driving(sides) as running:
+            written = running.server.provider.written
 
-        def body() -> Iterator[bytes]:
-            yield CONTENT[:1_500_000]
-            while (refused := other.ask("PUT", "/far/film.mkv", b"other")).status == 204:
-                pass  # the server has not seen the first one yet
-            assert (refused.status, refused.fields.get("retry-after")) == (503, "10"), refused
-            yield CONTENT[1_500_000:]
+            def work(client: Client) -> None:
+                other = Client(client.url, client.login)
 
-        assert client.ask("PUT", "/far/film.mkv", body()).status == 204
-        assert (two.far / "film.mkv").read_bytes() == CONTENT
-        assert other.ask("PUT", "/far/film.mkv", b"other").status == 204
-        other.close()
+                def body() -> Iterator[bytes]:
+                    yield CONTENT[:1_500_000]
+                    while not written:
+                        other.ask("HEAD", "/far/film.mkv")
+                    refused = other.ask("PUT", "/far/film.mkv", b"other")
+                    assert (refused.status, refused.fields["retry-after"]) == (503, "10")
+                    yield CONTENT[1_500_000:]
 
-    drive(two, work)
+                assert client.ask("PUT", "/far/film.mkv", body()).status == 204
+                assert (two.far / "film.mkv").read_bytes() == CONTENT
+                assert other.ask("PUT", "/far/film.mkv", b"other").status == 204
+                other.close()
+
+            await running.use(work)
+
+    two.run(main)
 
 
 def test_folders_are_made_moved_copied_and_removed_over_there(two: TwoSides) -> None:

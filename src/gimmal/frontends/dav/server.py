@@ -70,6 +70,7 @@ class DavServer:
     Attributes:
         url: where it is.
         only_ours: whether programs of other users are told apart, and get no byte.
+        provider: what it shows.
 
     Raises:
         LocalError: the port cannot be had.
@@ -81,7 +82,8 @@ class DavServer:
         self.url = f"http://{ADDRESS}:{port}/"
         self.only_ours = owners_known()
         self._bridge = Bridge(asyncio.get_running_loop())
-        application = WsgiDAVApp(_config(Provider(side, self._bridge), login))
+        self.provider = Provider(side, self._bridge)
+        application = WsgiDAVApp(_config(self.provider, login))
         self._server = _Server(listening, Guard(application, (f"{ADDRESS}:{port}", f"localhost:{port}")))
 
     async def start(self) -> None:
