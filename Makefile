@@ -13,9 +13,10 @@ help: ## list these commands
 
 setup: $(VENV)/.stamp ## build .venv with .venv/bin/gimmal
 
-$(VENV)/.stamp: pyproject.toml uv.lock scripts/setup.sh scripts/lab.sh
+$(VENV)/.stamp: pyproject.toml uv.lock scripts/setup.sh scripts/lab.sh scripts/mount.sh
 	@PYTHON=$(PYTHON) sh scripts/setup.sh
 	@sh scripts/lab.sh
+	@sh scripts/mount.sh
 	@touch $@
 
 format: setup ## rewrite the code in the house format
@@ -31,6 +32,7 @@ check: setup ## format, lint, types and import contracts, changing nothing
 lab: ## system packages of the network laboratory (tests/lab) and of other tests, where root
 	@sh scripts/lab.sh
 	@sh scripts/players.sh
+	@sh scripts/programs.sh
 
 test: check lab ## every check and every test, long ones on a small fixed sample
 	$(BIN)/python -m pytest -n 2 -p randomly -rs

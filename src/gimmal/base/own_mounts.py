@@ -6,6 +6,9 @@ import os
 import re
 from pathlib import Path
 
+from gimmal.base.display import displayable
+from gimmal.base.errors import UsageError
+
 SUBTYPE = "gimmal"
 TYPE = f"fuse.{SUBTYPE}"
 """What the system calls a file system that gimmal mounted."""
@@ -44,3 +47,20 @@ def own_mount_of(path: Path, table: Path = MOUNTS) -> Path | None:
         return None
     real = Path(os.path.realpath(path))
     return next((mount for mount in mounts if real == mount or mount in real.parents), None)
+
+
+def refuse_own_mount(path: Path, shown: str) -> None:
+    """Refuse a place that is the other side's already: shared or copied again it would go round in circles.
+
+    Args:
+        path: without links.
+        shown: as the person named it.
+
+    Raises:
+        UsageError: it lies in a mount of gimmal's.
+    """
+    if own_mount_of(path) is not None:
+        raise UsageError(
+            f"{displayable(shown)} lies in a mount of gimmal's: it is on the other side",
+            "name it there, with `:` in front, or choose another folder",
+        )

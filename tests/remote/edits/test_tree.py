@@ -273,7 +273,7 @@ def test_an_edit_and_a_read_at_the_same_time_never_mix_two_versions(two: TwoSide
             while not writing.done():
                 got = await reader.read(0, 200_000)
                 assert len(set(got)) == 1
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
             await writing
             await file.close()
             await reader.close()

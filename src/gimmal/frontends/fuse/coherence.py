@@ -83,7 +83,7 @@ class Coherence:
             if one.folder is None or one.inside:
                 self._doubt_all()
             elif (folder := self._view.number_of(one.folder)) is not None:
-                items += self._touched(one.folder, self._inodes.inode(folder), one.name)
+                items += self._touched(one.folder, folder, one.name)
         self._tell(items)
 
     def _touched(self, folder: str, inode: InodeT, name: str) -> list[ItemT]:
@@ -91,8 +91,8 @@ class Coherence:
         if not name:
             return items
         number = self._view.number_of(joined(folder, name))
-        if number is not None and (own := self._inodes.inode(number)) in self._inodes:
-            return [*items, (own, b"")]  # the same as before: its name leads to it still
+        if number is not None and number in self._inodes:
+            return [*items, (number, b"")]  # the same as before: its name leads to it still
         self._absent.discard(entry := (inode, name.encode()))
         return [*items, entry]
 
@@ -122,7 +122,7 @@ class Coherence:
             return None
         above, name = split(path)
         folder = self._view.number_of(above)
-        return None if folder is None else (self._inodes.inode(folder), name.encode())
+        return None if folder is None else (folder, name.encode())
 
     # The kernel ------------------------------------------------------------------------------------------------------
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from pyfuse3 import FUSEError
 
@@ -21,11 +21,12 @@ SelfT = TypeVar("SelfT")
 ParametersT = ParamSpec("ParametersT")
 ResultT = TypeVar("ResultT")
 
+
 def answered(
     seconds: float | None = CALL_SECONDS,
 ) -> Callable[
-    [Callable[Concatenate[SelfT, ParametersT], Awaitable[ResultT]]],
-    Callable[Concatenate[SelfT, ParametersT], Awaitable[ResultT]],
+    [Callable[Concatenate[SelfT, ParametersT], Coroutine[Any, Any, ResultT]]],
+    Callable[Concatenate[SelfT, ParametersT], Coroutine[Any, Any, ResultT]],
 ]:
     """A request of the kernel: it ends within so many seconds, and in nothing but an answer or an error number.
 
@@ -34,10 +35,10 @@ def answered(
     """
 
     def decorate(
-        request: Callable[Concatenate[SelfT, ParametersT], Awaitable[ResultT]],
-    ) -> Callable[Concatenate[SelfT, ParametersT], Awaitable[ResultT]]:
+        request: Callable[Concatenate[SelfT, ParametersT], Coroutine[Any, Any, ResultT]],
+    ) -> Callable[Concatenate[SelfT, ParametersT], Coroutine[Any, Any, ResultT]]:
         @wraps(request)
-        async def answering(self: SelfT, *arguments: ParametersT.args, **named: ParametersT.kwargs) -> ResultT:
+        async def answering(self: SelfT, /, *arguments: ParametersT.args, **named: ParametersT.kwargs) -> ResultT:
             try:
                 async with asyncio.timeout(seconds):
                     return await request(self, *arguments, **named)

@@ -36,8 +36,7 @@ class Owner:
 class Inodes:
     """The inodes that the kernel knows.
 
-    An entry's inode is its number in the view. Where this mount itself replaced a file, the file at home is another
-    one afterwards, and the view numbers it anew; for the programs that have it open it is the same: ``follow`` says so.
+    An entry's inode is its number in the view, which stays over renames and over what this mount itself saves.
 
     Args:
         view: of the other side's tree.
@@ -46,8 +45,6 @@ class Inodes:
     def __init__(self, view: TreeView) -> None:
         self._view = view
         self._looked_up: dict[InodeT, int] = {}
-        self._number_of: dict[InodeT, int] = {}
-        self._inode_of: dict[int, InodeT] = {}
         self._told: dict[InodeT, Version] = {}
 
     def __contains__(self, inode: InodeT) -> bool:
@@ -56,25 +53,9 @@ class Inodes:
     def __iter__(self) -> Iterator[InodeT]:
         return iter(list(self._looked_up))
 
-    def inode(self, number: int) -> InodeT:
-        """The inode of an entry."""
-        return self._inode_of.get(number, number)
-
     def path(self, inode: InodeT) -> str | None:
         """Where the entry is now; None where it is known no more."""
-        return self._view.path_of(self._number_of.get(inode, inode))
-
-    def follow(self, inode: InodeT, number: int) -> None:
-        """The entry of an inode has this number from now on."""
-        before = self._number_of.get(inode, inode)
-        if before == number or inode not in self._looked_up:
-            return
-        count = self._looked_up[inode]
-        for _ in range(count):
-            self._view.hold(number)
-        self._view.release(before, count)
-        self._inode_of.pop(before, None)
-        self._number_of[inode], self._inode_of[number] = number, inode
+        return self._view.path_of(inode)
 
     def is_as_told(self, inode: InodeT, attributes: Attributes) -> bool:
         """Whether a file is opened in the version in which it was opened before: then the kernel may keep its pages."""
@@ -87,20 +68,17 @@ class Inodes:
     def looked_up(self, inode: InodeT) -> None:
         """The kernel was told of it once more."""
         self._looked_up[inode] = self._looked_up.get(inode, 0) + 1
-        self._view.hold(self._number_of.get(inode, inode))
+        self._view.hold(inode)
 
     def forget(self, inode: InodeT, count: int) -> None:
         """The kernel forgets so many tellings."""
         left = self._looked_up.get(inode, 0) - count
-        number = self._number_of.get(inode, inode)
-        self._view.release(number, count)
+        self._view.release(inode, count)
         if left > 0:
             self._looked_up[inode] = left
             return
         self._looked_up.pop(inode, None)
         self._told.pop(inode, None)
-        if self._number_of.pop(inode, None) is not None:
-            self._inode_of.pop(number, None)
 
 
 def entry_attributes(inode: InodeT, attributes: Attributes, owner: Owner, borne: Borne) -> EntryAttributes:

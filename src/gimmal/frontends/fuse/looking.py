@@ -18,13 +18,14 @@ from pyfuse3 import (
     XAttrNameT,
 )
 
-from gimmal.base.errors import GimmalError, RemoteError
+from gimmal.base.errors import RemoteError
 from gimmal.frontends.fuse.coherence import Coherence
 from gimmal.frontends.fuse.failures import answered
 from gimmal.frontends.fuse.inodes import Inodes, Owner, absent_entry, entry_attributes
-from gimmal.frontends.fuse.reading_tree import ReadingTree
 from gimmal.frontends.fuse.room import Rooms
+from gimmal.frontends.fuse.xattrs import USER, Xattrs
 from gimmal.protocol.messages import Kind
+from gimmal.remote.edits.tree import EditedTree
 from gimmal.remote.tree.records import Name, joined
 from gimmal.remote.tree.view import Borne, Found
 
@@ -46,13 +47,15 @@ class Parts:
         coherence: of the kernel's cache.
         owner: of all files.
         rooms: on the disks of the shares.
+        xattrs: of entries.
     """
 
-    tree: ReadingTree
+    tree: EditedTree
     inodes: Inodes
     coherence: Coherence
     owner: Owner
     rooms: Rooms
+    xattrs: Xattrs
 
 
 @dataclass
@@ -75,6 +78,7 @@ class Looking(pyfuse3.Operations):
         self.coherence = parts.coherence
         self._owner = parts.owner
         self._rooms = parts.rooms
+        self._xattrs = parts.xattrs
         self._listings: dict[FileHandleT, _Listing] = {}
         self._handles = 0
 
@@ -89,16 +93,10 @@ class Looking(pyfuse3.Operations):
         except RemoteError as error:
             if error.code != "not_found":
                 raise
-            borne = self.tree.borne_out(path)
+            borne = self.tree.view.borne_out(path)
             keep = borne.name and self.coherence.may_keep_absent(parent_inode, name)
             return absent_entry(borne if keep else NOT_BORNE)
         return self.tell(path, found)
-
-    @answered()
-    async def getattr(self, inode: InodeT, ctx: RequestContext) -> EntryAttributes:
-        """See pyfuse3."""
-        path = self.path(inode)
-        return self.attributes_of(inode, path, await self.tree.find(path))
 
     async def forget(self, inode_list: list[tuple[InodeT, int]]) -> None:  # type: ignore[override]
         """See pyfuse3."""
@@ -108,10 +106,7 @@ class Looking(pyfuse3.Operations):
     @answered()
     async def readlink(self, inode: InodeT, ctx: RequestContext) -> FileNameT:
         """See pyfuse3."""
-        found = await self.tree.find(self.path(inode))
-        if found.attributes.kind is not Kind.LINK:
-            raise FUSEError(errno.EINVAL)
-        return found.attributes.target.encode()
+        return (await self.tree.read_link(self.path(inode))).encode()
 
     # Folders ---------------------------------------------------------------------------------------------------------
 
@@ -131,21 +126,23 @@ class Looking(pyfuse3.Operations):
         for at in range(start_id, len(listing.names)):
             name = listing.names[at]
             path = joined(listing.path, name.name)
-            entry = await self._listed(path)
+            entry = await self._listed(path, name.kind)
             if entry is None:
                 continue  # removed since
             if not pyfuse3.readdir_reply(token, name.name.encode(), entry, at + 1):
                 return
             self.inodes.looked_up(entry.st_ino)
 
-    async def _listed(self, path: str) -> EntryAttributes | None:
-        known = self.tree.known(path)
-        if known is None:
+    async def _listed(self, path: str, kind: Kind) -> EntryAttributes | None:
+        """What is told of an entry of a listing. A folder in it as it was told last, for nobody may want to know more:
+        its time is not borne out by the watch of the folder above."""
+        found = self.tree.view.known(path) if kind is Kind.DIRECTORY else None
+        if found is None:
             try:
-                known = await self.tree.find(path)
-            except GimmalError:
+                found = await self.tree.find(path)
+            except RemoteError:
                 return None
-        return self.attributes_of(self.inodes.inode(known.number), path, known)
+        return self.attributes_of(found.number, path, found)
 
     async def releasedir(self, fh: FileHandleT) -> None:
         """See pyfuse3."""
@@ -174,7 +171,7 @@ class Looking(pyfuse3.Operations):
             if await self._is_stale(path):
                 return b"1"
             raise FUSEError(pyfuse3.ENOATTR)
-        value = dict(await self._xattrs(path)).get(name)
+        value = (await self._xattrs.of(path)).get(name) if name.startswith(USER) else None
         if value is None:
             raise FUSEError(pyfuse3.ENOATTR)
         return value
@@ -184,16 +181,13 @@ class Looking(pyfuse3.Operations):
         """See pyfuse3."""
         path = self.path(inode)
         stale = [STALE] if await self._is_stale(path) else []
-        return stale + [name for name, _value in await self._xattrs(path)]
+        return [*stale, *await self._xattrs.of(path)]
 
     async def _is_stale(self, path: str) -> bool:
         found = await self.tree.find(path)
         if found.attributes.kind is Kind.DIRECTORY and not found.stale:
             return (await self.tree.listing(path)).stale
         return found.stale
-
-    async def _xattrs(self, path: str) -> list[tuple[bytes, bytes]]:
-        return []
 
     # What the requests share -----------------------------------------------------------------------------------------
 
@@ -221,18 +215,15 @@ class Looking(pyfuse3.Operations):
 
     def tell(self, path: str, found: Found) -> EntryAttributes:
         """What the kernel is told of an entry by its name: from now on it knows it."""
-        inode = self.inodes.inode(found.number)
-        self.inodes.looked_up(inode)
-        return self.attributes_of(inode, path, found)
+        self.inodes.looked_up(found.number)
+        return self.attributes_of(found.number, path, found)
 
     def attributes_of(self, inode: InodeT, path: str, found: Found) -> EntryAttributes:
         """What the kernel is told of an entry that it knows."""
-        borne = NOT_BORNE if found.stale else self.tree.borne_out(path)
+        borne = NOT_BORNE if found.stale else self.tree.view.borne_out(path)
         return entry_attributes(inode, found.attributes, self._owner, borne)
 
     def new_handle(self) -> FileHandleT:
         """A number for something that is opened."""
         self._handles += 1
         return self._handles
-
-

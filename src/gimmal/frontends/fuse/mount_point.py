@@ -73,7 +73,7 @@ def unmount(path: Path) -> bool:
     """
     if os.geteuid() == 0:
         libc = ctypes.CDLL(None, use_errno=True)
-        return libc.umount2(os.fsencode(path), MNT_DETACH) == 0
+        return bool(libc.umount2(os.fsencode(path), MNT_DETACH) == 0)
     program = shutil.which("fusermount3") or "fusermount3"
     try:
         done = subprocess.run(  # noqa: S603 - our own words

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
 from math import inf
 
 from gimmal.base.errors import GimmalError
 from gimmal.protocol.messages import Room
-from gimmal.remote.files import Files
+from gimmal.remote.edits.tree import EditedTree
 
 ASKED_SECONDS = 5.0
 
@@ -25,13 +25,11 @@ class Rooms:
     most room: a program that was told of too little would refuse to write where there is room.
 
     Args:
-        files: a way to the other side.
-        shares: their names.
+        tree: the other side's.
     """
 
-    def __init__(self, files: Callable[[], Awaitable[Files]], shares: Callable[[], Awaitable[list[str]]]) -> None:
-        self._files = files
-        self._shares = shares
+    def __init__(self, tree: EditedTree) -> None:
+        self._tree = tree
         self._asked_at = -inf
         self._room = NOTHING_KNOWN
 
@@ -40,19 +38,16 @@ class Rooms:
         now = asyncio.get_running_loop().time()
         if now - self._asked_at > ASKED_SECONDS:
             self._asked_at = now
-            try:
+            with contextlib.suppress(GimmalError):
                 self._room = await self._ask()
-            except GimmalError:
-                pass
         return self._room
 
     async def _ask(self) -> Room:
-        files = await self._files()
         rooms: list[Room] = []
         failure: GimmalError | None = None
-        for share in (await self._shares())[:SHARES_MAX]:
+        for share in (await self._tree.listing("")).names[:SHARES_MAX]:
             try:
-                rooms.append(await files.room(share))
+                rooms.append(await self._tree.statfs(share.name))
             except GimmalError as error:  # one share may not tell it
                 failure = error
         if not rooms and failure is not None:

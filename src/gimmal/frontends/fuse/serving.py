@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pyfuse3
 import pyfuse3.asyncio
@@ -15,21 +16,24 @@ import pyfuse3.asyncio
 from gimmal.agent.reach import Reach
 from gimmal.base.errors import GimmalError, LocalError
 from gimmal.base.tasks import Tasks
+from gimmal.frontends.fuse.changing import Changing
 from gimmal.frontends.fuse.coherence import Coherence
 from gimmal.frontends.fuse.inodes import Inodes, Owner
-from gimmal.frontends.fuse.line import Line
+from gimmal.frontends.fuse.line import keep_reaching
 from gimmal.frontends.fuse.looking import Parts
 from gimmal.frontends.fuse.mount_point import OPTIONS, unmount
-from gimmal.frontends.fuse.reading import Reading
-from gimmal.frontends.fuse.reading_tree import ReadingTree
 from gimmal.frontends.fuse.room import Rooms
-from gimmal.remote.file_cache import FileCache
-from gimmal.remote.tree.view import TreeView
+from gimmal.frontends.fuse.unmounted import until_unmounted
+from gimmal.frontends.fuse.xattrs import Xattrs
+from gimmal.remote.edits.tree import EditedTree
 
 logger = logging.getLogger("gimmal.fuse")
 
 REQUESTS_MAX = 256
 """Requests of the kernel that are answered at a time: those that wait for a line that is down hold up no other."""
+
+SAVE_SECONDS = 5.0
+"""What is left to programs' unsaved writes when the mount ends."""
 
 
 class Mount:
@@ -37,11 +41,13 @@ class Mount:
 
     Args:
         reach: opens sessions with the other side.
+        tree: of the other side; the caller closes it after this.
         path: the folder, checked.
     """
 
-    def __init__(self, reach: Reach, path: Path) -> None:
+    def __init__(self, reach: Reach, tree: EditedTree, path: Path) -> None:
         self._reach = reach
+        self._tree = tree
         self._path = path
         self._tasks = Tasks()
         self._mounted = False
@@ -58,30 +64,21 @@ class Mount:
             LocalError: the system does not mount it.
             GimmalError: why the other side is not reached.
         """
-        line = Line(self._reach)
-        files = await line.files()
-        view = TreeView(files, leads_there=line.leads_there)
-        line.on_files = view.use
-        cache = FileCache(line.files)
-        inodes = Inodes(view)
-        coherence = Coherence(view, inodes)
-        tree = ReadingTree(view, cache)
-
-        async def shares() -> list[str]:
-            return [name.name for name in (await view.listing("")).names]
-
+        tree = self._tree
+        inodes = Inodes(tree.view)
+        coherence = Coherence(tree.view, inodes)
         owner = Owner(os.getuid(), os.getgid())
-        operations = Reading(Parts(tree, inodes, coherence, owner, Rooms(line.files, shares)))
+        operations = Changing(Parts(tree, inodes, coherence, owner, Rooms(tree), Xattrs(tree)))
+        await tree.listing("")  # the other side answers, or nothing is mounted
         try:
             await self._mount(operations)
             coherence.start()
-            yield self._tasks.start(self._until_over(line), "mount")
+            yield self._tasks.start(self._until_over(), "mount")
         finally:
             coherence.close()
             await self._unmount()
+            await operations.save_all(SAVE_SECONDS)
             await self._tasks.close()
-            await cache.close()
-            await view.close()
 
     async def _mount(self, operations: pyfuse3.Operations) -> None:
         pyfuse3.asyncio.enable()
@@ -91,11 +88,13 @@ class Mount:
             raise LocalError("the system did not mount it", "the lines above say why") from error
         self._mounted = True
 
-    async def _until_over(self, line: Line) -> GimmalError | None:
+    async def _until_over(self) -> GimmalError | None:
         """Answer the kernel until the mount is gone or the half is."""
         answering = self._tasks.start(_main(), "requests of the kernel")
-        keeping = self._tasks.start(line.keep(), "way to the other side")
-        await asyncio.wait({answering, keeping}, return_when=asyncio.FIRST_COMPLETED)
+        keeping = self._tasks.start(keep_reaching(self._reach, self._tree.view), "way to the other side")
+        gone = self._tasks.start(until_unmounted(self._path, self._reach.workers), "until it is unmounted")
+        ends: set[asyncio.Future[Any]] = {answering, keeping, gone}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         return keeping.result() if keeping.done() else None
 
     async def _unmount(self) -> None:
@@ -103,10 +102,9 @@ class Mount:
         if self._mounted:
             self._mounted = False
             await self._reach.workers.call(unmount, self._path)
-            pyfuse3.terminate()
+            with contextlib.suppress(asyncio.InvalidStateError):  # the kernel has just said that it is over
+                pyfuse3.terminate()
 
 
 async def _main() -> None:
     await pyfuse3.main(max_tasks=REQUESTS_MAX)
-
-

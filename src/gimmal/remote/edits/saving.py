@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from gimmal.base.errors import GimmalError
+from gimmal.base.errors import GimmalError, LocalError, RemoteError, UnreachableError
+from gimmal.protocol.codes import Code
+from gimmal.remote.edits.beside import Beside
 from gimmal.remote.edits.common import Common
 from gimmal.remote.edits.edited_file import EditedFile
+from gimmal.remote.edits.keeping import Keeping
 
 HELD_MAX = 32 << 20
 """Bytes that were written and are held in memory, of all files; what is more is sent ahead and forgotten here."""
@@ -19,17 +22,25 @@ AHEAD_BYTES = 1 << 20
 """What counts as too much for one round trip."""
 
 
+_OTHER_VERSION = frozenset(code.name.lower() for code in (Code.CHANGED, Code.EXISTS, Code.NOT_FOUND))
+"""What the other side says where it has another version than the one that was written over, or none any more."""
+
+
 class Saving:
     """Saves the open files of one process.
 
     Args:
         common: shared by all of them.
         files: those that are open, by path; whoever opens and closes them owns it.
+        beside: puts files beside those that the other side changed.
+        keeping: keeps what cannot be sent; None where there is no journal.
     """
 
-    def __init__(self, common: Common, files: dict[str, EditedFile]) -> None:
+    def __init__(self, common: Common, files: dict[str, EditedFile], beside: Beside, keeping: Keeping | None) -> None:
         self._common = common
         self._files = files
+        self._beside = beside
+        self._keeping = keeping
         self._saves: dict[EditedFile, asyncio.Task[GimmalError | None]] = {}
         self._aging: asyncio.Task[None] | None = None
 
@@ -40,7 +51,7 @@ class Saving:
 
     def needs(self, edited: EditedFile) -> bool:
         """Whether a file that nobody has open is still needed here."""
-        return edited in self._saves
+        return edited in self._saves or edited.last > 0
 
     # Saving ----------------------------------------------------------------------------------------------------------
 
@@ -72,7 +83,34 @@ class Saving:
         return None
 
     async def _save(self, edited: EditedFile) -> None:
-        edited.saved(await edited.send_home())
+        keeping = self._keeping
+        whole = not edited.content.forgotten  # else it cannot be kept: some of it is on the other side only
+        if keeping is not None and whole and (not await keeping.may_send() or edited.last):
+            try:
+                await keeping.keep_save(edited)
+                return
+            except LocalError:
+                if edited.last:
+                    raise
+                # Here is no room for it: perhaps the line is back.
+        try:
+            edited.saved(await edited.send_home())
+        except UnreachableError:
+            if keeping is None or edited.content.forgotten:
+                raise
+            await keeping.keep_save(edited)
+        except RemoteError as error:
+            if error.code not in _OTHER_VERSION:
+                raise
+            await self._save_beside(edited)
+
+    async def _save_beside(self, edited: EditedFile) -> None:
+        """Both are kept; who has the file open goes on with ours."""
+        path = edited.path
+        at = await self._beside.save(edited)
+        if self._files.get(path) is edited:
+            del self._files[path]
+        self._files[at] = edited
 
     # Ahead -----------------------------------------------------------------------------------------------------------
 

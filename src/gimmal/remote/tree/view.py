@@ -373,6 +373,16 @@ class TreeView:
         except GimmalError as error:
             logger.debug("watches stay: %s", error)
 
+    def known(self, path: str) -> Found | None:
+        """The entry as it was told last, without asking; None where nothing was, or it is not there."""
+        known = self._cache.find_anyway(path)
+        return Found(known.attributes, known.number, known.mapped, True) if isinstance(known, Known) else None
+
+    def doubt(self, path: str) -> None:
+        """Something was done to an entry of which the result is not known here: it is asked for before it is told."""
+        now = self._loop.time()
+        self._cache.doubted(self._cache.begin_change(path, now), now)
+
     # Changing --------------------------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
