@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import http.client
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ from gimmal.remote.edits.tree import EditedTree
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.tree.view import TreeView
+from tests.endtoend.processes import Process
+from tests.endtoend.world import Computer, World
 from tests.patience import PATIENCE
 from tests.remote.two_sides import Sides, TwoSides
 
@@ -114,9 +117,9 @@ async def driving(sides: Sides) -> AsyncIterator[Drive]:
         return sides.session.leads_there
 
     view, cache, login = TreeView(sides.far), FileCache(open_files), new_login()
-    tree = EditedTree(open_files, view, cache)
+    tree = EditedTree(open_files, view, cache, workers=sides.workers)
     try:
-        side = Side(tree, open_files, leads_there)
+        side = Side(tree, leads_there)
         server = DavServer(side, login)
         await server.start()
         try:
@@ -137,3 +140,22 @@ def drive(two: TwoSides, work: Callable[[Client], ResultT]) -> ResultT:
             return await running.use(work)
 
     return two.run(main)
+
+
+def login_of(process: Process) -> tuple[str, Login]:
+    """What ``gimmal dav`` prints: where it is, and the login."""
+    url = process.wait_line("dav: ")
+    return url, Login(process.wait_line("user: "), process.wait_line("password: "))
+
+
+@contextmanager
+def dav_client(world: World, computer: Computer, *words: str) -> Iterator[Client]:
+    """A client of the drive that the command shows."""
+    process: Process = world.start(computer, "dav", *words)
+    client = Client(*login_of(process))
+    try:
+        yield client
+    finally:
+        client.close()
+    process.popen.send_signal(signal.SIGTERM)
+    assert process.wait(60).code == 0

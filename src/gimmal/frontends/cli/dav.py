@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -29,38 +29,29 @@ def command(port: int | None, way: Way, as_json: bool) -> None:
 async def _serve(reach: Reach, port: int, *, as_json: bool) -> None:
     import asyncio
 
+    from gimmal.agent.editing import edited_tree
     from gimmal.base.tasks import Tasks
     from gimmal.frontends.cli.ending import told_to_end
     from gimmal.frontends.dav.login import new_login
     from gimmal.frontends.dav.server import DavServer
     from gimmal.frontends.dav.side import Side
-    from gimmal.frontends.fuse.line import Line
-    from gimmal.remote.edits.tree import EditedTree
-    from gimmal.remote.file_cache import FileCache
-    from gimmal.remote.tree.view import TreeView
+    from gimmal.frontends.fuse.line import keep_reaching
 
-    line, tasks = Line(reach), Tasks()
-    view = TreeView(await line.files(), leads_there=line.leads_there)
-    line.on_files = view.use
-    cache = FileCache(line.files)
-    tree = EditedTree(line.files, view, cache)
-    login = new_login()
-    try:
-        server = DavServer(Side(tree, line.files, line.leads_there), login, port)
+    tasks, login = Tasks(), new_login()
+    async with edited_tree(reach) as tree:
+        server = DavServer(Side(tree, reach.leads_there), login, port)
         try:
+            await tree.listing("")  # the other side answers, or nothing is shown
             await server.start()
             _tell(server, login, as_json=as_json)
-            over = tasks.start(line.keep(), "way to the other side")
-            await asyncio.wait((over, told_to_end()), return_when=asyncio.FIRST_COMPLETED)
+            over = tasks.start(keep_reaching(reach, tree.view), "way to the other side")
+            ends: set[asyncio.Future[Any]] = {over, told_to_end()}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if over.done():
                 raise over.result()
         finally:
             await server.close()
-    finally:
-        await tasks.close()
-        await tree.close()
-        await view.close()
-        await cache.close()
+            await tasks.close()
 
 
 def _tell(server: DavServer, login: Login, *, as_json: bool) -> None:

@@ -242,11 +242,11 @@ class _Connection(HTTPConnection):
         """One request; whether another may follow."""
         if self._ours is None:
             self._ours = not self.server.only_ours or self._is_ours()
-        return bool(self._ours and super().communicate())
+        return self._ours and bool(super().communicate())
 
     def _is_ours(self) -> bool:
         near = (self.remote_addr, self.remote_port)
-        return owner_of(near, self.server.bind_addr) == self.server.user
+        return bool(owner_of(near, self.server.bind_addr) == self.server.user)
 
     def leave_later(self) -> None:
         """The client still sends: closed at once, the connection would take the answer with it."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gimmal.remote.edits.tree import EditedTree
-from gimmal.remote.remote_files import RemoteFiles
+from gimmal.remote.files import Files
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,16 @@ class Side:
 
     Attributes:
         tree: what is shown, with what was written while the line was down.
-        files: for what is done over there as a whole; raises GimmalError.
         leads_there: whether what is asked now comes to the other side, as far as is known.
     """
 
     tree: EditedTree
-    files: Callable[[], Coroutine[Any, Any, RemoteFiles]]
     leads_there: Callable[[], Coroutine[Any, Any, bool]]
+
+    async def files(self) -> Files:
+        """For what is done over there as a whole; raises GimmalError."""
+        return await self.tree.cache.files()
+
+    async def sends_now(self) -> bool:
+        """Whether what is written now goes home at once: the line leads there, and nothing else waits for it."""
+        return not self.tree.waiting and await self.leads_there()

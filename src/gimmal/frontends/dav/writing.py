@@ -131,7 +131,7 @@ def receive(provider: Provider, upload: Upload, body: Input) -> Attributes:
     bridge, side = provider.bridge, provider.side
     with _alone(provider, upload.wire), _as_conditions_said(upload):
         first = _filled(body, EDIT_DATA_MAX)
-        if not bridge.call(side.leads_there()):
+        if not bridge.call(side.sends_now()):
             return _keep(provider, upload, first, body)
         if body.at_end:
             return bridge.call(_save(side, upload, first), PIECE_SECONDS)
