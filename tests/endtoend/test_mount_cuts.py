@@ -28,6 +28,7 @@ pytestmark = [
 
 CUTS = 100 if FULL else 4
 CUT_SECONDS = 60 if FULL else 3
+GOING_HOME_SECONDS = 60
 BLOCKED_MOST = CALL_SECONDS + 2
 
 WORKER = """
@@ -113,6 +114,20 @@ def lost_of(home: Path, said: list[tuple[int, str, float]]) -> list[int]:
     return lost
 
 
+def lost_in_the_end(home: Path, said: list[tuple[int, str, float]]) -> list[int]:
+    """As ``lost_of``, once all had its time to go home."""
+    with suppress(AssertionError):
+        until(lambda: not _missing(home, said), "all is at home", GOING_HOME_SECONDS)
+    return _missing(home, said)
+
+
+def _missing(home: Path, said: list[tuple[int, str, float]]) -> list[int]:
+    try:
+        return lost_of(home, said)
+    except FileNotFoundError:
+        return [0]
+
+
 def test_nobody_hangs_and_nothing_saved_is_lost_when_the_line_is_cut(plugged: Plugged, cable: Cable) -> None:
     home = plugged.shared
     drawn = random.Random()
@@ -128,25 +143,16 @@ def test_nobody_hangs_and_nothing_saved_is_lost_when_the_line_is_cut(plugged: Pl
                 time.sleep(drawn.uniform(0.05, CUT_SECONDS))
                 frozen += state_of(worker) == "D"
                 cable.pulled = False
-                until(lambda: _is_written(folder / "shared"), "the way is there again", 60)
             finally:
                 said = end(worker)
             longest = max([longest, *(seconds for _number, _done, seconds in said)])
             number = max([number, *(one for one, _done, _seconds in said)]) + 1
-            lost += len(lost_of(home, said))
+            lost += len(lost_in_the_end(home, said))
     figure("longest round of a program in the mount over a line that is cut, in seconds", round(longest, 1), "reported")
     figure("programs frozen in the mount, its line cut", frozen, "0")
     figure("files saved in the mount and lost, its line cut", lost, "0")
     assert not lost
     assert not frozen
-
-
-def _is_written(folder: Path) -> bool:
-    try:
-        (folder / "probe").write_text("x")
-    except OSError:
-        return False
-    return True
 
 
 def test_one_call_without_a_line_ends_in_time(plugged: Plugged, cable: Cable) -> None:
@@ -176,6 +182,31 @@ def test_one_call_without_a_line_ends_in_time(plugged: Plugged, cable: Cable) ->
             cable.pulled = False
     figure("longest call in the mount without a line, in seconds", round(longest, 1), f"<= {BLOCKED_MOST:g}")
     assert longest <= BLOCKED_MOST
+
+
+def test_what_was_saved_without_a_line_goes_home_after_the_mount_was_killed(plugged: Plugged, cable: Cable) -> None:
+    world, home = plugged.world, plugged.shared
+    way = ("--at", f"127.0.0.1:{cable.wire.port}")
+    with mounted(world, world.b, *way, name="killed") as (folder, process):
+        worker = start_worker(folder / "shared", 0)
+        assert worker.stdout is not None
+        first = worker.stdout.readline()
+        cable.pulled = True
+        cable.wire.cut()
+        began, said = time.monotonic(), [first]
+        while sum("saved" in line for line in said) < 10 or time.monotonic() - began < 1:
+            assert time.monotonic() - began < DEADLINE, said
+            said.append(worker.stdout.readline())
+        process.kill()
+        rest = end(worker)
+    lines = [line.split() for line in said]
+    all_said = [(int(number), done, float(seconds)) for number, done, seconds in lines] + rest
+    assert _missing(home, all_said), "some of it waits"
+    cable.pulled = False
+    with mounted(world, world.b, *way, name="again"):
+        lost = lost_in_the_end(home, all_said)
+    figure("files saved in the mount without a line and lost, the mount killed", len(lost), "0")
+    assert not lost
 
 
 def test_what_was_saved_is_there_after_the_mount_was_killed(plugged: Plugged) -> None:

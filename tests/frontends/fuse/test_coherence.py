@@ -69,7 +69,7 @@ def following(work: Callable[[Coherence, View, Inodes, Kernel], Awaitable[None]]
         view, kernel = View(), Kernel()
         inodes = Inodes(view)  # type: ignore[arg-type]
         for number in (1, 2, 3, 4):
-            inodes.looked_up(number)
+            inodes.looked_up(number, "")
         made = Coherence(view, inodes, kernel.doubt)  # type: ignore[arg-type]
         made.start()
         try:

@@ -37,8 +37,8 @@ class View:
 def test_numbers_are_held_as_long_as_the_kernel_knows_them() -> None:
     view = View()
     inodes = Inodes(view)  # type: ignore[arg-type]
-    inodes.looked_up(3)
-    inodes.looked_up(3)
+    inodes.looked_up(3, "s/file")
+    inodes.looked_up(3, "s/file")
     assert view.held[3] == 2
     inodes.forget(3, 1)
     assert view.held[3] == 1
@@ -48,14 +48,26 @@ def test_numbers_are_held_as_long_as_the_kernel_knows_them() -> None:
     assert 3 not in inodes
 
 
+def test_what_was_made_without_a_line_has_a_path_too() -> None:
+    inodes = Inodes(View())  # type: ignore[arg-type]
+    made = 1 << 62
+    inodes.looked_up(made, "s/folder/new")
+    assert inodes.path(made) == "s/folder/new"
+    inodes.moved("s/fold", "s/other")
+    inodes.moved("s/folder", "s/moved")
+    assert inodes.path(made) == "s/moved/new"
+    inodes.forget(made, 1)
+    assert inodes.path(made) is None
+
+
 def test_pages_are_kept_while_the_version_is_the_same() -> None:
     inodes = Inodes(View())  # type: ignore[arg-type]
-    inodes.looked_up(3)
+    inodes.looked_up(3, "s/file")
     assert not inodes.is_as_told(3, FILE)
     assert inodes.is_as_told(3, FILE)
     assert not inodes.is_as_told(3, replace(FILE, mtime_ns=8))
     inodes.forget(3, 1)
-    inodes.looked_up(3)
+    inodes.looked_up(3, "s/file")
     assert not inodes.is_as_told(3, replace(FILE, mtime_ns=8))
 
 

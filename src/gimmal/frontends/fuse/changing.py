@@ -69,6 +69,7 @@ class Changing(Opening):
             raise FUSEError(errno.EINVAL)
         source, target = self.path_in(parent_inode_old, name_old), self.path_in(parent_inode_new, name_new)
         await self.tree.rename(source, target, replace=not flags & pyfuse3.RENAME_NOREPLACE)
+        self.inodes.moved(source, target)
 
     @answered()
     async def link(

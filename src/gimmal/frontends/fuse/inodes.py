@@ -46,6 +46,7 @@ class Inodes:
         self._view = view
         self._looked_up: dict[InodeT, int] = {}
         self._told: dict[InodeT, Version] = {}
+        self._paths: dict[InodeT, str] = {}
 
     def __contains__(self, inode: InodeT) -> bool:
         return inode in self._looked_up
@@ -55,7 +56,14 @@ class Inodes:
 
     def path(self, inode: InodeT) -> str | None:
         """Where the entry is now; None where it is known no more."""
-        return self._view.path_of(inode)
+        path = self._view.path_of(inode)
+        return path if path is not None else self._paths.get(inode)
+
+    def moved(self, source: str, target: str) -> None:
+        """This mount moved an entry, with all below it."""
+        for inode, path in self._paths.items():
+            if path == source or path.startswith(source + "/"):
+                self._paths[inode] = target + path[len(source) :]
 
     def is_as_told(self, inode: InodeT, attributes: Attributes) -> bool:
         """Whether a file is opened in the version in which it was opened before: then the kernel may keep its pages."""
@@ -65,8 +73,10 @@ class Inodes:
             self._told[inode] = version
         return before == version
 
-    def looked_up(self, inode: InodeT) -> None:
-        """The kernel was told of it once more."""
+    def looked_up(self, inode: InodeT, path: str) -> None:
+        """The kernel was told of it once more, by this path."""
+        if self._view.path_of(inode) is None:
+            self._paths[inode] = path  # made here while the line was down: the view does not know it yet
         self._looked_up[inode] = self._looked_up.get(inode, 0) + 1
         self._view.hold(inode)
 
@@ -79,6 +89,7 @@ class Inodes:
             return
         self._looked_up.pop(inode, None)
         self._told.pop(inode, None)
+        self._paths.pop(inode, None)
 
 
 def entry_attributes(inode: InodeT, attributes: Attributes, owner: Owner, borne: Borne) -> EntryAttributes:

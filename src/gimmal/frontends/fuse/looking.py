@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyfuse3
 from pyfuse3 import (
@@ -131,13 +131,15 @@ class Looking(pyfuse3.Operations):
                 continue  # removed since
             if not pyfuse3.readdir_reply(token, name.name.encode(), entry, at + 1):
                 return
-            self.inodes.looked_up(entry.st_ino)
+            self.inodes.looked_up(entry.st_ino, path)
 
     async def _listed(self, path: str, kind: Kind) -> EntryAttributes | None:
         """What is told of an entry of a listing. A folder in it as it was told last, for nobody may want to know more:
         its time is not borne out by the watch of the folder above."""
-        found = self.tree.view.known(path) if kind is Kind.DIRECTORY else None
-        if found is None:
+        known = self.tree.view.known(path) if kind is Kind.DIRECTORY else None
+        if known is not None:
+            found = replace(known, stale=False)
+        else:
             try:
                 found = await self.tree.find(path)
             except RemoteError:
@@ -215,7 +217,7 @@ class Looking(pyfuse3.Operations):
 
     def tell(self, path: str, found: Found) -> EntryAttributes:
         """What the kernel is told of an entry by its name: from now on it knows it."""
-        self.inodes.looked_up(found.number)
+        self.inodes.looked_up(found.number, path)
         return self.attributes_of(found.number, path, found)
 
     def attributes_of(self, inode: InodeT, path: str, found: Found) -> EntryAttributes:

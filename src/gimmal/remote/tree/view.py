@@ -131,11 +131,6 @@ class TreeView:
         known = self._cache.find_anyway(path)
         return known.number if isinstance(known, Known) else None
 
-    def known(self, path: str) -> Found | None:
-        """An entry as it was told last, however long ago and without asking; None where it is not known to be there."""
-        known = self._cache.find_anyway(path)
-        return Found(known.attributes, known.number, known.mapped, False) if isinstance(known, Known) else None
-
     def borne_out(self, path: str) -> Borne:
         """What of an entry needs no question until ``on_touched`` says so: a notice would come of any change."""
         return self._cache.borne_out(path)
