@@ -161,7 +161,7 @@ def test_room_is_told_where_it_is_asked_for(two: TwoSides) -> None:
         answer = client.ask("PROPFIND", "/far", question, depth="0").body
         free = int(re.findall(rb"quota-available-bytes>(\d+)<", answer)[0])
         assert 0 < free < 1 << 60
-        assert b"404 Not Found" in client.ask("PROPFIND", "/", question, depth="0").body
+        assert b"404 Not Found" not in client.ask("PROPFIND", "/", question, depth="0").body
         assert b"quota" not in client.ask("PROPFIND", "/far", depth="0").body
 
     drive(two, work)

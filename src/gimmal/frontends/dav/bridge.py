@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from gimmal.base.errors import DeadlinePassed, GimmalError, Interrupted
+from gimmal.base.errors import DeadlinePassed, GimmalError, Interrupted, UnreachableError
 from gimmal.base.tasks import Tasks
 from gimmal.frontends.dav.statuses import answer_of
 from gimmal.protocol.limits import CALL_SECONDS
 
 ResultT = TypeVar("ResultT")
+
+ASKED_SECONDS = CALL_SECONDS + 2.0
+"""What a client waits at most for what moves no bytes: a question without an answer, and then what was known before."""
 
 MARGIN_SECONDS = 5.0
 """So much longer than its deadline a thread waits for the loop itself, which may be busy; then it gives up."""
@@ -23,13 +26,15 @@ class Bridge:
 
     Args:
         loop: where the other side is asked.
+        unreachable: called on the loop where it was asked in vain.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, unreachable: Callable[[], None] = lambda: None) -> None:
         self._loop = loop
+        self._unreachable = unreachable
         self._tasks = Tasks()
 
-    def call(self, work: Coroutine[Any, Any, ResultT], deadline: float = CALL_SECONDS) -> ResultT:
+    def call(self, work: Coroutine[Any, Any, ResultT], deadline: float = ASKED_SECONDS) -> ResultT:
         """The result of a coroutine that runs on the loop; for threads.
 
         Args:
@@ -41,13 +46,13 @@ class Bridge:
         """
         return self.wait(self.begin(work, deadline), deadline)
 
-    def begin(self, work: Coroutine[Any, Any, ResultT], deadline: float = CALL_SECONDS) -> Future[ResultT]:
+    def begin(self, work: Coroutine[Any, Any, ResultT], deadline: float = ASKED_SECONDS) -> Future[ResultT]:
         """Have a coroutine run on the loop; ``wait`` gives its result. For threads."""
         done: Future[ResultT] = Future()
 
         def begin() -> None:
             try:
-                self._tasks.start(_run(work, deadline, done), "request of a network drive")
+                self._tasks.start(self._run(work, deadline, done), "request of a network drive")
             except RuntimeError:
                 work.close()
                 done.set_exception(_closed())
@@ -59,7 +64,7 @@ class Bridge:
             done.set_exception(_closed())
         return done
 
-    def wait(self, done: Future[ResultT], deadline: float = CALL_SECONDS) -> ResultT:
+    def wait(self, done: Future[ResultT], deadline: float = ASKED_SECONDS) -> ResultT:
         """The result of what was begun with such a deadline; raises as ``call``."""
         try:
             return done.result(deadline + MARGIN_SECONDS)
@@ -72,19 +77,21 @@ class Bridge:
         """Break off what is under way; whoever waits is told so."""
         await self._tasks.close()
 
-
-async def _run(work: Coroutine[Any, Any, ResultT], deadline: float, done: Future[ResultT]) -> None:
-    """Do it; the outcome goes to ``done``, whatever it is."""
-    try:
-        async with asyncio.timeout(deadline) as timeout:
-            done.set_result(await work)
-    except asyncio.CancelledError:
-        done.set_exception(_closed())
-        raise
-    except TimeoutError as exc:
-        done.set_exception(_late() if timeout.expired() else exc)
-    except Exception as exc:  # noqa: BLE001 - raised again in the thread that waits
-        done.set_exception(exc)
+    async def _run(self, work: Coroutine[Any, Any, ResultT], deadline: float, done: Future[ResultT]) -> None:
+        """Do it; the outcome goes to ``done``, whatever it is."""
+        try:
+            async with asyncio.timeout(deadline) as timeout:
+                done.set_result(await work)
+        except asyncio.CancelledError:
+            done.set_exception(_closed())
+            raise
+        except TimeoutError as exc:
+            self._unreachable()
+            done.set_exception(_late() if timeout.expired() else exc)
+        except Exception as exc:  # noqa: BLE001 - raised again in the thread that waits
+            if isinstance(exc, UnreachableError):
+                self._unreachable()
+            done.set_exception(exc)
 
 
 def _late() -> DeadlinePassed:

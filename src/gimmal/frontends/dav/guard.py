@@ -15,6 +15,9 @@ Headers = list[tuple[str, str]]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
+STALE = "gimmal.stale"
+"""Key of a request's environment: what is answered was known before the line was lost."""
+
 HOSTS = "gimmal.hosts"
 """Key of a request's environment: values of Host that are this server."""
 
@@ -63,6 +66,8 @@ class Guard:
         def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
             named = {name.lower() for name, _value in headers}
             more = [(name, value) for name, value in ALWAYS if name.lower() not in named]
+            if environ.get(STALE):
+                more.append(("Warning", '110 gimmal "the other side cannot be reached: this is how it was"'))
             return start_response(status, headers + more, exc_info)
 
         try:

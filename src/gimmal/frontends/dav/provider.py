@@ -11,18 +11,17 @@ from wsgidav.dav_provider import DAVProvider
 from gimmal.base.errors import BadName, RemoteError
 from gimmal.frontends.dav.bridge import Bridge
 from gimmal.frontends.dav.far_side import LONG_SECONDS, copy_tree, remove_tree
+from gimmal.frontends.dav.guard import STALE
 from gimmal.frontends.dav.resources import Environ, File, Folder
 from gimmal.frontends.dav.side import Side
 from gimmal.frontends.dav.statuses import answer_of
 from gimmal.frontends.dav.targets import wire_path
+from gimmal.frontends.fuse.room import Rooms
 from gimmal.protocol.messages import Attributes, Kind
 from gimmal.remote.tree.view import Found
 
 LISTED_MAX = 50_000
 """Entries of a folder that are told in one answer; a larger one cannot be shown."""
-
-STALE = "gimmal.stale"
-"""Key of a request's environment: what is answered was known before the line was lost."""
 
 _MISSING = ("not_found", "not_a_directory", "link_refused", "special_file")
 
@@ -41,6 +40,7 @@ class Provider(DAVProvider):
         self.side = side
         self.tree = side.tree
         self.bridge = bridge
+        self._rooms = Rooms(side.tree)
         self.guard = threading.Lock()
         self.written: set[str] = set()
         """Files that are just being written, under ``guard``."""
@@ -78,7 +78,7 @@ class Provider(DAVProvider):
         return [one for one in shown if one is not None]
 
     def room(self, wire: str) -> dict[str, int]:
-        """Bytes that are free, and used, on the disk that holds a path."""
+        """Bytes that are free, and used, on the disk that holds a path; of the list of shares, on the roomiest disk."""
         return self.bridge.call(self._room(wire))
 
     # Changing --------------------------------------------------------------------------------------------------------
@@ -140,14 +140,14 @@ class Provider(DAVProvider):
 
     async def _found(self, wire: str) -> Found | None:
         try:
-            return await self.tree.find(wire)
+            return await self.side.look(lambda: self.tree.find(wire))
         except RemoteError as error:
             if error.code not in _MISSING:
                 raise
             return None
 
     async def _listed(self, wire: str) -> tuple[list[tuple[str, Attributes]], bool]:
-        listing = await self.tree.listing(wire)
+        listing = await self.side.look(lambda: self.tree.listing(wire))
         if len(listing.names) > LISTED_MAX:
             raise DAVError(HTTPStatus.INSUFFICIENT_STORAGE, f"a folder of more than {LISTED_MAX:,} entries")
         entries, stale = [], listing.stale
@@ -159,7 +159,7 @@ class Provider(DAVProvider):
         return entries, stale
 
     async def _room(self, wire: str) -> dict[str, int]:
-        room = await self.tree.statfs(wire)
+        room = await (self.tree.statfs(wire) if wire else self._rooms.largest())
         return {"free": room.free, "used": max(0, room.total - room.free)}
 
     def _mark(self, environ: Environ, stale: bool) -> None:

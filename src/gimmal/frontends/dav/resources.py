@@ -160,10 +160,8 @@ class Folder(_Changing, DAVCollection):
 
     def get_property_value(self, name: str) -> Any:
         """See wsgidav; room is asked for only where somebody wants to know."""
-        if name in _QUOTA and self.path != "/":
-            return str(self.provider.room(wire_path(self.path))[_QUOTA[name]])
         if name in _QUOTA:
-            raise DAVError(HTTPStatus.NOT_FOUND)
+            return str(self.provider.room(wire_path(self.path))[_QUOTA[name]])
         return super().get_property_value(name)
 
     def support_etag(self) -> bool:

@@ -81,7 +81,7 @@ class DavServer:
         port = listening.getsockname()[1]
         self.url = f"http://{ADDRESS}:{port}/"
         self.only_ours = owners_known()
-        self._bridge = Bridge(asyncio.get_running_loop())
+        self._bridge = Bridge(asyncio.get_running_loop(), side.failed)
         self.provider = Provider(side, self._bridge)
         application = WsgiDAVApp(_config(self.provider, login))
         self._server = _Server(listening, Guard(application, (f"{ADDRESS}:{port}", f"localhost:{port}")))
@@ -102,6 +102,7 @@ class DavServer:
 
     async def close(self) -> None:
         """Close every connection; what was being answered is broken off."""
+        await self.provider.side.close()
         await self._bridge.close()
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()

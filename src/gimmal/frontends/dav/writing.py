@@ -7,6 +7,7 @@ step. Where the line is down, they are kept in the journal.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from wsgidav.dav_error import DAVError
 
-from gimmal.base.errors import RemoteError
+from gimmal.base.errors import RemoteError, UnreachableError
 from gimmal.frontends.dav.provider import Provider, new_path
 from gimmal.frontends.dav.side import Side
 from gimmal.frontends.dav.statuses import RETRY_SECONDS
@@ -35,6 +36,12 @@ PIECE = 256 * 1024
 
 UNDER_WAY = 8
 """Pieces of one file on their way: what bounds its memory."""
+
+SLOWEST_LINE = 65_536
+"""Bytes a second that a line is expected to carry at least."""
+
+AT_ONCE_SECONDS = 4.0
+"""What the other side has to answer when it gets a small file; then that goes into the journal."""
 
 PIECE_SECONDS = 30.0
 """What a piece may take on a slow line; and the end of a file, which the disk there makes durable."""
@@ -60,13 +67,15 @@ class Upload:
         wire: path of the other side.
         base: the version that the request means; None where it means whatever is there.
         new: nothing may be there.
-        mtime_ns: the time it gets; None for now.
+        missing: nothing was there, as far as is known.
+        mtime_ns: the time it gets, nanoseconds since 1970.
     """
 
     wire: str
     base: Version | None
     new: bool
-    mtime_ns: int | None
+    missing: bool
+    mtime_ns: int
 
     @property
     def replace(self) -> Replace:
@@ -95,12 +104,19 @@ def check_conditions(resource: File | None, fields: Mapping[str, str]) -> None:
 def upload_of(path: str, resource: File | None, fields: Mapping[str, str], mtime_ns: int | None) -> Upload:
     """What a request that passed its conditions is to do; what they said holds until it is done.
 
+    Args:
+        path: of the drive.
+        resource: what is there.
+        fields: of the request, names in lower case.
+        mtime_ns: the time that came along; None for now.
+
     Raises:
         DAVError: no file can be called so.
     """
     bound = resource is not None and ("if-match" in fields or "if-unmodified-since" in fields)
     base = version_of(resource.attributes) if bound and resource is not None else None
-    return Upload(new_path(path), base, fields.get("if-none-match", "").strip() == "*", mtime_ns)
+    new = fields.get("if-none-match", "").strip() == "*"
+    return Upload(new_path(path), base, new, resource is None, time.time_ns() if mtime_ns is None else mtime_ns)
 
 
 def time_field(environ: Mapping[str, Any]) -> int | None:
@@ -134,7 +150,7 @@ def receive(provider: Provider, upload: Upload, body: Input) -> Attributes:
         if not bridge.call(side.sends_now()):
             return _keep(provider, upload, first, body)
         if body.at_end:
-            return bridge.call(_save(side, upload, first), PIECE_SECONDS)
+            return _receive_small(provider, upload, first, body)
         patch = bridge.call(_begin(side, upload))
         try:
             _send(provider, patch, first, body)
@@ -142,6 +158,20 @@ def receive(provider: Provider, upload: Upload, body: Input) -> Attributes:
         finally:
             with contextlib.suppress(DAVError):
                 bridge.call(patch.discard())
+
+
+def _receive_small(provider: Provider, upload: Upload, content: bytes, body: Input) -> Attributes:
+    """What is here as a whole goes home in one round trip, or, where that is not answered, into the journal.
+
+    It may have been done all the same: by its time the journal knows it again.
+    """
+    try:
+        seconds = AT_ONCE_SECONDS + len(content) / SLOWEST_LINE
+        return provider.bridge.call(_save(provider.side, upload, content), seconds)
+    except DAVError as exc:
+        if not isinstance(exc.__cause__, UnreachableError):
+            raise
+    return _keep(provider, upload, content, body)
 
 
 def _filled(body: Input, most: int) -> bytes:
@@ -210,13 +240,12 @@ async def _commit(side: Side, upload: Upload, patch: Patch) -> Attributes:
 
 async def _write_down(side: Side, upload: Upload, content: bytes) -> Attributes:
     tree, wire = side.tree, upload.wire
-    handle = await tree.open(wire, read=False, write=True, create=True, exclusive=upload.new, truncate=True)
+    handle = await tree.open(wire, read=False, write=True, create=True, exclusive=upload.missing, truncate=True)
     try:
         await handle.write(0, content)
+        await tree.set_attributes(wire, mtime_ns=upload.mtime_ns)
     finally:
         await handle.close()
-    if upload.mtime_ns is not None:
-        await tree.set_attributes(wire, mtime_ns=upload.mtime_ns)
     return (await tree.find(wire)).attributes
 
 
