@@ -26,6 +26,7 @@ _COMMANDS = {
     "stat": ("show size, time and kind of a file or folder", "stat"),
     "cat": ("print files of the other side", "cat"),
     "play": ("play a film of the other side, and seek in it", "play"),
+    "dav": ("show the other side's files as a network drive", "dav"),
     "mount": ("show the other side's files as a folder of this computer", "mount"),
     "unmount": ("end what gimmal mount shows", "unmount"),
     "cp": ("copy files and folders, either way", "cp"),
