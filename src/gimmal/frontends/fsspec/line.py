@@ -1,0 +1,135 @@
+"""How one file system reaches the other side: one session, opened when it is needed, over when the half is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from gimmal.agent.reach import Reach, ReachOptions
+from gimmal.base.errors import HalfGone
+from gimmal.base.workers import Workers
+from gimmal.remote.file_cache import FileCache
+from gimmal.remote.remote_files import RemoteFiles
+
+UPLOADS_AT_ONCE = 16
+"""Files under way to the other side at a time: each holds a part file there, of which a session has 64."""
+
+CLOSE_SECONDS = 3.0
+"""What ending the session may take."""
+
+
+@dataclass(frozen=True)
+class LineOptions:
+    """Storage options that say which half, and which way.
+
+    Attributes:
+        half: folder of the half; None for GIMMAL_HALF, else the only one plugged in.
+        at: ``HOST:PORT`` of the other side, to dial nothing else; None for what the half knows.
+        password_file: file whose first line opens a half with a password, where no agent serves it.
+    """
+
+    half: str | None = None
+    at: str | None = None
+    password_file: str | None = None
+
+
+class Line:
+    """The session of one file system; all its methods run on one event loop, which may be another after it ended.
+
+    Args:
+        options: which half, and which way.
+    """
+
+    def __init__(self, options: LineOptions) -> None:
+        self._options = options
+        self._process = os.getpid()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._reach: Reach | None = None
+        self._cache: FileCache | None = None
+        self._opening = asyncio.Lock()
+        self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        self.deferred = 0
+        """Files that lie whole on the other side, without their name yet."""
+
+    def _settle(self) -> None:
+        """Belong to the running event loop; what belonged to one that is over went with it."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._begin()
+            self._loop = loop
+
+    async def files(self) -> RemoteFiles:
+        """The other side's files, over the session at hand where it still lives.
+
+        Raises:
+            HalfGone: the half was pulled out; plugged in again it is found by the next call.
+            GimmalError: why there is none, at the latest after 10 s.
+        """
+        self._settle()
+        async with self._opening:
+            if self._reach is None:
+                reach = await asyncio.to_thread(Reach, self._reach_options())
+                await reach.__aenter__()
+                self._reach = reach
+            try:
+                return (await self._reach.open(as_call=True)).files
+            except HalfGone:
+                await self._leave()
+                raise
+
+    async def workers(self) -> Workers:
+        """Threads of the session, for this computer's disk."""
+        await self.files()
+        assert self._reach is not None
+        return self._reach.workers
+
+    def cache(self) -> FileCache:
+        """What all files that are open for reading share."""
+        self._settle()
+        if self._cache is None:
+            self._cache = FileCache(self.files)
+        return self._cache
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is this process's: one that was forked off has a copy that it must leave alone."""
+        return os.getpid() == self._process
+
+    async def close(self) -> None:
+        """End the session; the next call opens another."""
+        if self._loop is not asyncio.get_running_loop() or not self.is_ours:
+            return
+        cache, self._cache = self._cache, None
+        if cache is not None:
+            await cache.close()
+        async with self._opening:
+            await self._leave()
+
+    async def _leave(self) -> None:
+        reach, self._reach = self._reach, None
+        if reach is not None:
+            await reach.__aexit__(None, None, None)
+
+    def _reach_options(self) -> ReachOptions:
+        from gimmal.frontends.cli.passwords import given_password
+        from gimmal.frontends.cli.reaching import lan_allowed, parse_address
+
+        given = self._options
+        password_file = given.password_file
+
+        def password() -> str:
+            read = given_password(password_file, None)
+            assert read is not None
+            return read
+
+        return ReachOptions(
+            half=Path(given.half) if given.half is not None else None,
+            at=parse_address(given.at) if given.at is not None else None,
+            lan=lan_allowed(),
+            password=password if password_file is not None else None,
+        )

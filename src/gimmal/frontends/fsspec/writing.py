@@ -1,0 +1,143 @@
+"""A file that is open for writing: its bytes are gathered, and travel when it is closed."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from gimmal.frontends.fsspec.line import Line
+from gimmal.frontends.fsspec.outgoing import Outgoing
+from gimmal.protocol.codes import Code
+from gimmal.protocol.limits import BLOCK_SIZE
+from gimmal.protocol.messages import Attributes, Replace, Version
+from gimmal.remote.files import version_of
+from gimmal.remote.placing import stat_or_none
+from gimmal.remote.reading import read_verified, regular_file
+from gimmal.remote.spool import Spool
+
+DEFERRED_MAX = 32
+"""Files of a transaction that lie whole on the other side without their name; further ones wait here."""
+
+
+class Writing:
+    """What both kinds of open files do to write; made by ``begin_writing``.
+
+    Args:
+        line: the session.
+        path: wire path.
+        replace: what may stand under its name when it is placed.
+        before: of a file that is written on at its end.
+        folders: make missing folders.
+    """
+
+    def __init__(self, line: Line, path: str, replace: Replace, before: Attributes | None, *, folders: bool) -> None:
+        self._line = line
+        self._path = path
+        self._replace = replace
+        self._before = before
+        self._folders = folders
+        self._spool = Spool()
+        self._outgoing: Outgoing | None = None
+        self._deferred = False
+
+    @property
+    def size(self) -> int:
+        """Bytes that the file will have, as written so far."""
+        return self._start + self._spool.size
+
+    @property
+    def _start(self) -> int:
+        return 0 if self._before is None else self._before.size
+
+    def append(self, data: bytes | bytearray | memoryview) -> None:
+        """Take the next bytes; may block on the disk. Raises LocalError."""
+        self._spool.append(data)
+
+    async def send(self) -> None:
+        """Have the bytes on the other side already, but for their name, where that holds few enough such files.
+
+        Raises:
+            GimmalError: why that cannot be.
+        """
+        if self._line.deferred < DEFERRED_MAX:
+            self._line.deferred += 1
+            self._deferred = True
+            await self._made().send()
+
+    async def place(self) -> None:
+        """Give the file its name, whole and durable.
+
+        Raises:
+            GimmalError: why that cannot be.
+        """
+        try:
+            await self._made().place()
+        finally:
+            self._forget()
+
+    async def discard(self) -> None:
+        """The file is not to be: nothing of it remains."""
+        outgoing = self._outgoing
+        self._forget()
+        if outgoing is not None:
+            await outgoing.discard()
+
+    def _forget(self) -> None:
+        self._line.deferred -= self._deferred
+        self._deferred = False
+        self._spool.close()
+
+    def _made(self) -> Outgoing:
+        if self._outgoing is None:
+            self._outgoing = Outgoing(
+                self._line,
+                self._path,
+                self.size,
+                self._load,
+                replace=self._replace,
+                expected=version_of(self._before) if self._before is not None else None,
+                folders=self._folders,
+            )
+        return self._outgoing
+
+    async def _load(self, index: int) -> bytes:
+        offset = index * BLOCK_SIZE
+        end = min(offset + BLOCK_SIZE, self.size)
+        old = b""
+        if self._before is not None and offset < self._start:
+            old = await self._before_bytes(offset, min(end, self._start), version_of(self._before))
+            offset += len(old)
+        new = await asyncio.to_thread(self._spool.read, offset - self._start, end - offset)
+        return old + new if old else new
+
+    async def _before_bytes(self, offset: int, end: int, version: Version) -> bytes:
+        files = await self._line.files()
+        block = await read_verified(files, self._path, offset, end - offset, version)
+        try:
+            return b"".join(piece.body for piece in block.pieces)
+        finally:
+            files.release(block)
+
+
+async def begin_writing(line: Line, path: str, mode: str, *, folders: bool) -> Writing:
+    """Open a file for writing.
+
+    Args:
+        line: the session.
+        path: wire path.
+        mode: ``wb`` for anew, ``xb`` for anew where nothing stands, ``ab`` for going on at the end.
+        folders: make missing folders when it is placed.
+
+    Raises:
+        RemoteError: ``exists`` with ``xb``; it is no file that can be written on, with ``ab``.
+    """
+    make = partial(Writing, line, path, folders=folders)
+    if mode == "wb":
+        return make(Replace.ALWAYS, None)
+    files = await line.files()
+    there = await stat_or_none(files, path)
+    if there is None:
+        return make(Replace.NEVER, None)
+    if mode == "xb":
+        raise files.error(Code.EXISTS, path)
+    return make(Replace.EXPECTED, await regular_file(files, path))
