@@ -59,15 +59,20 @@ async def read_bytes(files: Files, path: str, start: int = 0, end: int | None = 
         return whole
     attributes = await regular_file(files, path)
     end = attributes.size if end is None else min(end, attributes.size)
-    start = min(start, end)
-    content = bytearray(end - start)
+    return await read_version(files, path, attributes, min(start, end), end)
+
+
+async def read_version(files: Files, path: str, attributes: Attributes, start: int, end: int) -> bytes:
+    """Bytes ``start`` to ``end`` of one version of a file; fewer where it ends. Raises as ``read_stretch``."""
+    end = min(end, attributes.size)
+    content = bytearray(max(0, end - start))
 
     async def take(offset: int, block: Block) -> None:
         for piece in block.pieces:
             at = offset - start + piece.at
             content[at : at + len(piece.body)] = piece.body
 
-    await read_stretch(files, path, attributes, start, end, take)
+    await read_stretch(files, path, attributes, start, start + len(content), take)
     return bytes(content)
 
 

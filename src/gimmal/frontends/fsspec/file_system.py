@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from fsspec.asyn import AsyncFileSystem, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.utils import isfilelike, stringify_path, tokenize
 
-from gimmal.base.errors import GimmalError, RemoteError
+from gimmal.base.errors import RemoteError
 from gimmal.frontends.fsspec.entries import Info, info_of, infos_below, infos_in, root_info, version_text
 from gimmal.frontends.fsspec.fetching import fetch_file
-from gimmal.frontends.fsspec.line import CLOSE_SECONDS, Line, LineOptions
+from gimmal.frontends.fsspec.line import Line, LineOptions
 from gimmal.frontends.fsspec.open_file import GimmalFile, GimmalStreamedFile
-from gimmal.frontends.fsspec.os_errors import with_os_errors
+from gimmal.frontends.fsspec.os_errors import os_error, with_os_errors
 from gimmal.frontends.fsspec.outgoing import Outgoing, make_folders
 from gimmal.frontends.fsspec.paths import PROTOCOL, below, parent, stripped, wire_path
 from gimmal.frontends.fsspec.sending import local_content
 from gimmal.frontends.fsspec.writing import Writing, begin_writing
 from gimmal.protocol.codes import Code, error_of_code
-from gimmal.protocol.limits import BLOCK_SIZE
+from gimmal.protocol.limits import BLOCK_SIZE, CALL_SECONDS
 from gimmal.protocol.messages import FolderTimes, Kind, Replace
 from gimmal.remote.cached_file import Reader
 from gimmal.remote.files import ENTRIES_MAX, shown, too_many_entries
 from gimmal.remote.removing import remove_one
-from gimmal.remote.whole_reading import read_bytes
+from gimmal.remote.whole_reading import read_bytes, read_version
 
-_MISSING = (FileNotFoundError, NotADirectoryError)
-"""What says that nothing is there."""
+_MISSING = (FileNotFoundError, NotADirectoryError, PermissionError)
+"""What says that nothing is there, or nothing that may be seen; a line that is cut says nothing of the kind."""
+
+READ_SECONDS = CALL_SECONDS
+"""What an open file waits for its next bytes; a line that is cut may come back meanwhile."""
+
+ReadT = TypeVar("ReadT")
 
 
 class GimmalFileSystem(AsyncFileSystem):
@@ -74,8 +78,7 @@ class GimmalFileSystem(AsyncFileSystem):
                 password_file=os.fspath(password_file) if password_file is not None else None,
             )
         )
-        if not asynchronous:
-            weakref.finalize(self, _close_line, self.line, self._loop)
+        weakref.finalize(self, self.line.leave_later).atexit = False
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
@@ -94,7 +97,7 @@ class GimmalFileSystem(AsyncFileSystem):
 
     def close(self) -> None:
         """The same for threads."""
-        _close_line(self.line, self._loop)
+        self.line.leave()
 
     # Looking ---------------------------------------------------------------------------------------------------------
 
@@ -138,7 +141,6 @@ class GimmalFileSystem(AsyncFileSystem):
         return await self._type(path) == "directory"
 
     async def _type(self, path: str) -> str | None:
-        # Of nothing else it follows that nothing is there: not of a line that is cut.
         try:
             return str((await self._info(path))["type"])
         except _MISSING:
@@ -155,8 +157,7 @@ class GimmalFileSystem(AsyncFileSystem):
         def judge(error: OSError) -> None:
             if callable(on_error):
                 on_error(error)
-            elif not isinstance(error, (*_MISSING, PermissionError)):
-                # A folder that cannot be looked at holds nothing; of a line that is cut nothing follows.
+            elif not isinstance(error, _MISSING):
                 raise error
 
         telling = "raise" if on_error == "raise" else judge
@@ -167,35 +168,38 @@ class GimmalFileSystem(AsyncFileSystem):
     async def _find(
         self, path: str, maxdepth: int | None = None, withdirs: bool = False, **more: Any
     ) -> list[str] | dict[str, Info]:
-        path = self._strip_protocol(path)
         detail = more.pop("detail", False)
-        if maxdepth is not None:
-            found = await super()._find(path, maxdepth=maxdepth, withdirs=withdirs, detail=True, **more)
+        wanted = wire_path(path)
+        if maxdepth is not None and maxdepth != 1:
+            found = await super()._find(wanted, maxdepth=maxdepth, withdirs=withdirs, detail=True, **more)
         else:
-            found = await self._find_all(wire_path(path), withdirs=withdirs)
+            found = await self._found(wanted, withdirs=withdirs, deep=maxdepth is None)
         return dict(sorted(found.items())) if detail else sorted(found)
 
-    async def _find_all(self, path: str, *, withdirs: bool) -> dict[str, Info]:
-        """Everything below a folder: one question for each page of its tree."""
+    async def _found(self, path: str, *, withdirs: bool, deep: bool) -> dict[str, Info]:
+        """What is below a folder, and with ``withdirs`` the folder: one question for each page of it."""
+        look = self._tree if deep else self._listed
+        found, own = await asyncio.gather(_or_none(look(path)), _or_none(self._info(path) if withdirs else None))
+        infos = [*(found or ()), *([own] if own and path else ())]
+        return {info["name"]: info for info in infos if withdirs or info["type"] != "directory"}
+
+    async def _tree(self, path: str) -> list[Info]:
+        """Everything below a folder; of a file itself."""
         files = await self.line.files()
-        found: dict[str, Info] = {}
-        folders = [path] if path else [info["name"] for info in await self._listed("")]
-        for folder in folders:
-            try:
-                info = info_of(folder, await files.stat(folder))
-                if info["type"] != "directory" or withdirs:
-                    found[folder] = info
-                if info["type"] != "directory":
-                    continue
-                async for page in files.tree(folder):
-                    for below_it in infos_below(folder, page.entries):
-                        if withdirs or below_it["type"] != "directory":
-                            found[below_it["name"]] = below_it
-                    if len(found) > ENTRIES_MAX:
-                        raise too_many_entries(shown(folder))
-            except RemoteError as exc:
-                if exc.code not in ("not_found", "not_a_directory", "not_granted", "denied"):
-                    raise
+        found: list[Info] = []
+        if not path:
+            shares = await self._listed("")
+            trees = await asyncio.gather(*(_or_none(self._tree(share["name"])) for share in shares))
+            return shares + [info for tree in trees for info in tree or ()]
+        try:
+            async for page in files.tree(path):
+                found += infos_below(path, page.entries)
+                if len(found) > ENTRIES_MAX:
+                    raise too_many_entries(shown(path))
+        except RemoteError as exc:
+            if exc.code != "not_a_directory":
+                raise
+            found = [info_of(path, await files.stat(path))]
         return found
 
     def created(self, path: str) -> datetime:
@@ -270,8 +274,20 @@ class GimmalFileSystem(AsyncFileSystem):
 
     @with_os_errors
     async def read_range(self, reader: Reader, start: int, end: int) -> bytes:
-        """For open files: bytes of the version that was opened."""
-        return await reader.read(start, end - start)
+        """For open files: bytes of the version that was opened.
+
+        Raises:
+            OSError: ESTALE where the file is another by now; nothing came for READ_SECONDS.
+        """
+        if end - start > BLOCK_SIZE:
+            # Much at once is not kept for others, and takes all of the line.
+            file = reader.file
+            return await read_version(await self.line.files(), file.path, file.attributes, start, end)
+        pieces: list[memoryview] = []
+        while start < end and (piece := await reader.read_some(start, end - start, READ_SECONDS)):
+            pieces.append(piece)
+            start += len(piece)
+        return b"".join(pieces)
 
     # Writing ---------------------------------------------------------------------------------------------------------
 
@@ -485,20 +501,23 @@ class GimmalFileSystem(AsyncFileSystem):
         sync(self.loop, self._mv, path1, path2, recursive=recursive, maxdepth=maxdepth, **more)
 
 
+async def _or_none(asked: Awaitable[ReadT] | None) -> ReadT | None:
+    """What is found; None where nothing is there, or nothing was asked."""
+    if asked is None:
+        return None
+    try:
+        return await asked
+    except RemoteError as exc:
+        if isinstance(os_error(exc), _MISSING):
+            return None
+        raise
+    except _MISSING:
+        return None
+
+
 def _replace(mode: str) -> Replace:
     return Replace.NEVER if mode == "create" else Replace.ALWAYS
 
 
 def _is_of(error: OSError, code: str) -> bool:
     return isinstance(error.__cause__, RemoteError) and error.__cause__.code == code
-
-
-def _close_line(line: Line, loop: asyncio.AbstractEventLoop | None) -> None:
-    """End a session from any thread but its own; where its loop is over it has ended already."""
-    if loop is None or not loop.is_running() or not line.is_ours:
-        return
-    with contextlib.suppress(RuntimeError):
-        if asyncio.get_running_loop() is loop:
-            return
-    with contextlib.suppress(TimeoutError, GimmalError):
-        asyncio.run_coroutine_threadsafe(line.close(), loop).result(CLOSE_SECONDS)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import concurrent.futures
+import contextlib
 import os
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
 from gimmal.agent.reach import Reach, ReachOptions
-from gimmal.base.errors import HalfGone
+from gimmal.base.errors import GimmalError, HalfGone
 from gimmal.base.workers import Workers
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.remote_files import RemoteFiles
@@ -18,6 +22,8 @@ UPLOADS_AT_ONCE = 16
 
 CLOSE_SECONDS = 3.0
 """What ending the session may take."""
+
+_lines: weakref.WeakSet[Line] = weakref.WeakSet()
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class Line:
         self._options = options
         self._process = os.getpid()
         self._begin()
+        _lines.add(self)
 
     def _begin(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -110,6 +117,25 @@ class Line:
         async with self._opening:
             await self._leave()
 
+    def leave_later(self) -> concurrent.futures.Future[None] | None:
+        """Have it closed by its event loop, from any thread; None where that loop is over, and the session with it."""
+        loop = self._loop
+        if loop is None or not loop.is_running() or not self.is_ours:
+            return None
+        closing = self.close()
+        try:
+            return asyncio.run_coroutine_threadsafe(closing, loop)
+        except RuntimeError:  # it ended just now
+            closing.close()
+            return None
+
+    def leave(self) -> None:
+        """The same, and wait for it, CLOSE_SECONDS at most: from any thread but that of its event loop."""
+        closing = self.leave_later()
+        if closing is not None:
+            with contextlib.suppress(TimeoutError, GimmalError):
+                closing.result(CLOSE_SECONDS)
+
     async def _leave(self) -> None:
         reach, self._reach = self._reach, None
         if reach is not None:
@@ -133,3 +159,12 @@ class Line:
             lan=lan_allowed(),
             password=password if password_file is not None else None,
         )
+
+
+@atexit.register
+def _leave_all() -> None:
+    """The other side need not keep what nobody comes back to."""
+    for closing in [line.leave_later() for line in list(_lines)]:
+        if closing is not None:
+            with contextlib.suppress(TimeoutError, GimmalError):
+                closing.result(CLOSE_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+from gimmal.base.errors import RemoteError
 from gimmal.frontends.fsspec.line import Line
 from gimmal.frontends.fsspec.outgoing import Outgoing
 from gimmal.protocol.codes import Code
@@ -135,7 +136,12 @@ async def begin_writing(line: Line, path: str, mode: str, *, folders: bool) -> W
     if mode == "wb":
         return make(Replace.ALWAYS, None)
     files = await line.files()
-    there = await stat_or_none(files, path)
+    try:
+        there = await stat_or_none(files, path)
+    except RemoteError as exc:
+        if mode == "ab" or exc.code != "not_granted":
+            raise
+        there = None  # a share that shows nothing takes what is new all the same
     if there is None:
         return make(Replace.NEVER, None)
     if mode == "xb":
