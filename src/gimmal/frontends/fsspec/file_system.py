@@ -14,12 +14,12 @@ from fsspec.asyn import AsyncFileSystem, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.utils import isfilelike, stringify_path, tokenize
 
-from gimmal.base.errors import RemoteError
+from gimmal.base.errors import GimmalError, RemoteError
 from gimmal.frontends.fsspec.entries import Info, info_of, infos_below, infos_in, root_info, version_text
 from gimmal.frontends.fsspec.fetching import fetch_file
 from gimmal.frontends.fsspec.line import Line, LineOptions
 from gimmal.frontends.fsspec.open_file import GimmalFile, GimmalStreamedFile
-from gimmal.frontends.fsspec.os_errors import os_error, with_os_errors
+from gimmal.frontends.fsspec.os_errors import says_nothing_is_there, with_os_errors
 from gimmal.frontends.fsspec.outgoing import Outgoing, make_folders
 from gimmal.frontends.fsspec.paths import PROTOCOL, below, parent, stripped, wire_path
 from gimmal.frontends.fsspec.sending import local_content
@@ -31,9 +31,6 @@ from gimmal.remote.cached_file import Reader
 from gimmal.remote.files import ENTRIES_MAX, shown, too_many_entries
 from gimmal.remote.removing import remove_one
 from gimmal.remote.whole_reading import read_bytes, read_version
-
-_MISSING = (FileNotFoundError, NotADirectoryError, PermissionError)
-"""What says that nothing is there, or nothing that may be seen; a line that is cut says nothing of the kind."""
 
 READ_SECONDS = CALL_SECONDS
 """What an open file waits for its next bytes; a line that is cut may come back meanwhile."""
@@ -128,11 +125,7 @@ class GimmalFileSystem(AsyncFileSystem):
         return found
 
     async def _exists(self, path: str, **_more: Any) -> bool:
-        try:
-            await self._info(path)
-        except _MISSING:
-            return False
-        return True
+        return await self._type(path) is not None
 
     async def _isfile(self, path: str) -> bool:
         return await self._type(path) == "file"
@@ -141,10 +134,8 @@ class GimmalFileSystem(AsyncFileSystem):
         return await self._type(path) == "directory"
 
     async def _type(self, path: str) -> str | None:
-        try:
-            return str((await self._info(path))["type"])
-        except _MISSING:
-            return None
+        info = await _or_none(self._info(path))
+        return None if info is None else str(info["type"])
 
     async def _walk(
         self,
@@ -157,7 +148,7 @@ class GimmalFileSystem(AsyncFileSystem):
         def judge(error: OSError) -> None:
             if callable(on_error):
                 on_error(error)
-            elif not isinstance(error, _MISSING):
+            elif not says_nothing_is_there(error):
                 raise error
 
         telling = "raise" if on_error == "raise" else judge
@@ -507,12 +498,10 @@ async def _or_none(asked: Awaitable[ReadT] | None) -> ReadT | None:
         return None
     try:
         return await asked
-    except RemoteError as exc:
-        if isinstance(os_error(exc), _MISSING):
+    except (GimmalError, OSError) as exc:
+        if says_nothing_is_there(exc):
             return None
         raise
-    except _MISSING:
-        return None
 
 
 def _replace(mode: str) -> Replace:

@@ -28,6 +28,14 @@ def os_error(error: GimmalError) -> OSError | ValueError:
     return OSError(errno.EHOSTUNREACH if number == errno.ETIMEDOUT else number, text)
 
 
+def says_nothing_is_there(error: GimmalError | OSError) -> bool:
+    """Whether it follows that nothing is there, or nothing that may be seen; it does not of a line that is cut."""
+    told = os_error(error) if isinstance(error, GimmalError) else error
+    if isinstance(told, FileNotFoundError | NotADirectoryError | PermissionError):
+        return True
+    return isinstance(told, OSError) and told.errno == errno.EINVAL  # so called nothing can be
+
+
 def with_os_errors(
     function: Callable[ParametersT, Coroutine[Any, Any, ResultT]],
 ) -> Callable[ParametersT, Coroutine[Any, Any, ResultT]]:
