@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gimmal.agent.reach import Reach, ReachOptions
-from gimmal.base.errors import GimmalError, HalfGone
-from gimmal.base.workers import Workers
+from gimmal.base.errors import GimmalError, HalfGone, HalfMissing, UsageError
+from gimmal.base.tasks import Tasks
+from gimmal.half.plugged import ENVIRONMENT
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.remote_files import RemoteFiles
 
 UPLOADS_AT_ONCE = 16
 """Files under way to the other side at a time: each holds a part file there, of which a session has 64."""
+
+EVER = 1e9
+"""Seconds."""
 
 CLOSE_SECONDS = 3.0
 """What ending the session may take."""
@@ -58,6 +62,7 @@ class Line:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._reach: Reach | None = None
         self._cache: FileCache | None = None
+        self._tasks = Tasks()
         self._opening = asyncio.Lock()
         self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self.deferred = 0
@@ -80,20 +85,22 @@ class Line:
         self._settle()
         async with self._opening:
             if self._reach is None:
-                reach = await asyncio.to_thread(Reach, self._reach_options())
+                self._reach = reach = await self._found_half()
                 await reach.__aenter__()
-                self._reach = reach
+                self._tasks.start(self._end_with_half(reach), "end with the half")
             try:
                 return (await self._reach.open(as_call=True)).files
             except HalfGone:
                 await self._leave()
                 raise
 
-    async def workers(self) -> Workers:
-        """Threads of the session, for this computer's disk."""
-        await self.files()
-        assert self._reach is not None
-        return self._reach.workers
+    async def _found_half(self) -> Reach:
+        try:
+            return await asyncio.to_thread(Reach, self._reach_options())
+        except (HalfMissing, UsageError) as exc:
+            if self._options.half is not None:
+                raise
+            raise type(exc)(exc.message, f"name its folder by the storage option half, or in {ENVIRONMENT}") from exc
 
     def cache(self) -> FileCache:
         """What all files that are open for reading share."""
@@ -111,11 +118,17 @@ class Line:
         """End the session; the next call opens another."""
         if self._loop is not asyncio.get_running_loop() or not self.is_ours:
             return
-        cache, self._cache = self._cache, None
-        if cache is not None:
-            await cache.close()
         async with self._opening:
             await self._leave()
+
+    async def _end_with_half(self, reach: Reach) -> None:
+        """Nothing goes on without the half: no connection, and nothing of what was read is held any longer."""
+        with contextlib.suppress(HalfGone):
+            while True:
+                await reach.rest(EVER)
+        async with self._opening:
+            if self._reach is reach:
+                await self._leave()
 
     def leave_later(self) -> concurrent.futures.Future[None] | None:
         """Have it closed by its event loop, from any thread; None where that loop is over, and the session with it."""
@@ -138,8 +151,13 @@ class Line:
 
     async def _leave(self) -> None:
         reach, self._reach = self._reach, None
+        cache, self._cache = self._cache, None
+        if cache is not None:
+            await cache.close()
         if reach is not None:
             await reach.__aexit__(None, None, None)
+            self._tasks.cancel()
+            self._tasks = Tasks()
 
     def _reach_options(self) -> ReachOptions:
         from gimmal.frontends.cli.passwords import given_password
