@@ -247,6 +247,11 @@ def test_a_pattern_removes_what_fits(place: Place) -> None:
     grow(place.far, "a.txt", "b.txt", "c.csv")
     place.fs.rm(place.at("*.txt"))
     assert [path.name for path in place.far.iterdir()] == ["c.csv"]
+    grow(place.far, "[x]*", "x1", "x*")
+    place.fs.rm(place.at("[x]*"))
+    assert sorted(path.name for path in place.far.iterdir()) == ["c.csv", "x*", "x1"]
+    place.fs.mv(place.at("x*"), place.at("moved"))
+    assert sorted(path.name for path in place.far.iterdir()) == ["c.csv", "moved", "x1"]
 
 
 def test_missing_folders_are_not_made_where_that_is_not_wanted(place: Place) -> None:

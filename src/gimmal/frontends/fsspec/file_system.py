@@ -8,6 +8,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from glob import has_magic
 from typing import Any, TypeVar
 
 from fsspec.asyn import AsyncFileSystem, sync
@@ -405,8 +406,16 @@ class GimmalFileSystem(AsyncFileSystem):
         if maxdepth is not None:
             await super()._rm(path, recursive=recursive, batch_size=batch_size, maxdepth=maxdepth, **more)
             return
-        for each in await self._expand_path(path):
-            await self._remove(each, recursive=recursive)
+        for each in [path] if isinstance(path, str) else path:
+            for meant in await self._meant(each):
+                await self._remove(meant, recursive=recursive)
+
+    async def _meant(self, path: str) -> list[str]:
+        """What a path means that may be a pattern; one that is there letter for letter means itself."""
+        if not has_magic(path) or await self._exists(path):
+            return [path]
+        meant: list[str] = await self._expand_path(path)
+        return meant
 
     @with_os_errors
     async def _remove(self, path: str, *, recursive: bool) -> None:
@@ -470,7 +479,7 @@ class GimmalFileSystem(AsyncFileSystem):
         self, path1: str, path2: str, recursive: bool = False, maxdepth: int | None = None, **more: Any
     ) -> None:
         source = path1.rstrip("/") if isinstance(path1, str) else ""
-        if not source or source != path1 or maxdepth is not None or any(sign in source for sign in "*?["):
+        if not source or source != path1 or maxdepth is not None or await self._meant(source) != [source]:
             await self._copy(path1, path2, recursive=recursive, maxdepth=maxdepth, on_error="raise", **more)
             await self._rm(path1, recursive=recursive)
             return
