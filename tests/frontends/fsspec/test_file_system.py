@@ -8,6 +8,7 @@ import os
 import pickle
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -15,6 +16,7 @@ from fsspec.callbacks import Callback
 
 from gimmal.frontends.fsspec.file_system import GimmalFileSystem
 from gimmal.protocol.limits import BLOCK_SIZE, BUNDLE_CONTENT_MAX
+from gimmal.transport.session import Session
 from tests.endtoend.world import Plugged, content, part_files, until
 from tests.frontends.fsspec.conftest import Place
 
@@ -93,6 +95,31 @@ def test_times_and_keys_follow_the_version(place: Place) -> None:
     assert fs.checksum(path) != number
     with pytest.raises(NotImplementedError):
         fs.created(path)
+
+
+def test_a_tree_and_a_small_file_cost_one_question_each(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    grow(place.far, *(f"{one}/{two}/{three}" for one in "abcd" for two in "efgh" for three in "ijkl"))
+    asked: list[str] = []
+    exchange = Session.exchange
+
+    async def counted(session: Session, request: Any, *arguments: Any, **named: Any) -> Any:
+        asked.append(type(request).__name__)
+        return await exchange(session, request, *arguments, **named)
+
+    monkeypatch.setattr(Session, "exchange", counted)
+    for ask, questions in (
+        (lambda: place.fs.find(place.path), ["Tree"]),
+        (lambda: place.fs.ls(place.path), ["List"]),
+        (lambda: place.fs.info(place.at("a")), ["Stat"]),
+        (lambda: place.fs.cat_file(place.at("a/e/i")), ["ReadBundle"]),
+        (lambda: place.fs.cat_file(place.at("a/e/i"), 1, 3), ["Read"]),
+        (lambda: place.fs.pipe_file(place.at("a/e/i"), b"new"), ["WriteBundle"]),
+        (lambda: place.fs.rm_file(place.at("a/e/j")), ["RemoveMany"]),
+        (lambda: place.fs.open(place.at("a/e/i")).read(10), ["Stat", "Read"]),
+    ):
+        asked.clear()
+        ask()
+        assert asked == questions
 
 
 # Reading -------------------------------------------------------------------------------------------------------------
