@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from gimmal.frontends.fsspec.file_system import GimmalFileSystem
-from tests.endtoend.world import PASSWORD, Plugged, content, new_world, plug_in, until
+from tests.endtoend.world import FULL, PASSWORD, Plugged, content, new_world, plug_in, until
 from tests.patience import within
 
 SEES = """
@@ -141,6 +141,7 @@ def test_the_half_is_pulled_out_and_plugged_in_again(own: Plugged) -> None:
     fs.close()
 
 
+@pytest.mark.campaign
 def test_another_side_that_is_silent_is_waited_for_no_longer_than_a_call(own: Plugged) -> None:
     fs = GimmalFileSystem(skip_instance_cache=True)
     (own.shared / "large").write_bytes(content(9 << 20))
@@ -168,6 +169,12 @@ def test_another_side_that_is_silent_is_waited_for_no_longer_than_a_call(own: Pl
     with ThreadPoolExecutor(6) as pool:
         longest = max(pool.map(refused, range(6)))
     assert within(longest, 11.0, "fsspec: longest call while the other side is silent")
+    if FULL:
+        # Of many questions at once none waits for the tries of the others to reach the other side anew.
+        began = time.monotonic()
+        answers = fs.cat_ranges(["shared/file"] * 50, 0, 4)
+        assert all(isinstance(answer, OSError) for answer in answers)
+        assert within(time.monotonic() - began, 11.0, "fsspec: 50 questions while the other side cannot be reached")
     own.agent_a.signal(signal.SIGCONT)
     assert fs.cat_file("shared/file") == b"content"
     # What was asked last may still have come: whole then.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gimmal.agent.reach import Reach, ReachOptions
-from gimmal.base.errors import GimmalError, HalfGone, HalfMissing, UsageError
+from gimmal.base.errors import GimmalError, HalfGone, HalfMissing, Interrupted, UsageError
 from gimmal.base.tasks import Tasks
 from gimmal.half.plugged import ENVIRONMENT
 from gimmal.remote.file_cache import FileCache
@@ -63,7 +63,7 @@ class Line:
         self._reach: Reach | None = None
         self._cache: FileCache | None = None
         self._tasks = Tasks()
-        self._opening = asyncio.Lock()
+        self._opened: asyncio.Task[RemoteFiles | GimmalError] | None = None
         self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self.deferred = 0
         """Files that lie whole on the other side, without their name yet."""
@@ -83,16 +83,32 @@ class Line:
             GimmalError: why there is none, at the latest after 10 s.
         """
         self._settle()
-        async with self._opening:
+        if self._opened is None or self._opened.done():
+            self._opened = self._tasks.start(self._open(), "session of a file system")
+        opening = self._opened
+        try:
+            # All who wait meanwhile wait for this one try, and hear what comes of it.
+            opened = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            if not opening.cancelled():
+                raise
+            raise Interrupted("the file system was closed", "try again") from None
+        if isinstance(opened, GimmalError):
+            raise opened
+        return opened
+
+    async def _open(self) -> RemoteFiles | GimmalError:
+        try:
             if self._reach is None:
                 self._reach = reach = await self._found_half()
                 await reach.__aenter__()
                 self._tasks.start(self._end_with_half(reach), "end with the half")
-            try:
-                return (await self._reach.open(as_call=True)).files
-            except HalfGone:
-                await self._leave()
-                raise
+            return (await self._reach.open(as_call=True)).files
+        except HalfGone as exc:
+            await self._leave()
+            return exc
+        except GimmalError as exc:
+            return exc
 
     async def _found_half(self) -> Reach:
         try:
@@ -118,17 +134,17 @@ class Line:
         """End the session; the next call opens another."""
         if self._loop is not asyncio.get_running_loop() or not self.is_ours:
             return
-        async with self._opening:
-            await self._leave()
+        tasks, self._tasks = self._tasks, Tasks()
+        await tasks.close()
+        await self._leave()
 
     async def _end_with_half(self, reach: Reach) -> None:
         """Nothing goes on without the half: no connection, and nothing of what was read is held any longer."""
         with contextlib.suppress(HalfGone):
             while True:
                 await reach.rest(EVER)
-        async with self._opening:
-            if self._reach is reach:
-                await self._leave()
+        if self._reach is reach:
+            await self._leave()
 
     def leave_later(self) -> concurrent.futures.Future[None] | None:
         """Have it closed by its event loop, from any thread; None where that loop is over, and the session with it."""
@@ -156,8 +172,6 @@ class Line:
             await cache.close()
         if reach is not None:
             await reach.__aexit__(None, None, None)
-            self._tasks.cancel()
-            self._tasks = Tasks()
 
     def _reach_options(self) -> ReachOptions:
         from gimmal.frontends.cli.passwords import given_password
