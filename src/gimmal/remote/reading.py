@@ -79,12 +79,10 @@ async def _read(files: Files, path: str, offset: int, length: int, version: Vers
 
 
 async def read_verified(files: Files, path: str, offset: int, length: int, version: Version) -> Block:
-    """``length`` bytes (at most a block) of one version of a file, compared with the digest of who read them.
-
-    The caller releases the block.
+    """A stretch of a file that must lie in it, as `Files.read_block`; the caller releases it.
 
     Raises:
-        RemoteError: ``changed`` where the file is another, or shorter; what the other side says.
+        RemoteError: ``changed`` where it does not, ``corrupt``; what the other side says.
     """
     block = await files.read_block(path, offset, length, version)
     if block.length != length:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import partial
 
 from gimmal.base.errors import RemoteError
 from gimmal.frontends.fsspec.line import Line
 from gimmal.frontends.fsspec.outgoing import Outgoing
 from gimmal.protocol.codes import Code
+from gimmal.protocol.features import EDIT
 from gimmal.protocol.limits import BLOCK_SIZE
 from gimmal.protocol.messages import Attributes, Replace, Version
-from gimmal.remote.files import version_of
+from gimmal.remote.files import Files, version_of
+from gimmal.remote.patching import open_patch
 from gimmal.remote.placing import stat_or_none
 from gimmal.remote.reading import read_verified, regular_file
 from gimmal.remote.spool import Spool
@@ -57,10 +60,12 @@ class Writing:
     async def send(self) -> None:
         """Have the bytes on the other side already, but for their name, where that holds few enough such files.
 
+        What is written on at its end waits here: there is little of it.
+
         Raises:
             GimmalError: why that cannot be.
         """
-        if self._line.deferred < DEFERRED_MAX:
+        if self._before is None and self._line.deferred < DEFERRED_MAX:
             self._line.deferred += 1
             self._deferred = True
             await self._made().send()
@@ -72,9 +77,24 @@ class Writing:
             GimmalError: why that cannot be.
         """
         try:
-            await self._made().place()
+            files = await self._line.files()
+            if self._before is not None and files.offers(EDIT):
+                await self._place_end(files, version_of(self._before))
+            else:
+                await self._made().place()
         finally:
             self._forget()
+
+    async def _place_end(self, files: Files, before: Version) -> None:
+        """Send what was written on and nothing else."""
+        patch = await open_patch(files, self._path, base=before, size=self._start, replace=Replace.EXPECTED)
+        try:
+            for offset in range(0, self._spool.size, BLOCK_SIZE):
+                content = await asyncio.to_thread(self._spool.read, offset, BLOCK_SIZE)
+                await patch.write(self._start + offset, content)
+            await patch.commit(mtime_ns=time.time_ns(), mode=None, durable=True)
+        finally:
+            await patch.discard()
 
     async def discard(self) -> None:
         """The file is not to be: nothing of it remains."""
