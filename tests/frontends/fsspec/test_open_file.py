@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import random
+from typing import Any
 
 import pytest
 
+from gimmal.protocol.features import EDIT
 from gimmal.protocol.limits import BLOCK_SIZE
+from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.spool import BLOCKS_IN_MEMORY
+from gimmal.transport.session import Session
 from tests.endtoend.world import content, part_files
 from tests.frontends.fsspec.conftest import Place
 
@@ -83,7 +87,13 @@ def test_an_exception_leaves_what_was_there(place: Place) -> None:
 
 @pytest.mark.parametrize("size", [0, 3, 2 * BLOCK_SIZE - 1, 2 * BLOCK_SIZE])
 @pytest.mark.parametrize("more", [0, 5, BLOCK_SIZE + 7])
-def test_a_file_is_written_on_at_its_end(place: Place, size: int, more: int) -> None:
+@pytest.mark.parametrize("knows", [True, False])
+def test_a_file_is_written_on_at_its_end(
+    place: Place, size: int, more: int, knows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not knows:
+        offers = RemoteFiles.offers
+        monkeypatch.setattr(RemoteFiles, "offers", lambda files, bit: offers(files, bit) and bit != EDIT)
     path = place.far / "file"
     path.write_bytes(LARGE[:size])
     path.chmod(0o640)
@@ -93,6 +103,22 @@ def test_a_file_is_written_on_at_its_end(place: Place, size: int, more: int) -> 
         assert path.read_bytes() == LARGE[:size]
     assert path.read_bytes() == LARGE[: size + more]
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_writing_on_sends_only_what_is_new(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place.far / "log").write_bytes(LARGE)
+    asked: list[str] = []
+    exchange = Session.exchange
+
+    async def counted(session: Session, request: Any, *arguments: Any, **named: Any) -> Any:
+        asked.append(type(request).__name__)
+        return await exchange(session, request, *arguments, **named)
+
+    monkeypatch.setattr(Session, "exchange", counted)
+    with place.fs.open(place.at("log"), "ab") as file:
+        file.write(b"one more line")
+    assert asked == ["Stat", "QuickEdit"]
+    assert (place.far / "log").read_bytes() == LARGE + b"one more line"
 
 
 def test_writing_on_loses_nothing_that_came_meanwhile(place: Place) -> None:

@@ -11,13 +11,16 @@ from gimmal.frontends.fsspec.line import Line
 from gimmal.frontends.fsspec.outgoing import Outgoing
 from gimmal.protocol.codes import Code
 from gimmal.protocol.features import EDIT
-from gimmal.protocol.limits import BLOCK_SIZE
+from gimmal.protocol.limits import BLOCK_SIZE, EDIT_DATA_MAX
 from gimmal.protocol.messages import Attributes, Replace, Version
 from gimmal.remote.files import Files, version_of
-from gimmal.remote.patching import open_patch
+from gimmal.remote.patching import open_patch, save_ranges
 from gimmal.remote.placing import stat_or_none
-from gimmal.remote.reading import read_verified, regular_file
+from gimmal.remote.reading import read_verified, require_file
 from gimmal.remote.spool import Spool
+
+AT_ONCE = 4 * BLOCK_SIZE
+"""Bytes that are under way at a time of what is written on."""
 
 DEFERRED_MAX = 32
 """Files of a transaction that lie whole on the other side without their name; further ones wait here."""
@@ -87,12 +90,29 @@ class Writing:
 
     async def _place_end(self, files: Files, before: Version) -> None:
         """Send what was written on and nothing else."""
-        patch = await open_patch(files, self._path, base=before, size=self._start, replace=Replace.EXPECTED)
+        start, size, now = self._start, self._spool.size, time.time_ns()
+        expected = Replace.EXPECTED
+        if size <= EDIT_DATA_MAX:
+            end = [(start, self._spool.read(0, size))] if size else []
+            await save_ranges(
+                files,
+                self._path,
+                base=before,
+                kept=start,
+                size=start + size,
+                replace=expected,
+                ranges=end,
+                mtime_ns=now,
+                mode=None,
+                durable=True,
+            )
+            return
+        patch = await open_patch(files, self._path, base=before, size=start, replace=expected)
         try:
-            for offset in range(0, self._spool.size, BLOCK_SIZE):
-                content = await asyncio.to_thread(self._spool.read, offset, BLOCK_SIZE)
-                await patch.write(self._start + offset, content)
-            await patch.commit(mtime_ns=time.time_ns(), mode=None, durable=True)
+            for offset in range(0, size, AT_ONCE):
+                content = await asyncio.to_thread(self._spool.read, offset, AT_ONCE)
+                await patch.write(start + offset, content)
+            await patch.commit(mtime_ns=now, mode=None, durable=True)
         finally:
             await patch.discard()
 
@@ -166,4 +186,4 @@ async def begin_writing(line: Line, path: str, mode: str, *, folders: bool) -> W
         return make(Replace.NEVER, None)
     if mode == "xb":
         raise files.error(Code.EXISTS, path)
-    return make(Replace.EXPECTED, await regular_file(files, path))
+    return make(Replace.EXPECTED, require_file(there, path))
