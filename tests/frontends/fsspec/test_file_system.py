@@ -243,6 +243,17 @@ def test_copies_and_moves_stay_on_the_other_side(place: Place, home: Plugged) ->
     assert not (place.far / "nowhere").exists()
 
 
+def test_links_are_copied_as_links(place: Place, tmp_path: Path) -> None:
+    grow(place.far, "folder/file")
+    (place.far / "folder" / "link").symlink_to("../outside")
+    place.fs.cp(place.at("folder"), place.at("copy"), recursive=True)
+    assert os.readlink(place.far / "copy" / "link") == "../outside"
+    assert (place.far / "copy" / "file").read_text() == "folder/file"
+    with pytest.raises(OSError, match="symbolic links are not followed"):
+        place.fs.get(place.at("folder"), str(tmp_path / "here"), recursive=True)
+    assert not (tmp_path / "here" / "link").exists()
+
+
 def test_folders_are_made_and_removed(place: Place) -> None:
     fs = place.fs
     fs.mkdir(place.at("a/b"))
@@ -338,6 +349,14 @@ def test_coroutines_read_and_write(place: Place) -> None:
 
     asyncio.run(main())
     asyncio.run(main())  # another loop, another session
+
+
+def test_a_loop_that_ended_takes_nothing_with_it(place: Place) -> None:
+    grow(place.far, "file")
+    fs = GimmalFileSystem(asynchronous=True)
+    for _ in range(2):
+        assert asyncio.run(fs._cat_file(place.at("file"))) == b"file"
+    asyncio.run(fs.aclose())
 
 
 def test_the_session_ends_by_close_and_the_next_question_opens_another(place: Place, home: Plugged) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import stat
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -58,25 +60,18 @@ async def _write_in_order(files: Files, path: str, file: Any, got: Callable[[int
 
 
 async def _write_whole(files: Files, path: str, attributes: Attributes, final: str, got: Callable[[int], None]) -> None:
-    folder = await asyncio.to_thread(os.open, os.path.dirname(final), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    incoming = _Incoming(final)
+
+    async def take(offset: int, block: Block) -> None:
+        await asyncio.to_thread(incoming.write, offset, block)
+        got(block.length)
+
     try:
-        name, descriptor = await asyncio.to_thread(_begin, folder, os.path.basename(final))
-        placed = False
-
-        async def take(offset: int, block: Block) -> None:
-            await asyncio.to_thread(_write, descriptor, offset, block)
-            got(block.length)
-
-        try:
-            await read_stretch(files, path, attributes, 0, attributes.size, take)
-            await asyncio.to_thread(os.rename, name, os.path.basename(final), src_dir_fd=folder, dst_dir_fd=folder)
-            placed = True
-        finally:
-            os.close(descriptor)
-            if not placed:
-                await asyncio.to_thread(remove_temporary, name, folder)
+        await asyncio.to_thread(incoming.begin)
+        await read_stretch(files, path, attributes, 0, attributes.size, take)
+        await asyncio.to_thread(incoming.place)
     finally:
-        os.close(folder)
+        await asyncio.to_thread(incoming.leave)
 
 
 def _is_special(path: str) -> bool:
@@ -87,24 +82,57 @@ def _is_special(path: str) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _begin(folder: int, final: str) -> tuple[bytes, int]:
-    """A new file, of the mode of the one that it replaces, else of a new one of this user."""
-    name = new_temporary_name()
-    descriptor = os.open(name, _CREATING, 0o666, dir_fd=folder)
-    try:
-        os.fchmod(descriptor, stat.S_IMODE(os.stat(final, dir_fd=folder).st_mode))
-    except FileNotFoundError:
-        pass
-    except BaseException:
-        os.close(descriptor)
-        remove_temporary(name, folder)
-        raise
-    return name, descriptor
+class _Incoming:
+    """A file of this computer in the making; its methods run in threads.
 
+    A thread goes on where nobody waits for it any more. None writes to a descriptor that was closed, whose number may
+    be another file's by then.
 
-def _write(descriptor: int, offset: int, block: Block) -> None:
-    for piece in block.pieces:
-        body, at = piece.body, offset + piece.at
-        while body:
-            count = os.pwrite(descriptor, body, at)
-            body, at = body[count:], at + count
+    Args:
+        final: path of this computer, links in it followed.
+    """
+
+    def __init__(self, final: str) -> None:
+        self._above, self._final = os.path.split(final)
+        self._lock = threading.Lock()
+        self._over = False
+        self._folder = self._descriptor = -1
+        self._name = b""
+
+    def begin(self) -> None:
+        """Make it, of the mode of the file that it replaces, else of a new one of this user."""
+        with self._lock:
+            if self._over:
+                return
+            self._folder = os.open(self._above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            name = new_temporary_name()
+            self._descriptor = os.open(name, _CREATING, 0o666, dir_fd=self._folder)
+            self._name = name
+            with contextlib.suppress(FileNotFoundError):
+                os.fchmod(self._descriptor, stat.S_IMODE(os.stat(self._final, dir_fd=self._folder).st_mode))
+
+    def write(self, offset: int, block: Block) -> None:
+        """Write bytes at their place."""
+        with self._lock:
+            for piece in block.pieces if not self._over else ():
+                body, at = piece.body, offset + piece.at
+                while body:
+                    count = os.pwrite(self._descriptor, body, at)
+                    body, at = body[count:], at + count
+
+    def place(self) -> None:
+        """Give it its name."""
+        with self._lock:
+            if not self._over:
+                os.rename(self._name, self._final, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+                self._name = b""
+
+    def leave(self) -> None:
+        """Close it; one without its name is removed."""
+        with self._lock:
+            self._over = True
+            if self._name:
+                remove_temporary(self._name, self._folder)
+            for descriptor in (self._descriptor, self._folder):
+                if descriptor >= 0:
+                    os.close(descriptor)

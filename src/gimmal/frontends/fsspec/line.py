@@ -72,6 +72,8 @@ class Line:
         """Belong to the running event loop; what belonged to one that is over went with it."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
+            if self._reach is not None:
+                self._reach.abandon()
             self._begin()
             self._loop = loop
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -146,8 +147,8 @@ class GimmalFile(AbstractBufferedFile):
             self.close()
 
     def __del__(self) -> None:
-        # Where the interpreter ends there is no thread any more that could do it.
-        if not self.closed and not sys.is_finalizing():
+        # Where the interpreter ends there is no thread any more that could do it; a copy by fork has no say.
+        if not self.closed and not sys.is_finalizing() and self.fs.line.is_ours:
             self.close()
 
 
@@ -164,6 +165,7 @@ class GimmalStreamedFile(AbstractAsyncStreamedFile):
         writing: Writing | None,
         **more: Any,
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._reader: Reader | None = None
         self._writing = writing
         if opened is not None:
@@ -209,9 +211,9 @@ class GimmalStreamedFile(AbstractAsyncStreamedFile):
     def _end(self) -> None:
         self.closed = True
         self.cache = None
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        reader, self._reader = self._reader, None
+        if reader is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(reader.close)
 
     async def __aexit__(self, kind: object, value: object, trace: object) -> None:
         if kind is not None and self._writing is not None and not self.closed:

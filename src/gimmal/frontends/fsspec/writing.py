@@ -124,7 +124,7 @@ class Writing:
             await outgoing.discard()
 
     def _forget(self) -> None:
-        self._line.deferred -= self._deferred
+        self._line.deferred = max(0, self._line.deferred - self._deferred)
         self._deferred = False
         self._spool.close()
 
