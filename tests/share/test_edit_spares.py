@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 
 from gimmal.base.primitives import blake3_digest
+from gimmal.protocol.codec import decode_struct
 from gimmal.protocol.messages import (
     CommitEdit,
     Done,
     EditOpened,
     Failed,
     Found,
+    Notices,
     OpenEdit,
     QuickEdit,
     RemoveMany,
@@ -26,6 +28,8 @@ from gimmal.protocol.messages import (
     Results,
     TruncateEdit,
     Version,
+    Watch,
+    Watched,
     WriteEdit,
 )
 from gimmal.share import edit_file, edit_placing, edit_spares
@@ -49,7 +53,6 @@ class Copied:
             self.bytes += max(0, size - start)
 
         monkeypatch.setattr(edit_file, "copy_bytes", counted)
-        monkeypatch.setattr(edit_file, "clone_file", lambda *_: False)
 
     def since(self) -> int:
         count, self.bytes = self.bytes, 0
@@ -62,8 +65,9 @@ def copied(monkeypatch: pytest.MonkeyPatch) -> Copied:
 
 
 @pytest.fixture
-def file(rig: Rig) -> Rig:
+def file(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:
     """A file on a disk that shares no bytes between files."""
+    monkeypatch.setattr(edit_file, "clone_file", lambda *_: False)
     (rig.rw / "file").write_bytes(bytes(SIZE))
     with open(rig.rw / "file", "r+b") as opened:
         if not is_nobodys(opened.fileno()):
@@ -263,6 +267,24 @@ def test_one_that_is_not_durable_leaves_the_old_version_alone(file: Rig) -> None
     request = QuickEdit("rw/file", base, SIZE, SIZE, Replace.EXPECTED, (), b"", blake3_digest(b""), durable=False)
     assert isinstance(file.session.answer(request), Found)
     assert hidden(file) == []
+
+
+def test_each_save_is_told_to_who_watches(file: Rig) -> None:
+    if not Path("/proc/sys/fs/inotify").exists():
+        pytest.skip("the system tells of no changes")
+    ask = file.session.answer
+    assert file.session.open_notices(7, lambda: None) == Done()
+    assert ask(Watch(7, ["rw"])) == Watched([1], 0)
+    for number in range(3):
+        version = save(file, number, b"x")
+        assert isinstance(ask(Watch(7, [])), Watched)  # all that changed until now was seen
+        told = []
+        while (body := file.session.next_notices(7)) is not None:
+            told += decode_struct(Notices, body).changes
+        last = [change.attributes for change in told if change.name == "file"][-1]
+        assert last is not None
+        assert Version(last.identity, last.size, last.mtime_ns) == version
+        assert {change.name for change in told} <= {"file", ""}
 
 
 def test_none_is_kept_where_room_is_short(file: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import pytest
 
-from gimmal.base import system_calls
 from gimmal.base.primitives import blake3_digest
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import EDITS_MAX, SPARSE_SIZE_MAX
@@ -109,14 +108,6 @@ def test_an_edit_begins_as_what_is_kept_and_zeros(
     monkeypatch.setattr(edit_file, "clone_file", clone if clones else lambda *_: False)
     edit = begin(file, kept=kept, size=len(CONTENT) + 100)
     assert read(file, edit) == CONTENT[:kept] + bytes(len(CONTENT) + 100 - kept)
-
-
-def test_a_clone_is_the_system_s_where_it_has_one(rig: Rig) -> None:
-    """Whichever disk this runs on: a yes means that the bytes are there, a no that nothing is."""
-    (rig.rw / "source").write_bytes(CONTENT)
-    with open(rig.rw / "source", "rb") as source, open(rig.rw / "target", "wb") as target:
-        cloned = system_calls.clone_file(source.fileno(), target.fileno())
-    assert (rig.rw / "target").read_bytes() == (CONTENT if cloned else b"")
 
 
 def test_holes_of_the_base_stay_holes(rig: Rig) -> None:

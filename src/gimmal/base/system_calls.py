@@ -91,7 +91,7 @@ def exchange_names(one: bytes, other: bytes, directory: int) -> bool:
     if not _libc.renameat2(directory, one, directory, other, _RENAME_EXCHANGE):
         return True
     error = _failure(other)
-    if error.errno in (errno.EINVAL, errno.ENOSYS):
+    if error.errno in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
         return False
     raise error
 
