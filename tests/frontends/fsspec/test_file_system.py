@@ -15,7 +15,7 @@ import pytest
 from fsspec.callbacks import Callback
 
 from gimmal.frontends.fsspec.file_system import GimmalFileSystem
-from gimmal.protocol.limits import BLOCK_SIZE, BUNDLE_CONTENT_MAX
+from gimmal.protocol.limits import BLOCK_SIZE, BUNDLE_CONTENT_MAX, PARTS_MAX
 from gimmal.transport.session import Session
 from tests.endtoend.world import Plugged, content, part_files, until
 from tests.frontends.fsspec.conftest import Place
@@ -152,6 +152,19 @@ def test_many_small_files_at_once(place: Place) -> None:
     assert {path.name: path.read_bytes() for path in (place.far / "many").iterdir()} == {
         path.rpartition("/")[2]: value for path, value in values.items()
     }
+
+
+def test_more_large_files_at_once_than_the_other_side_holds_open(place: Place, tmp_path: Path) -> None:
+    names = [str(number) for number in range(PARTS_MAX + 20)]
+    data = LARGE[: BUNDLE_CONTENT_MAX + 1]
+    for name in names:
+        (tmp_path / name).write_bytes(data)
+    place.fs.put([str(tmp_path / name) for name in names], [place.at(name) for name in names])
+    assert all((place.far / name).read_bytes() == data for name in names)
+    place.fs.pipe({place.at(name): data[::-1] for name in names})
+    place.fs.get([place.at(name) for name in names], [str(tmp_path / name) for name in names])
+    assert all((tmp_path / name).read_bytes() == data[::-1] for name in names)
+    assert part_files(place.far) == part_files(tmp_path) == []
 
 
 # Moving both ways ----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 import weakref
+from contextlib import nullcontext
 from typing import Any
 
 from fsspec.asyn import sync
@@ -26,6 +27,9 @@ from gimmal.protocol.limits import BLOCK_SIZE, CALL_SECONDS
 from gimmal.protocol.messages import FolderTimes, Kind, Replace
 from gimmal.remote.cached_file import Reader
 from gimmal.remote.whole_reading import read_bytes, read_version
+
+SMALL = 64 * 1024
+"""Bytes of a file of which any number may be fetched at a time."""
 
 READ_SECONDS = CALL_SECONDS
 """What an open file waits for its next bytes; a line that is cut may come back meanwhile."""
@@ -105,7 +109,8 @@ class GimmalFileSystem(Changing):
                 await asyncio.to_thread(os.makedirs, target, exist_ok=True)
             return
         callback.set_size(attributes.size)
-        await fetch_file(files, path, attributes, target, callback.relative_update)
+        async with self.line.downloads if attributes.size > SMALL else nullcontext():
+            await fetch_file(files, path, attributes, target, callback.relative_update)
 
     async def open_async(self, path: str, mode: str = "rb", **more: Any) -> GimmalStreamedFile:
         """Open a file for coroutines: ``rb``, ``wb``, ``xb`` or ``ab``."""
@@ -188,8 +193,7 @@ class GimmalFileSystem(Changing):
         outgoing = Outgoing(
             self.line, wire_path(path), len(view), load, replace=_replace(mode), folders=self.auto_mkdir
         )
-        await outgoing.send()
-        await outgoing.place()
+        await outgoing.deliver()
 
     @with_os_errors
     async def _put_file(
@@ -210,8 +214,7 @@ class GimmalFileSystem(Changing):
                 folders=self.auto_mkdir,
                 sent=callback.relative_update,
             )
-            await outgoing.send()
-            await outgoing.place()
+            await outgoing.deliver()
 
     async def _touch(self, path: str, truncate: bool = True, **_more: Any) -> None:
         if truncate or not await self._exists(path):

@@ -24,6 +24,9 @@ UPLOADS_AT_ONCE = 16
 EVER = 1e9
 """Seconds."""
 
+DOWNLOADS_AT_ONCE = 6
+"""Larger files that are fetched to this computer's disk at a time: each has some blocks under way."""
+
 CLOSE_SECONDS = 3.0
 """What ending the session may take."""
 
@@ -65,6 +68,7 @@ class Line:
         self._tasks = Tasks()
         self._opened: asyncio.Task[RemoteFiles | GimmalError] | None = None
         self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        self.downloads = asyncio.Semaphore(DOWNLOADS_AT_ONCE)
         self.deferred = 0
         """Files that lie whole on the other side, without their name yet."""
 

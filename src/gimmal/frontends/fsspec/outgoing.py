@@ -35,7 +35,7 @@ class Outgoing:
         folders: make missing folders.
         sent: told how many bytes more have arrived.
 
-    Call ``send`` and then ``place``, or ``discard``.
+    Call ``deliver``; or ``send`` and then ``place`` or ``discard``.
     """
 
     def __init__(
@@ -60,6 +60,17 @@ class Outgoing:
         self._sent = sent
         self._upload: Upload | None = None
 
+    async def deliver(self) -> None:
+        """Send it and give it its name, durably.
+
+        Raises:
+            GimmalError: why that cannot be.
+        """
+        # Held over both: what waits for its name would take the place of a part file of the next one.
+        async with self._line.uploads:
+            upload = await self._send()
+            await self._where_possible(upload, upload.place)
+
     async def send(self) -> None:
         """Have all bytes on the other side, without their name yet; of a small file nothing yet.
 
@@ -67,32 +78,31 @@ class Outgoing:
             GimmalError: why that cannot be.
         """
         async with self._line.uploads:
-            self._upload = Upload(
-                await self._line.files(),
-                self._path,
-                self._size,
-                self._load,
-                replace=self._replace,
-                expected=self._expected,
-                sent=self._sent,
-            )
-            await self._where_possible(self._upload, self._upload.send)
+            await self._send()
 
     async def place(self) -> None:
-        """Give it its name, durably.
+        """Give what was sent its name, durably.
 
         Raises:
             GimmalError: why that cannot be.
         """
         if self._upload is None or self._upload.small:
-            await self.send()  # over the session that there is now
-        upload = self._upload
-        assert upload is not None
-        async with self._line.uploads:
-            if upload.small:
-                await self._where_possible(upload, upload.place)
-            else:
-                await upload.place()
+            await self.deliver()  # over the session that there is now
+        else:
+            await self._upload.place()
+
+    async def _send(self) -> Upload:
+        self._upload = upload = Upload(
+            await self._line.files(),
+            self._path,
+            self._size,
+            self._load,
+            replace=self._replace,
+            expected=self._expected,
+            sent=self._sent,
+        )
+        await self._where_possible(upload, upload.send)
+        return upload
 
     async def discard(self) -> None:
         """Give up what was sent."""
