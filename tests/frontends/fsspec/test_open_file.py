@@ -76,10 +76,11 @@ def test_what_is_written_appears_whole_at_the_end(place: Place, size: int) -> No
     assert part_files(place.far) == []
 
 
-def test_an_exception_leaves_what_was_there(place: Place) -> None:
+@pytest.mark.parametrize("mode", ["wb", "w", "ab", "at"])
+def test_an_exception_leaves_what_was_there(place: Place, mode: str) -> None:
     (place.far / "file").write_text("before")
-    with pytest.raises(KeyError), place.fs.open(place.at("file"), "wb") as file:
-        file.write(LARGE)
+    with pytest.raises(KeyError), place.fs.open(place.at("file"), mode) as file:
+        file.write(LARGE if "b" in mode else "text")
         raise KeyError
     assert (place.far / "file").read_text() == "before"
     assert part_files(place.far) == []
@@ -103,6 +104,14 @@ def test_a_file_is_written_on_at_its_end(
         assert path.read_bytes() == LARGE[:size]
     assert path.read_bytes() == LARGE[: size + more]
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_text_is_written_as_it_is_read(place: Place) -> None:
+    with place.fs.open(place.at("text"), "w", encoding="latin-1", newline="\r\n") as file:
+        file.write("grüße\nzwei\n")
+    assert (place.far / "text").read_bytes().decode("latin-1") == "grüße\r\nzwei\r\n"
+    with place.fs.open(place.at("text"), "rt", encoding="latin-1") as file:
+        assert file.read() == "grüße\nzwei\n"
 
 
 def test_writing_on_sends_only_what_is_new(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from gimmal.frontends.fsspec.changing import Changing
 from gimmal.frontends.fsspec.entries import Info, info_of
 from gimmal.frontends.fsspec.fetching import fetch_file
 from gimmal.frontends.fsspec.line import Line, LineOptions
-from gimmal.frontends.fsspec.open_file import GimmalFile, GimmalStreamedFile
+from gimmal.frontends.fsspec.open_file import GimmalFile, GimmalStreamedFile, GimmalText
 from gimmal.frontends.fsspec.os_errors import with_os_errors
 from gimmal.frontends.fsspec.outgoing import Outgoing
 from gimmal.frontends.fsspec.paths import PROTOCOL, wire_path
@@ -120,6 +120,13 @@ class GimmalFileSystem(Changing):
         opened = await self.open_reader(path) if mode == "rb" else None
         writing = await self.begin_writing(path, mode) if mode in ("wb", "xb", "ab") else None
         return GimmalStreamedFile(self, path, mode, opened=opened, writing=writing, **more)
+
+    def open(self, path: str, mode: str = "rb", **more: Any) -> Any:
+        """Open a file for threads: bytes by GimmalFile, text by GimmalText; see fsspec."""
+        if "b" in mode:
+            return super().open(path, mode, **more)
+        of_text = {name: more.pop(name) for name in ("encoding", "errors", "newline") if name in more}
+        return GimmalText(self.open(path, mode.replace("t", "") + "b", **more), **of_text)
 
     def _open(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -150,6 +151,17 @@ class GimmalFile(AbstractBufferedFile):
         # Where the interpreter ends there is no thread any more that could do it; a copy by fork has no say.
         if not self.closed and not sys.is_finalizing() and self.fs.line.is_ours:
             self.close()
+
+
+class GimmalText(io.TextIOWrapper):
+    """Text over an open file: what its ``with`` block leaves by an exception does not appear either."""
+
+    def __exit__(self, kind: object, value: object, trace: object) -> None:
+        if kind is None or self.closed:
+            self.close()
+        else:
+            below: Any = self.detach()
+            below.__exit__(kind, value, trace)
 
 
 class GimmalStreamedFile(AbstractAsyncStreamedFile):
