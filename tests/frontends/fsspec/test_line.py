@@ -121,6 +121,21 @@ def test_it_goes_through_the_agent_of_the_half_where_one_runs(own: Plugged) -> N
     fs.close()
 
 
+def test_a_transaction_outlives_the_agent_that_carried_it(own: Plugged) -> None:
+    agent = own.world.up(own.world.b, own.mine)
+    agent.wait_connected()
+    fs = GimmalFileSystem(skip_instance_cache=True)
+    data = content(5 << 20)
+    with fs.transaction:
+        for name in ("one", "two"):
+            with fs.open(f"shared/{name}", "wb") as file:
+                file.write(data)
+        agent.stop()  # and with its session the part files
+        assert not fs.exists("shared/one")
+    assert fs.cat_file("shared/one") == fs.cat_file("shared/two") == data
+    fs.close()
+
+
 def test_the_half_is_pulled_out_and_plugged_in_again(own: Plugged) -> None:
     fs = GimmalFileSystem(skip_instance_cache=True)
     assert fs.exists("shared/file")

@@ -67,8 +67,8 @@ class Line:
         self._cache: FileCache | None = None
         self._tasks = Tasks()
         self._opened: asyncio.Task[RemoteFiles | GimmalError] | None = None
-        self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
-        self.downloads = asyncio.Semaphore(DOWNLOADS_AT_ONCE)
+        self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        self._downloads = asyncio.Semaphore(DOWNLOADS_AT_ONCE)
         self.deferred = 0
         """Files that lie whole on the other side, without their name yet."""
 
@@ -123,6 +123,18 @@ class Line:
             if self._options.half is not None:
                 raise
             raise type(exc)(exc.message, f"name its folder by the storage option half, or in {ENVIRONMENT}") from exc
+
+    @property
+    def uploads(self) -> asyncio.Semaphore:
+        """To be held by each upload."""
+        self._settle()
+        return self._uploads
+
+    @property
+    def downloads(self) -> asyncio.Semaphore:
+        """To be held by each larger file that is fetched."""
+        self._settle()
+        return self._downloads
 
     def cache(self) -> FileCache:
         """What all files that are open for reading share."""

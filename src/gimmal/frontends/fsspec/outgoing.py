@@ -59,6 +59,7 @@ class Outgoing:
         self._folders = folders
         self._sent = sent
         self._upload: Upload | None = None
+        self._files: Files | None = None
 
     async def deliver(self) -> None:
         """Send it and give it its name, durably.
@@ -86,14 +87,15 @@ class Outgoing:
         Raises:
             GimmalError: why that cannot be.
         """
-        if self._upload is None or self._upload.small:
-            await self.deliver()  # over the session that there is now
+        if self._upload is None or self._upload.small or self._files is not await self._line.files():
+            await self.deliver()  # over the session that there is now: a part file ends with its own
         else:
             await self._upload.place()
 
     async def _send(self) -> Upload:
+        self._files = await self._line.files()
         self._upload = upload = Upload(
-            await self._line.files(),
+            self._files,
             self._path,
             self._size,
             self._load,

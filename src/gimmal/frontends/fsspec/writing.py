@@ -93,7 +93,8 @@ class Writing:
         start, size, now = self._start, self._spool.size, time.time_ns()
         expected = Replace.EXPECTED
         if size <= EDIT_DATA_MAX:
-            end = [(start, self._spool.read(0, size))] if size else []
+            if not size:
+                return
             await save_ranges(
                 files,
                 self._path,
@@ -101,7 +102,7 @@ class Writing:
                 kept=start,
                 size=start + size,
                 replace=expected,
-                ranges=end,
+                ranges=[(start, self._spool.read(0, size))],
                 mtime_ns=now,
                 mode=None,
                 durable=True,
