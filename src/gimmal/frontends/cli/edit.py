@@ -88,6 +88,8 @@ async def _edit(
             if editing.failure is exc:
                 raise not_home(exc, str(folder.keep())) from exc
             raise
+        finally:
+            teller.flush()
     finally:
         await reach.workers.call(folder.remove)
 
@@ -131,40 +133,70 @@ def _is_text(copy: DocumentCopy) -> bool:
 
 
 class _Teller:
-    """See editing.Teller."""
+    """See editing.Teller.
+
+    Args:
+        as_json: print events, at once.
+    """
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
+        self._held: list[str] = []
 
     def opened(self, program: str, attributes: Attributes | None) -> None:
         """The program is about to be started."""
         from gimmal.base.display import displayable
-        from gimmal.frontends.cli.output import human_size, print_json, say
+        from gimmal.frontends.cli.output import human_size, print_json
 
         size = attributes.size if attributes is not None else None
         if self._as_json:
             print_json({"event": "opened", "program": program, "size": size})
         else:
             what = "a new document" if size is None else human_size(size)
-            say(f"editing {what} with {displayable(program)}")
+            self._say(f"editing {what} with {displayable(program)}")
 
     def saved(self, saved: Saved) -> None:
         """See Teller."""
         from gimmal.base.display import displayable_path
-        from gimmal.frontends.cli.output import human_size, print_json, say
+        from gimmal.frontends.cli.output import human_size, print_json
 
         if self._as_json:
             print_json({"event": "saved", "sent": saved.sent, "size": saved.size, "conflict": saved.conflict or None})
             return
-        say(f"saved {human_size(saved.sent)} of {human_size(saved.size)}")
+        self._say(f"saved {human_size(saved.sent)} of {human_size(saved.size)}")
         if saved.conflict:
-            say(f"conflict: the other side has changed it too; yours is {displayable_path(':' + saved.conflict)}")
+            self._say(f"conflict: the other side has changed it too; yours is {displayable_path(':' + saved.conflict)}")
 
     def note(self, text: str) -> None:
         """See Teller."""
-        from gimmal.frontends.cli.output import print_json, say
+        from gimmal.frontends.cli.output import print_json
 
         if self._as_json:
             print_json({"event": "note", "text": text})
         else:
-            say(f"note: {text}")
+            self._say(f"note: {text}")
+
+    def _say(self, line: str) -> None:
+        self._held.append(line)
+        if not _screen_is_taken():
+            self.flush()
+
+    def flush(self) -> None:
+        """Say what was held back while a program had the screen."""
+        from gimmal.frontends.cli.output import say
+
+        for line in self._held:
+            say(line)
+        self._held.clear()
+
+
+def _screen_is_taken() -> bool:
+    """Whether a program draws on the terminal that our lines go to: it reads keys one by one then."""
+    try:
+        import termios
+
+        return sys.stderr.isatty() and not termios.tcgetattr(sys.stderr.fileno())[3] & termios.ICANON
+    except (ImportError, OSError, ValueError):
+        return False
+    except termios.error:  # no terminal any more
+        return False
