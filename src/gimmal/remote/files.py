@@ -156,6 +156,10 @@ class Files(ABC):
     async def ask(self, request: Request, deadline: float | None = CALL_SECONDS) -> Answer:
         """Put one question; ``deadline`` in seconds, None for one that may take any time."""
 
+    async def send(self, request: Request, size: int) -> Answer:
+        """Put a question that brings, or is answered with, so many bytes of contents; it has no deadline."""
+        return await self.ask(request, None)
+
     @abstractmethod
     async def read_block(
         self, path: str, offset: int, length: int, version: Version | None, *, sparse: bool = False

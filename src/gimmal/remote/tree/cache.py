@@ -94,9 +94,14 @@ class TreeCache:
             folder.asked += 1
         return self._begin(ask, now)
 
-    def begin_change(self, path: str, now: float) -> Ticket:
-        """This side asks now for something that changes an entry: hand the ticket to changed or doubted."""
-        return self._begin(Ask(Question.STAT, path), now)
+    def begin_change(self, path: str, now: float, *, same: bool = False) -> Ticket:
+        """This side asks now for something that changes an entry: hand the ticket to changed or doubted.
+
+        With ``same`` another version of one file takes its place: until then whatever stands there has its number.
+        """
+        ticket = self._begin(Ask(Question.STAT, path), now)
+        ticket.same = same
+        return ticket
 
     def end(self, ticket: Ticket) -> None:
         """No answer comes, or it has been handed in."""
@@ -320,6 +325,8 @@ class TreeCache:
                     known.sure = False
             elif later.own or (path, name) not in self._own:
                 folder.doubtful.discard(name)
+                if later.attributes is not None and self._is_replacing(path, name):
+                    self._store.succeed(folder, name, later.attributes)
                 self._store.set(path, folder, name, later.attributes, later.mapped, later.at)
             else:
                 same = known.attributes == later.attributes if known is not None else later.attributes is None
@@ -335,9 +342,11 @@ class TreeCache:
 
         With ``in_place`` the entry is the one that was there, and the time of its folder is what it was.
         """
-        self.end(ticket)
         above, name = split(ticket.ask.path)
         folder = self._store.folder(above)
+        if ticket.same and attributes is not None:
+            self._store.succeed(folder, name, attributes)
+        self.end(ticket)
         known = folder.entries.get(name)
         if not in_place:
             self._doubt_time(above, now)
@@ -387,6 +396,11 @@ class TreeCache:
             self._tell(folder, Later(above, name, now, doubt=True))
         for path, inner in below:
             self._store.put_back(new + path[len(old) :], inner)
+
+    def _is_replacing(self, path: str, name: str) -> bool:
+        """Whether this side is just giving an entry another version."""
+        entry = joined(path, name)
+        return any(ticket.same and ticket.ask.path == entry for ticket in self._pending.get(path, ()))
 
     def _note_own(self, path: str, name: str, now: float) -> None:
         if self.stream:

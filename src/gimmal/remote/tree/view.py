@@ -124,6 +124,11 @@ class TreeView:
         self._stream = NoticeStream(files, self._noticed, self._cache.lost)
         self._down_until = 0.0
 
+    def follow(self, files: RemoteFiles) -> None:
+        """As ``use``, where that is another session."""
+        if files is not self._files:
+            self.use(files)
+
     # Looking ---------------------------------------------------------------------------------------------------------
 
     async def find(self, path: str) -> Found:
@@ -321,12 +326,16 @@ class TreeView:
     # Changing --------------------------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
-    async def changing(self, path: str) -> AsyncIterator[Changing]:
+    async def changing(self, path: str, *, same: bool = False) -> AsyncIterator[Changing]:
         """While the context lasts, an entry is being changed by this side; ``done`` says what it is then.
 
         Without ``done``, or where something is raised, it is asked for before anyone is told of it.
+
+        Args:
+            path: of the entry.
+            same: another version of the same file takes its place: it keeps its number.
         """
-        ticket = self._cache.begin_change(path, self._loop.time())
+        ticket = self._cache.begin_change(path, self._loop.time(), same=same)
         change = Changing()
         try:
             yield change
