@@ -68,6 +68,8 @@ def test_ed_gets_ctrl_c_for_itself(desk: Desk) -> None:
     document = a_document(desk)
     with at_terminal(desk, "edit", "--program", "ed", desk.at("notes.txt")) as terminal:
         terminal.wait_for(str(len(TEXT)))
+        terminal.type("7p\n")  # it takes up Ctrl-C after it has read the document
+        terminal.wait_for("line 6")
         terminal.type("\x03")
         terminal.wait_for("?")  # its answer
         terminal.type("1s/line/first/\nw\nq\n")
