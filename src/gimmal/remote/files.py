@@ -300,9 +300,9 @@ class Files(ABC):
             codes += _codes(self.expect(answer, Results, share).codes, len(some))
         return codes
 
-    async def rename(self, source: str, target: str, replace: Replace) -> None:
-        """Move within one share."""
-        self.expect(await self.ask(Rename(source, target, replace)), Done, target)
+    async def rename(self, source: str, target: str, replace: Replace, expected: Version | None = None) -> None:
+        """Move within one share; ``expected`` is the version that may be replaced, with EXPECTED."""
+        self.expect(await self.ask(Rename(source, target, replace, expected)), Done, target)
 
     async def copy(self, source: str, target: str, replace: Replace, *, xattrs: bool = False) -> Attributes:
         """Copy one file without moving its bytes to the other side."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +27,7 @@ def test_it_holds_what_a_set_of_numbers_would(steps: list[tuple[str, tuple[int, 
             model = {place for place in model if place < start}
         found = list(spans)
         assert {place for begin, stop in found for place in range(begin, stop)} == model
-        assert all(left[1] < right[0] for left, right in zip(found, found[1:], strict=False))
+        assert all(left[1] < right[0] for left, right in pairwise(found))
         assert all(begin < stop for begin, stop in found)
         assert spans.total == len(model)
         assert bool(spans) == bool(model)

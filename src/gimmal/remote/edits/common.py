@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from gimmal.base.errors import DeadlinePassed, UnreachableError
+from gimmal.base.errors import DeadlinePassed, RemoteError, UnreachableError
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.messages import Version
 from gimmal.remote.edits.line import Line
@@ -18,11 +18,14 @@ from gimmal.remote.tree.view import TreeView
 
 ResultT = TypeVar("ResultT")
 
-STEP_SECONDS = 5.0
-"""What one step of a save may take without an answer: then the line counts as down."""
-
 CALL_SECONDS = 10.0
-"""What a call may take in all, unless bytes move."""
+"""What a call may take in all, unless bytes move; one step of a save half of it, then the line counts as down."""
+
+SLOWEST_LINE = 65_536
+"""Bytes a second that a line is expected to carry at least: what takes longer is given up."""
+
+DOWN_LOOK_SECONDS = 1.0
+"""What a look may take that nobody here can answer, while the line is down."""
 
 SEEN_MAX = 4096
 """Files of which it is remembered which version a program of this process saw last."""
@@ -36,6 +39,7 @@ class Common:
         open_files: a way to the other side, the one at hand where it still lives; raises GimmalError.
         clock: nanoseconds since 1970.
         computer: what this one is called, for names of conflicts.
+        call_seconds: what a call may take.
         seen: the version of a file that was opened or saved last: the one that an editor believes it replaces.
     """
 
@@ -44,27 +48,57 @@ class Common:
     cache: FileCache
     clock: Callable[[], int]
     computer: str
+    call_seconds: float = CALL_SECONDS
     tasks: Tasks = field(default_factory=Tasks)
     line: Line = field(default_factory=Line)
     seen: OrderedDict[str, Version] = field(default_factory=OrderedDict)
 
     async def files(self) -> RemoteFiles:
         """A way to the other side, by which the view goes too."""
-        files = await self.step(self.open_files())
+        files = await self._within(self.open_files(), self.call_seconds / 2)
         self.view.follow(files)
         return files
 
-    async def step(self, work: Awaitable[ResultT], seconds: float = STEP_SECONDS) -> ResultT:
-        """One question to the other side; what becomes of it is noted.
+    async def look(self, work: Awaitable[ResultT], seconds: float | None = None) -> ResultT:
+        """A look that may be answered by what is known here: where the line is down it does not wait long.
 
         Raises:
-            DeadlinePassed: no answer within ``seconds``.
+            DeadlinePassed: no answer within ``seconds``, which are those of a call unless told.
             GimmalError: what the other side says, or why it cannot be asked.
         """
+        most = self.call_seconds if seconds is None else seconds
+        return await self._within(work, min(most, DOWN_LOOK_SECONDS) if self.is_down() else most)
+
+    async def call(self, work: Awaitable[ResultT]) -> ResultT:
+        """As ``step``, for what is a call by itself: it may take all the time of one."""
+        return await self.step(work, seconds=self.call_seconds)
+
+    async def step(self, work: Awaitable[ResultT], length: int = 0, *, seconds: float | None = None) -> ResultT:
+        """One question to the other side; what becomes of it is noted.
+
+        Args:
+            work: the question.
+            length: bytes that move with it: on a slow line they take their time, but not for ever.
+            seconds: what it may take; None for half of a call.
+
+        Raises:
+            DeadlinePassed: no answer in time.
+            GimmalError: what the other side says, or why it cannot be asked.
+        """
+        seconds = (self.call_seconds / 2 if seconds is None else seconds) + length / SLOWEST_LINE
+        try:
+            result = await self._within(work, seconds)
+        except RemoteError:
+            self.line.worked()
+            raise
+        self.line.worked()
+        return result
+
+    async def _within(self, work: Awaitable[ResultT], seconds: float) -> ResultT:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(seconds) as timeout:
-                result = await work
+                return await work
         except TimeoutError:
             if not timeout.expired():
                 raise
@@ -75,8 +109,6 @@ class Common:
         except UnreachableError:
             self.line.failed(loop.time())
             raise
-        self.line.worked()
-        return result
 
     def is_down(self) -> bool:
         """Whether the other side was just asked in vain."""

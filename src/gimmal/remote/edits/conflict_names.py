@@ -1,7 +1,7 @@
 """What a file is called whose place was taken: a name that says whose it is and since when. No I/O.
 
-``report.odt`` becomes ``report (conflict anna-laptop 2026-11-26 20.15.03).odt``: legal on every system that its own name
-is legal on, and beside the file it belongs to in a sorted list.
+``report.odt`` becomes ``report (conflict anna-laptop 2026-11-26 20.15.03).odt``: legal on every system on which its own
+name is, and beside the file it belongs to in a sorted list.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ class Content:
         self.unsent.remove(start, end)
 
     def forget_sent(self, most: int) -> None:
-        """Forget what lies in the patch, from the beginning on, until no more than ``most`` bytes of memory are taken."""
+        """Forget what lies in the patch, from the beginning on, until ``most`` bytes of memory are taken at most."""
         for start, content in self.held:
             if self.held.cost <= most:
                 return

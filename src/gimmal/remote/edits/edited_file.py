@@ -18,9 +18,9 @@ from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.limits import EDIT_DATA_MAX, EDIT_RANGES_MAX, FILE_SIZE_MAX
 from gimmal.protocol.messages import Attributes, Kind, Replace, Version
 from gimmal.remote.cached_file import CachedFile, Reader
-from gimmal.remote.edits.common import CALL_SECONDS, STEP_SECONDS, Common
+from gimmal.remote.edits.common import Common
 from gimmal.remote.edits.content import Content, Piece, Where
-from gimmal.remote.edits.spans import Spans
+from gimmal.remote.edits.spans import Span, Spans
 from gimmal.remote.files import Files, shown, version_of
 from gimmal.remote.patching import Patch, open_patch, save_ranges
 
@@ -63,6 +63,8 @@ class EditedFile:
         self.handles = 0
         self.removed = False
         self.last = 0
+        self.operations: set[int] = set()
+        """Those of the journal that concern it and are not known to be done."""
         self.saves = 0
         self.broken: GimmalError | None = None
         self.lock = asyncio.Lock()
@@ -96,6 +98,17 @@ class EditedFile:
         """The version at home that a save replaces; None where there is none yet."""
         return version_of(self.base) if self.at_home else None
 
+    def expect(self, version: Version) -> None:
+        """It is about to be written anew by who has not seen the other side's version, but this one.
+
+        What is saved then does not replace what nobody here has seen.
+        """
+        self.base = replace(self.base, identity=version.identity, size=version.size, mtime_ns=version.mtime_ns)
+        if self.file is not None:
+            self.file.edits_over()
+            self.file = None
+        self.content = Content(version.size)
+
     # Reading ---------------------------------------------------------------------------------------------------------
 
     async def read(self, reader_of: Callable[[CachedFile], Reader], offset: int, length: int) -> bytes:
@@ -108,7 +121,7 @@ class EditedFile:
         Raises:
             GimmalError: see OpenFile.read.
         """
-        until = asyncio.get_running_loop().time() + CALL_SECONDS
+        until = asyncio.get_running_loop().time() + self._common.call_seconds
         for tries in range(READ_TRIES):
             before = self.saves
             if not self.content.changed and offset + length > self.content.size:
@@ -118,7 +131,7 @@ class EditedFile:
             except RemoteError as error:
                 if error.code not in _REPLACED or tries == READ_TRIES - 1:
                     raise
-                if self.saves == before and not await self._follow():
+                if self.saves == before and not await self._follow(anew=True):
                     raise
         raise AssertionError
 
@@ -139,7 +152,7 @@ class EditedFile:
     async def _from_patch(self, start: int, length: int, seconds: float) -> bytes:
         if self._patch is None:
             raise error_of_code(Code.UNKNOWN_PART, shown(self.path))
-        content = await self._common.step(self._patch.read(start, length), seconds)
+        content = await self._common.step(self._patch.read(start, length), seconds=seconds)
         if len(content) != length:
             raise error_of_code(Code.CORRUPT, shown(self.path))
         return content
@@ -153,23 +166,40 @@ class EditedFile:
         found = held_whole(file, start, length)
         if found is not None and (file.changed or self._common.is_down()):
             return found
-        return await self._common.step(reader_of(file).read(start, length, seconds), seconds)
+        return await self._common.look(reader_of(file).read(start, length, seconds), seconds)
 
-    async def _follow(self) -> bool:
-        """Where nothing was written here: go on with the version that the other side has now. False: there is no other."""
-        if self.differs or self.removed or self.last or not self.at_home:
+    async def _follow(self, *, anew: bool = False) -> bool:
+        """Where nothing was written here: go on with the version that the other side has now; False: there is no other.
+
+        With ``anew`` it said that the version is another: what is known of it counts for nothing.
+        """
+        if self._is_touched():
             return False
         try:
-            found = await self._common.step(self._common.view.find(self.path))
+            attributes = await (self._asked() if anew else self._known())
         except UnreachableError:
             return False
-        attributes = found.attributes
-        if attributes.kind is not Kind.FILE or found.stale or version_of(attributes) == version_of(self.base):
+        if attributes.kind is not Kind.FILE or version_of(attributes) == version_of(self.base):
             return False
-        if self.differs or self.removed:
+        if self._is_touched():  # meanwhile
             return False
+        self.content.size = attributes.size
         self.rebase(self._common.cache.adopt(self.path, attributes), attributes)
         return True
+
+    async def _known(self) -> Attributes:
+        found = await self._common.look(self._common.view.find(self.path))
+        return self.base if found.stale else found.attributes
+
+    async def _asked(self) -> Attributes:
+        async with self._common.view.changing(self.path, same=True) as change:
+            files = await self._common.files()
+            attributes = await self._common.step(files.stat(self.path))
+            change.done(attributes, in_place=True)
+        return attributes
+
+    def _is_touched(self) -> bool:
+        return self.differs or self.removed or self.last > 0 or not self.at_home
 
     def rebase(self, file: CachedFile | None, attributes: Attributes) -> None:
         """What was saved, or is at home, is the version to go on from."""
@@ -180,7 +210,6 @@ class EditedFile:
         self.base, self.file, self.at_home = attributes, file, True
         self.content.rebased(attributes.size)
         if not self.content.changed:
-            self.content.size = attributes.size
             self.mtime_ns, self.mode, self.dirty_since = None, None, None
         self.saves += 1
 
@@ -215,7 +244,7 @@ class EditedFile:
 
     def locked(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Nobody else writes or saves while the context lasts; DeadlinePassed where that takes too long."""
-        return _locked(self.lock)
+        return _locked(self.lock, self._common.call_seconds)
 
     def _touched(self) -> None:
         self.mtime_ns = self._common.clock()
@@ -243,7 +272,7 @@ class EditedFile:
                 attributes = await self._send_at_once()
             else:
                 await self._send_ahead()
-                attributes = await self._commit(self.path)
+                attributes = await self._commit("")
             change.done(attributes)
         return attributes
 
@@ -262,7 +291,7 @@ class EditedFile:
             mode=self.mode,
             durable=True,
         )
-        return await self._common.step(saving)
+        return await self._common.step(saving, _length(ranges))
 
     async def send_ahead(self, most: int) -> None:
         """Send what was written into the patch, and forget of it here what is more than ``most`` bytes.
@@ -271,7 +300,7 @@ class EditedFile:
             GimmalError: it cannot be sent; nothing is lost by that.
         """
         async with self.locked():
-            if not self.removed and self.content.held:
+            if not self.removed and not self.last and self.content.held:
                 await self._send_ahead()
                 self.content.forget_sent(most)
 
@@ -298,10 +327,8 @@ class EditedFile:
         """A patch in which a write was cut short is worth nothing: where it takes too long, it goes on by itself."""
         pieces = list(self.content.held.within(start, end))
         sending = self._common.start(_write(patch, pieces), "send ahead what was written")
-        # Bytes on a slow line take their time, but not for ever: as if it carried 64 kB a second at least.
-        seconds = STEP_SECONDS + (end - start) / 65_536
         try:
-            failure = await self._common.step(asyncio.shield(sending), seconds)
+            failure = await self._common.step(asyncio.shield(sending), end - start)
         except DeadlinePassed:
             self._late = sending
             raise
@@ -333,11 +360,89 @@ class EditedFile:
         assert patch is not None
         step = self._common.step
         await step(patch.truncate(self.content.size))
-        other = "" if path == self.path else path
-        committing = patch.commit(mtime_ns=self.mtime_ns, mode=self.mode, durable=True, path=other)
-        attributes = await step(committing, CALL_SECONDS - 1)
+        committing = patch.commit(mtime_ns=self.mtime_ns, mode=self.mode, durable=True, path=path)
+        attributes = await self._common.call(committing)
         self._patch = None
         return attributes
+
+    async def send_elsewhere(
+        self, at: str, theirs: Attributes | None, replaces: Version | None
+    ) -> tuple[Attributes, bool]:
+        """Give the other side what is here under another name; the caller holds the lock.
+
+        Args:
+            at: the name.
+            theirs: what stands in place of the version that was written over; None for nothing.
+            replaces: the version at ``at`` that is replaced; None where nothing may stand there.
+
+        Returns:
+            attributes of the file, and whether all bytes are those that were seen here: where the version that was
+            written over is gone and was not held, those of ``theirs`` are taken.
+
+        Raises:
+            RemoteError: ``exists`` or ``changed`` where something else stands there; what the other side says.
+            UnreachableError: it cannot be asked.
+        """
+        if self._patch is not None and replaces is None:
+            await self._send_ahead()
+            async with self._common.view.changing(at) as change:
+                attributes = await self._commit(at)
+                change.done(attributes)
+            return attributes, True
+        if self._patch is not None:
+            await self.give_up_patch()
+            self.check()
+        ranges, missing = self._known_bytes()
+        files = await self._common.files()
+        base, kept, size = None, 0, self.content.size
+        if missing and theirs is not None and theirs.kind is Kind.FILE and replaces is None:
+            base, kept = version_of(theirs), min(theirs.size, size)
+        async with self._common.view.changing(at, same=replaces is not None) as change:
+            if base is not None:
+                attributes = await self._over_theirs(files, at, base, kept, ranges)
+            else:
+                saving = save_ranges(
+                    files,
+                    at,
+                    base=replaces,
+                    kept=0,
+                    size=size,
+                    replace=Replace.NEVER if replaces is None else Replace.EXPECTED,
+                    ranges=ranges,
+                    mtime_ns=self.mtime_ns,
+                    mode=self.mode if self.mode is not None else self.base.mode & 0o777,
+                    durable=True,
+                )
+                attributes = await self._common.step(saving, _length(ranges))
+            change.done(attributes)
+        return attributes, not missing
+
+    async def _over_theirs(
+        self, files: Files, at: str, base: Version, kept: int, ranges: list[tuple[int, bytes]]
+    ) -> Attributes:
+        """What is known of ours over the other side's version, under a name of its own."""
+        step, size = self._common.step, self.content.size
+        opening = open_patch(files, self.path, base=base, kept=kept, size=size, replace=Replace.EXPECTED)
+        patch = await step(opening)
+        try:
+            await step(patch.write_many(ranges), _length(ranges))
+            committing = patch.commit(mtime_ns=self.mtime_ns, mode=self.mode, durable=True, path=at)
+            return await self._common.call(committing)
+        finally:
+            self._common.start(_discard(patch), "give up a patch")
+
+    def _known_bytes(self) -> tuple[list[tuple[int, bytes]], bool]:
+        """All bytes that can be had without the other side, and whether some are missing."""
+        known: list[tuple[int, bytes]] = []
+        missing = bool(self.content.forgotten)
+        for piece in self.content.pieces(0, self.content.size):
+            if piece.where is Where.HELD:
+                known.append((piece.start, piece.content))
+            elif piece.where is Where.BASE:
+                held, lacks = held_parts(self.file, piece.start, piece.end)
+                known += held
+                missing = missing or lacks
+        return known, missing
 
     async def give_up_patch(self) -> None:
         """What was sent ahead counts for nothing; where it lies nowhere else, the file cannot be saved any more."""
@@ -351,19 +456,71 @@ class EditedFile:
 
     def saved(self, attributes: Attributes) -> None:
         """The other side has what is here, as this version."""
-        content = self.content
-        kept = Spans()
-        kept.add(0, content.kept)
-        written = []
-        for start, extent in content.held:
-            kept.remove(start, start + len(extent))
-            written.append((start, bytes(extent)))
-        for start, end in content.forgotten:
-            kept.remove(start, end)
-        file = self._common.cache.replaced(self.path, attributes, list(kept), written)
         self.content.kept_elsewhere()
-        self.rebase(file, attributes)
+        self._is_now(attributes)
         self._common.note_seen(self.path, version_of(attributes))
+
+    def _is_now(self, attributes: Attributes) -> None:
+        """All but what is unsent is at home, as this version: what is known of its bytes is not fetched again."""
+        content = self.content
+        written: list[tuple[int, bytes]] = []
+        for start, end in content.written():
+            at = start
+            for begin, stop in content.unsent.within(start, end):
+                written += content.held.within(at, begin)
+                at = stop
+            written += content.held.within(at, end)
+        self.rebase(self._common.cache.replaced(self.path, attributes, self._unwritten(), written), attributes)
+
+    def _unwritten(self) -> list[Span]:
+        """Places that have the bytes of the base version."""
+        kept = Spans()
+        kept.add(0, self.content.kept)
+        for start, end in self.content.written():
+            kept.remove(start, end)
+        return list(kept)
+
+    # The journal -----------------------------------------------------------------------------------------------------
+
+    async def keep_here(self) -> None:
+        """All that was written is in memory, and the patch is given up; the caller holds the lock.
+
+        Raises:
+            UnreachableError: some of it is in the patch only.
+        """
+        if self.content.forgotten:
+            raise Interrupted(
+                "the line is down, and the file is too large to be kept here until it is back", "save it again then"
+            )
+        if self._patch is not None:
+            await self.give_up_patch()
+
+    def waits_for(self, operation: int) -> None:
+        """It builds on an operation of the journal from now on."""
+        self.operations.add(operation)
+        self.last = operation
+
+    def kept(self, operation: int) -> None:
+        """The journal has all that is here."""
+        self.base = self.attributes
+        self.mtime_ns, self.mode, self.dirty_since = None, None, None
+        self.content.kept_elsewhere()
+        self.waits_for(operation)
+
+    def base_is_home(self, path: str, attributes: Attributes) -> None:
+        """An operation was done on which another one of the journal builds."""
+        file = self._common.cache.replaced(path, attributes, self._unwritten(), ())
+        file.edited()
+        if self.file is not None:
+            self.file.edits_over()
+        self.file = file
+        self.saves += 1
+
+    def all_is_home(self, attributes: Attributes) -> None:
+        """The newest operation was done: only what was written since is not at home."""
+        self.last = 0
+        self.operations.clear()
+        self._is_now(attributes)
 
     def close(self) -> None:
         """Nobody has it open any more, and nothing of it waits."""
@@ -373,6 +530,20 @@ class EditedFile:
         if self.file is not None:
             self.file.edits_over()
             self.file = None
+
+
+def held_parts(file: CachedFile | None, start: int, end: int) -> tuple[list[tuple[int, bytes]], bool]:
+    """Bytes of a version that are in memory, and whether some are not."""
+    found: list[tuple[int, bytes]] = []
+    lacks = False
+    while start < end:
+        piece = bytes(file.held(start, end - start)) if file is not None else b""
+        if piece:
+            found.append((start, piece))
+        else:
+            lacks = True
+        start += len(piece) or min(end - start, 4096 - start % 4096)
+    return found, lacks
 
 
 def held_whole(file: CachedFile, start: int, length: int) -> bytes | None:
@@ -389,9 +560,9 @@ def held_whole(file: CachedFile, start: int, length: int) -> bytes | None:
 
 
 @contextlib.asynccontextmanager
-async def _locked(lock: asyncio.Lock) -> AsyncIterator[None]:
+async def _locked(lock: asyncio.Lock, seconds: float) -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout(CALL_SECONDS) as timeout:
+        async with asyncio.timeout(seconds) as timeout:
             await lock.acquire()
     except TimeoutError:
         if not timeout.expired():
@@ -403,10 +574,13 @@ async def _locked(lock: asyncio.Lock) -> AsyncIterator[None]:
         lock.release()
 
 
+def _length(ranges: list[tuple[int, bytes]]) -> int:
+    return sum(len(content) for _offset, content in ranges)
+
+
 async def _write(patch: Patch, pieces: list[tuple[int, bytes]]) -> GimmalError | None:
     try:
-        for offset, data in pieces:
-            await patch.write(offset, data)
+        await patch.write_many(pieces)
     except GimmalError as exc:
         return exc
     return None

@@ -114,7 +114,7 @@ class JournalFile:
                 os.close(lock)
                 raise
             try:
-                made._read_all()
+                made.read_all()
             except BaseException:
                 made.close()
                 raise
@@ -123,7 +123,8 @@ class JournalFile:
             return None
         return made
 
-    def _read_all(self) -> None:
+    def read_all(self) -> None:
+        """Find out what is pending."""
         head: Save | None = None
         for record in self._records():
             if isinstance(record, Save):
@@ -296,11 +297,9 @@ def waiting_operations(places: list[Path], key: bytes) -> list[Operation]:
     waiting: list[Operation] = []
     for path in left_over(places):
         with contextlib.suppress(OSError, LocalError, ProtocolViolation):
-            journal = JournalFile(
-                path, -1, SealedJournal.open_to_read(path, _seal_key(key), path.name.encode())
-            )
+            journal = JournalFile(path, -1, SealedJournal.open_to_read(path, _seal_key(key), path.name.encode()))
             try:
-                journal._read_all()
+                journal.read_all()
                 waiting += journal.pending.values()
             finally:
                 journal.close()

@@ -17,7 +17,7 @@ from gimmal.base.errors import BadName, GimmalError, RemoteError, UnreachableErr
 from gimmal.base.paths import parse_wire_path
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.codes import Code
-from gimmal.protocol.messages import Attributes, Change, ChangeKind, Entry, FolderTimes, List, Page, Replace
+from gimmal.protocol.messages import Attributes, Change, ChangeKind, Entry, FolderTimes, List, Page, Replace, Version
 from gimmal.remote.files import too_many_entries
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.tree.cache import ENTRIES_MAX, TreeCache
@@ -323,6 +323,16 @@ class TreeView:
         except GimmalError as error:
             logger.debug("watches stay: %s", error)
 
+    def known(self, path: str) -> Found | None:
+        """The entry as it was told last, without asking; None where nothing was, or it is not there."""
+        known = self._cache.find_anyway(path)
+        return Found(known.attributes, known.number, known.mapped, True) if isinstance(known, Known) else None
+
+    def doubt(self, path: str) -> None:
+        """Something was done to an entry of which the result is not known here: it is asked for before it is told."""
+        now = self._loop.time()
+        self._cache.doubted(self._cache.begin_change(path, now), now)
+
     # Changing --------------------------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
@@ -375,8 +385,15 @@ class TreeView:
         async with self.changing(item.path):
             self._check(await self._files.set_attributes([item]), item.path)
 
-    async def rename(self, source: str, target: str, replace: Replace = Replace.NEVER) -> None:
+    async def rename(
+        self, source: str, target: str, replace: Replace = Replace.NEVER, expected: Version | None = None
+    ) -> None:
         """Move an entry, with all below it, within one share.
+
+        Args:
+            source, target: wire paths.
+            replace: what may stand there.
+            expected: the version that may, with EXPECTED.
 
         Raises:
             RemoteError: what the other side says.
@@ -384,7 +401,7 @@ class TreeView:
         now = self._loop.time()
         tickets = self._cache.begin_change(source, now), self._cache.begin_change(target, now)
         try:
-            await self._files.rename(source, target, replace)
+            await self._files.rename(source, target, replace, expected)
         except BaseException:
             for ticket in tickets:
                 self._cache.doubted(ticket, self._loop.time())
