@@ -166,7 +166,7 @@ def test_a_save_waits_for_the_other_side_and_goes_when_it_is_back(plugged: Plugg
     folder_of(desk)
     plugged.agent_a.stop()
     (desk.near / "go").touch()
-    assert "waiting for the other side" in process.wait_line("note: not saved yet", of_err=True)
+    process.wait_line("kept on the half, waiting for the other side: ", of_err=True)
     world.up(world.a, plugged.shared)
     process.wait_line("saved ", of_err=True)
     assert document.read_text() == "one\ntwo\n"

@@ -26,6 +26,7 @@ _COMMANDS = {
     "stat": ("show size, time and kind of a file or folder", "stat"),
     "cat": ("print files of the other side", "cat"),
     "edit": ("edit a document of the other side in your own program", "edit"),
+    "conflicts": ("list files that both sides changed, and decide which stays", "conflicts"),
     "play": ("play a film of the other side, and seek in it", "play"),
     "cp": ("copy files and folders, either way", "cp"),
     "sync": ("mirror a folder, one way, to the other side or from it", "sync"),
