@@ -107,11 +107,11 @@ def _settle(
     async def work(reach: Reach) -> None:
         from gimmal.base.display import displayable_path
 
-        # The list is opened by the half's keys, which one that connects learns by the way.
-        files = (await reach.open(as_call=True)).files if connects else None
         conflicts = await _list_of(reach)
         known = await reach.workers.call(conflicts.read)
-        for conflict in [_named(known, one) for one in which]:
+        meant = [_named(known, one) for one in which]
+        files = (await reach.open(as_call=True)).files if connects else None
+        for conflict in meant:
             trashed = await settle(files, conflicts, reach, conflict)
             if as_json:
                 print_json(_json(conflict) | {"settled": done.split()[1], "trashed": trashed})
