@@ -134,9 +134,11 @@ def test_killing_it_leaves_no_folder(desk: Desk) -> None:
     process = desk.start("edit", "--program", a_program(desk, KEEPING), desk.at("a.txt"))
     folder = folder_of(desk)
     assert folder.exists()
-    process.kill()
+    process.may_fail = True
+    process.signal(signal.SIGKILL)
     until(lambda: not folder.exists(), "the guard removes it")
-    (desk.near / "go").touch()
+    (desk.near / "go").touch()  # its program is not ended with it
+    process.wait()
 
 
 def test_pulling_the_half_removes_the_folder_and_ends_the_program(plugged: Plugged) -> None:
@@ -236,3 +238,30 @@ def test_what_cannot_be_edited_is_said(desk: Desk) -> None:
     failing = desk.run("edit", "--program", a_program(desk, 'echo two >> "$1"; exit 3'), desk.at("a.txt"), code=9)
     assert failing.error == "program ended with status 3"
     assert (desk.far / "a.txt").read_text() == "one\ntwo\n"
+
+
+def test_a_document_whose_contents_moved_is_at_home_whole(desk: Desk) -> None:
+    document = write_file(desk.far / "large.bin", 6_000_000, mode=0o640)
+    script = 'cd "$(dirname "$1")"; { echo front; cat large.bin; } > new; mv new large.bin\n'
+    result = desk.run("edit", "--program", a_program(desk, script), desk.at("large.bin"))
+    assert document.read_bytes() == b"front\n" + content(6_000_000)
+    assert stat.S_IMODE(document.stat().st_mode) == 0o640
+    assert "of 6 MB" in result.err
+
+
+def test_attributes_of_the_document_stay(desk: Desk) -> None:
+    document = desk.far / "a.txt"
+    document.write_text("one\n")
+    os.setxattr(document, "user.colour", b"blue")
+    script = 'echo two >> "$1"; mv "$1" "$1.new"; cp "$1.new" "$1"; rm "$1.new"\n'
+    desk.run("edit", "--program", a_program(desk, script), desk.at("a.txt"))
+    assert document.read_text() == "one\ntwo\n"
+    assert os.getxattr(document, "user.colour") == b"blue"
+
+
+def test_saving_without_a_change_sends_nothing(desk: Desk) -> None:
+    document = write_file(desk.far / "a.txt", 100_000)
+    before = document.stat()
+    result = desk.run("edit", "--program", a_program(desk, 'cp "$1" "$1~"; mv "$1~" "$1"\n'), desk.at("a.txt"))
+    assert "saved" not in result.err
+    assert (document.stat().st_ino, document.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)

@@ -307,7 +307,10 @@ class Keeping:
     def _is_home(self, operation: Operation, gone: Gone) -> None:
         """One operation was done on the other side."""
         for path in {*places(operation), gone.path}:
-            self._common.view.doubt(path)
+            if path == gone.path and gone.attributes is not None:
+                self._common.view.note_done(path, gone.attributes)
+            else:
+                self._common.view.doubt(path)
         if isinstance(operation, Move) and gone.attributes is not None:
             self._common.cache.renamed(operation.path, gone.path)
             self.laid.moved_home(operation.path, gone.path)

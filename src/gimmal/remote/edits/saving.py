@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from gimmal.base.errors import GimmalError, LocalError, RemoteError, UnreachableError
+from gimmal.base.errors import GimmalError, Interrupted, LocalError, RemoteError, UnreachableError
 from gimmal.protocol.codes import Code
 from gimmal.remote.edits.beside import Beside
 from gimmal.remote.edits.common import Common
@@ -74,6 +74,9 @@ class Saving:
 
     async def _saved(self, edited: EditedFile) -> GimmalError | None:
         try:
+            if edited.content.unsent.total > AHEAD_BYTES and not self._common.is_down():
+                with contextlib.suppress(GimmalError):  # then it is found out again below
+                    await edited.send_ahead(HELD_MAX)
             async with edited.lock:
                 edited.check()
                 if not _is_done(edited):
@@ -94,11 +97,15 @@ class Saving:
                     raise
                 # Here is no room for it: perhaps the line is back.
         try:
-            edited.saved(await edited.send_home())
+            await self._send(edited)
         except UnreachableError:
             if keeping is None or edited.content.forgotten:
                 raise
             await keeping.keep_save(edited)
+
+    async def _send(self, edited: EditedFile) -> None:
+        try:
+            edited.saved(await edited.send_home())
         except RemoteError as error:
             if error.code not in _OTHER_VERSION:
                 raise
@@ -120,7 +127,11 @@ class Saving:
         return sum(edited.content.held.cost for edited in self._files.values())
 
     async def make_room(self) -> None:
-        """Called before something is written: sends ahead what is more than may be held."""
+        """Called before something is written: sends ahead what is more than may be held.
+
+        Raises:
+            GimmalError: it cannot be sent; what was written is still there, and saving may be tried again.
+        """
         self._watch_ages()
         if self.held <= HELD_MAX:
             return
@@ -128,6 +139,8 @@ class Saving:
             await edited.send_ahead(HELD_MAX // 4)
             if self.held <= HELD_MAX:
                 return
+        if self.held > 2 * HELD_MAX:  # what waits in the journal, or belongs to files that were removed
+            raise Interrupted("no more can be kept here until the line is back", "try again then")
 
     def _watch_ages(self) -> None:
         if self._aging is None or self._aging.done():

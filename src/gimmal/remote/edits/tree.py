@@ -45,7 +45,7 @@ class EditedTree:
         open_files: a way to the other side, the one at hand where it still lives; raises GimmalError.
         view: of the other side's tree; the caller closes it after this.
         cache: of its files; the caller closes it after this.
-        workers: threads for this computer's disk.
+        workers: threads for this computer's disk; None for its own.
         journals: folders in which a journal of what cannot be sent may lie (see `journal.folders`); none for none.
         key: 32 bytes from the half that seal it.
         conflicts: where it is noted that both sides changed a file; None for nowhere.
@@ -63,7 +63,7 @@ class EditedTree:
         view: TreeView,
         cache: FileCache,
         *,
-        workers: Workers,
+        workers: Workers | None = None,
         journals: Sequence[Path] = (),
         key: bytes = b"",
         conflicts: ConflictList | None = None,
@@ -73,12 +73,14 @@ class EditedTree:
     ) -> None:
         self.view = view
         self.cache = cache
+        self._workers = workers if workers is not None else Workers()
+        self._owns_workers = workers is None
         self._common = Common(open_files, view, cache, clock, computer, call_seconds)
         self._open: dict[str, EditedFile] = {}
-        self.beside = Beside(self._common, conflicts, workers)
+        self.beside = Beside(self._common, conflicts, self._workers)
         self._keeping: Keeping | None = None
         if journals:
-            self._keeping = Keeping(self._common, list(journals), key, workers, conflicts, self._open)
+            self._keeping = Keeping(self._common, list(journals), key, self._workers, conflicts, self._open)
             self._keeping.left = self._left
         self._saving = Saving(self._common, self._open, self.beside, self._keeping)
 
@@ -91,6 +93,8 @@ class EditedTree:
         for edited in list(self._open.values()):
             edited.close()
         self._open.clear()
+        if self._owns_workers:
+            self._workers.close()
 
     @property
     def held(self) -> int:
@@ -123,11 +127,29 @@ class EditedTree:
         laid = self._laid(path)
         if laid is not None:
             return self._as_laid(path, laid)
-        found = await self._common.look(self.view.find(path))
+        found = await self._look(path)
         edited = self._open.get(path)
         if edited is None or not edited.differs:
             return found
         return Found(edited.attributes, found.number, found.mapped, found.stale)
+
+    async def _look(self, path: str) -> Found:
+        try:
+            return await self._common.look(self.view.find(path))
+        except UnreachableError:
+            known = self.view.known(path)
+            if known is None:
+                raise
+            return known
+
+    async def _look_at_all(self, path: str) -> Listing:
+        try:
+            return await self._common.look(self.view.listing(path))
+        except UnreachableError:
+            known = self.view.known_listing(path)
+            if known is None:
+                raise
+            return known
 
     def _laid(self, path: str) -> Laid | None:
         return self._keeping.laid.find(path) if self._keeping is not None else None
@@ -144,12 +166,12 @@ class EditedTree:
         """All entries of a folder; raises as ``find``."""
         keeping = self._keeping
         if keeping is None or not keeping.laid:
-            return await self._common.look(self.view.listing(path))
+            return await self._look_at_all(path)
         if (laid := keeping.laid.find(path)) is not None and laid.attributes is None:
             raise error_of_code(Code.NOT_FOUND, shown(path))
         if keeping.laid.is_new_folder(path):
             return Listing(keeping.laid.listing(path, []), False)
-        found = await self._common.look(self.view.listing(path))
+        found = await self._look_at_all(path)
         return Listing(keeping.laid.listing(path, found.names), found.stale)
 
     async def read_link(self, path: str) -> str:
@@ -235,7 +257,8 @@ class EditedTree:
             raise error_of_code(_NO_FILE[kind], shown(path))
         laid = self._laid(path)
         if laid is None:
-            return self._add(path, found.attributes)
+            file = self.cache.known(path) if found.stale else None
+            return self._add(path, found.attributes if file is None else file.attributes)
         return self._add_laid(path, found.attributes, laid)
 
     def _add(self, path: str, attributes: Attributes) -> EditedFile:
@@ -327,7 +350,7 @@ class EditedTree:
         if not below:
             raise error_of_code(Code.IS_A_DIRECTORY, shown(path))
         with contextlib.suppress(UnreachableError):  # then it fails at the end
-            found = await self._common.look(self.view.find(share))
+            found = await self._look(share)
             if not found.attributes.mode & 0o200:
                 raise error_of_code(Code.NOT_GRANTED, shown(path))
 
