@@ -186,6 +186,43 @@ def test_mpv_plays_what_it_is_given(desk: Desk) -> None:
     assert left == []
 
 
+CUES = "1\n00:00:00,000 --> 00:00:30,000\nhello\n\n2\n00:00:30,000 --> 00:01:00,000\n<b>good</b> bye\n"
+
+
+@needs("ffmpeg", "mpv")
+def test_mpv_is_handed_the_subtitles_that_lie_beside_the_film(desk: Desk) -> None:
+    make_film(desk.far / "film.mkv", 5)
+    (desk.far / "film.en.srt").write_text(CUES)
+    settings = desk.plugged.world.b.base / "home" / ".config" / "mpv"
+    settings.mkdir(parents=True, exist_ok=True)
+    (settings / "mpv.conf").write_text("vo=null\nao=null\nframes=20\nuntimed=yes\nterm-status-msg=[${sub-text}]\n")
+    result = desk.run("play", "--player", "mpv", desk.at("film.mkv"))
+    assert "(webvtt)" in result.out + result.err, (result.out, result.err)
+    assert "[hello]" in result.out + result.err, (result.out, result.err)
+
+
+@needs("ffmpeg", "chromium")
+def test_chromium_shows_the_subtitles_on_the_page(desk: Desk) -> None:
+    make_film(desk.far / "film.mp4", 60)
+    (desk.far / "film.en.srt").write_text(CUES)
+    process = desk.start("play", "--url-only", desk.at("film.mp4"))
+    page = process.wait_line("page: ")
+    shown = """new Promise(done => {
+        const track = document.querySelector("video").textTracks[0];
+        const look = () => track.activeCues && track.activeCues.length
+            ? done([track.label, track.language, track.activeCues[0].text]) : setTimeout(look, 20);
+        track.mode = "showing";
+        document.querySelector("video").currentTime = 45;
+        look();
+    })"""
+    with chromium() as browser:
+        browser.open(page)
+        until(lambda: browser.evaluate('(document.querySelector("video") || {}).readyState >= 1'), "the film is there")
+        assert browser.evaluate(shown) == ["en", "en", "<b>good</b> bye"]
+        assert browser.evaluate("document.title") == "gimmal"
+    end(process)
+
+
 @needs("ffmpeg", "chromium")
 def test_chromium_plays_the_url_and_seeks(desk: Desk) -> None:
     make_film(desk.far / "film.mp4", 60)

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from gimmal.base.errors import GimmalError
     from gimmal.frontends.cli.players import Player
     from gimmal.frontends.stream.server import StreamServer
+    from gimmal.frontends.stream.tracks import Track
+    from gimmal.remote.file_cache import FileCache
     from gimmal.remote.files import Files
 
 _EVER = 1e9
+_SUBTITLE_SECONDS = 10.0
 
 
 @click.command("play")
@@ -46,7 +49,9 @@ def command(path: str, player_name: str | None, url_only: bool, way: Way, as_jso
 
 async def _play(reach: Reach, wanted: str, player: Player | None, *, url_only: bool, as_json: bool) -> None:
     from gimmal.base.errors import UsageError
+    from gimmal.frontends.stream.content_types import is_film
     from gimmal.frontends.stream.server import StreamServer
+    from gimmal.frontends.stream.tracks import find_tracks
     from gimmal.remote.file_cache import FileCache
     from gimmal.remote.matching import all_matching
 
@@ -59,34 +64,54 @@ async def _play(reach: Reach, wanted: str, player: Player | None, *, url_only: b
     cache = FileCache(files)
     try:
         await cache.open(paths[0])
-        server = StreamServer(cache, paths[0], reach.workers)
+        tracks = await find_tracks(await files(), paths[0]) if is_film(paths[0]) else []
+        server = StreamServer(cache, paths[0], reach.workers, tracks)
         try:
             await server.start()
             if player is None:
-                _tell_url(server, url_only=url_only, as_json=as_json)
+                page = server.page if is_film(paths[0]) else None
+                _tell_url(server, page, url_only=url_only, as_json=as_json)
                 await _until_told(reach, None)
             else:
-                await _play_with(reach, server, player, paths[0], as_json=as_json)
+                subtitles = [await _subtitles(cache, track) for track in tracks] if player.takes_subtitles else []
+                await _play_with(reach, server, player, paths[0], subtitles, as_json=as_json)
         finally:
             await server.close()
     finally:
         await cache.close()
 
 
-def _tell_url(server: StreamServer, *, url_only: bool, as_json: bool) -> None:
+async def _subtitles(cache: FileCache, track: Track) -> bytes:
+    """A track; empty where it cannot be had, for the film can be seen without it."""
+    from gimmal.base.errors import GimmalError
+    from gimmal.frontends.cli.output import say
+    from gimmal.frontends.stream.tracks import read_track
+
+    try:
+        return await read_track(cache, track, _SUBTITLE_SECONDS)
+    except GimmalError as exc:
+        say(f"note: subtitles are left out: {exc.message}")
+        return b"WEBVTT\n"
+
+
+def _tell_url(server: StreamServer, page: str | None, *, url_only: bool, as_json: bool) -> None:
     from gimmal.frontends.cli.output import print_json, say
 
     if as_json:
-        print_json({"event": "play", "url": server.url})
+        print_json({"event": "play", "url": server.url} | ({"page": page} if page else {}))
     else:
         print(f"play: {server.url}", flush=True)
+        if page:
+            print(f"page: {page}", flush=True)
     if not url_only:
         say("note: no player was found; open the URL with a program of yours, Ctrl-C ends")
     if not server.only_ours:
         say("warning: every user of this computer who learns the URL can read the file")
 
 
-async def _play_with(reach: Reach, server: StreamServer, player: Player, path: str, *, as_json: bool) -> None:
+async def _play_with(
+    reach: Reach, server: StreamServer, player: Player, path: str, subtitles: list[bytes], *, as_json: bool
+) -> None:
     from gimmal.base.display import displayable
     from gimmal.base.errors import LocalError
     from gimmal.frontends.cli.output import print_json, say
@@ -97,7 +122,8 @@ async def _play_with(reach: Reach, server: StreamServer, player: Player, path: s
             f"{player.name} would show the URL to every user of this computer",
             "use mpv or vlc, or open what --url-only prints",
         )
-    process = await start_player(player, server.url, displayable(path.rpartition("/")[2]), quiet=as_json)
+    title = displayable(path.rpartition("/")[2])
+    process = await start_player(player, server.url, title, quiet=as_json, subtitles=subtitles)
     try:
         if as_json:
             print_json({"event": "playing", "player": player.name})

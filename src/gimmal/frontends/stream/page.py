@@ -1,0 +1,42 @@
+"""The page on which a browser plays a film with its subtitles: no script, and no word of the film's name."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+from gimmal.frontends.stream.tracks import Track
+
+HTML = "text/html; charset=utf-8"
+
+_STYLE = "body{margin:0;background:#111}video{width:100vw;height:100vh;object-fit:contain}"
+
+
+def film_page(film: str, content_type: str, tracks: Sequence[Track]) -> bytes:
+    """The page.
+
+    Args:
+        film: where the film is, below the page.
+        content_type: of the film.
+        tracks: its subtitles, which are at ``text/NUMBER.vtt``.
+    """
+    sources = [f'<source src="{html.escape(film)}" type="{html.escape(content_type)}">']
+    texts = [_track(number, track) for number, track in enumerate(tracks)]
+    # Browsers keep titles of pages in their history.
+    return "\n".join(
+        [
+            "<!doctype html>",
+            f'<html lang="en"><head><meta charset="utf-8"><title>gimmal</title><style>{_STYLE}</style></head><body>',
+            '<video controls preload="metadata">',
+            *sources,
+            *texts,
+            "</video>",
+            "</body></html>",
+            "",
+        ]
+    ).encode()
+
+
+def _track(number: int, track: Track) -> str:
+    language = f' srclang="{track.language}"' if track.language else ""
+    return f'<track kind="subtitles" src="text/{number}.vtt"{language} label="{html.escape(track.label)}">'
