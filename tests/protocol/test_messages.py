@@ -46,6 +46,8 @@ TAGS = {
     "OpenNotices": 52,
     "Watch": 53,
     "Unwatch": 54,
+    "Thumbnail": 40,
+    "Picture": 92,
     "Failed": 64,
     "Done": 65,
     "Found": 66,

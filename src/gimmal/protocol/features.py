@@ -26,5 +26,8 @@ PUNCH = 128
 WATCH = 256
 """Requests 52 to 54, NOTICES, and ``watch`` in List and Page."""
 
-OFFERED = FIDELITY | TRASH | DELTA | PACKED | MEASURE | GRAIN | PUNCH | WATCH
+THUMBNAIL = 1024
+"""Request 40: small pictures that are made where the file lies."""
+
+OFFERED = FIDELITY | TRASH | DELTA | PACKED | MEASURE | GRAIN | PUNCH | WATCH | THUMBNAIL
 """All that this program offers."""

@@ -94,6 +94,12 @@ WATCHES_MAX = 16_384
 WATCH_ITEMS_MAX = 1024
 """Paths of a Watch, watches of an Unwatch."""
 
+PICTURE_EDGE_MIN, PICTURE_EDGE_MAX = 16, 512
+"""Pixels of the longer side of a small picture."""
+
+PICTURE_BYTES_MAX = 128 << 10
+"""Bytes of a small picture."""
+
 COMPUTER_NAME_MAX = 64
 """Characters of the name of a computer."""
 

@@ -19,6 +19,7 @@ from gimmal.protocol.answers import (
     Room,
 )
 from gimmal.protocol.chunk_messages import Chunks, ListChunks
+from gimmal.protocol.film_messages import Picture, Thumbnail
 from gimmal.protocol.link_messages import Close, CloseReason, Hello, Join, StreamEnd
 from gimmal.protocol.measure_messages import (
     BlockDigests,
@@ -113,6 +114,7 @@ Request = (
     | OpenNotices
     | Watch
     | Unwatch
+    | Thumbnail
 )
 
 CHANGING = (
@@ -154,6 +156,7 @@ Answer = (
     | Chunks
     | PunchPlaces
     | Watched
+    | Picture
 )
 
 __all__ = [
@@ -211,6 +214,7 @@ __all__ = [
     "Page",
     "PartOpened",
     "Path",
+    "Picture",
     "Punch",
     "PunchPlaces",
     "Read",
@@ -230,6 +234,7 @@ __all__ = [
     "StreamEnd",
     "Stretch",
     "Text",
+    "Thumbnail",
     "Took",
     "Trash",
     "TrashEntry",

@@ -47,6 +47,7 @@ from gimmal.protocol.messages import (
     SetAttributes,
     Stat,
     StatFileSystem,
+    Thumbnail,
     Trash,
     Tree,
     Unwatch,
@@ -82,6 +83,8 @@ from gimmal.share.part_reusing import ReusingWriter
 from gimmal.share.part_table import OpenParts, PartTable
 from gimmal.share.part_writing import PartWriter
 from gimmal.share.places import Places
+from gimmal.share.previewing import pictures
+from gimmal.share.previewing.previews import Previews
 from gimmal.share.reading import OpenRange
 from gimmal.share.refused import RefusedError, code_of
 from gimmal.share.session_watches import SessionWatches
@@ -92,6 +95,9 @@ from gimmal.share.using import UseWatcher, Using
 from gimmal.share.watching import Watching
 
 logger = logging.getLogger("gimmal.share")
+
+NO_PREVIEWS = "GIMMAL_NO_PREVIEWS"
+"""Environment variable: where it is set, nothing is made of shared files by decoders."""
 
 _ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
     Stat: looking.answer_stat,
@@ -118,6 +124,7 @@ _ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
     ListChunks: chunking.answer_list_chunks,
     Watch: watch_answering.answer_watch,
     Unwatch: watch_answering.answer_unwatch,
+    Thumbnail: pictures.answer_thumbnail,
 }
 
 
@@ -150,6 +157,7 @@ class ShareService:
         journals.sweep()
         self._parts = OpenParts(journals)
         self._cursors = FairBudget(CURSORS_OF_ALL, CURSORS_OF_EACH)
+        self._previews = None if os.environ.get(NO_PREVIEWS) else Previews()
         self._new_file_mode = 0o666 & ~_umask()
         self._watching_lock = threading.Lock()
         self._watching: Watching | None = None
@@ -166,7 +174,9 @@ class ShareService:
         cursors = Cursors(self._cursors.share())
         trash = TrashFilling(who)
         watches = SessionWatches(self._watch)
-        state = SessionState(self._places, cursors, parts, self._new_file_mode, trash, self._clock, watches)
+        state = SessionState(
+            self._places, cursors, parts, self._new_file_mode, trash, self._clock, watches, self._previews
+        )
         return ShareSession(state, Using(watcher) if watcher is not None else None)
 
     def set_shares(self, shares: ShareTable) -> None:
@@ -199,6 +209,8 @@ class ShareService:
 
     def close(self) -> None:
         """Let go of all shared folders; sessions must be closed before."""
+        if self._previews is not None:
+            self._previews.close()
         with self._watching_lock:
             self._may_watch = False
             if self._watching is not None:

@@ -36,6 +36,7 @@ from gimmal.protocol.messages import (
     ReadBundle,
     Request,
     StreamEnd,
+    Thumbnail,
     Trash,
     Write,
     WriteBundle,
@@ -140,7 +141,7 @@ class Serving:
         if isinstance(request, WHOLE_FILE):
             async with self._whole_files:
                 return await self._workers.long(self._share.answer, request)
-        if isinstance(request, ListChunks):
+        if isinstance(request, ListChunks | Thumbnail):
             return await self._read_long(request)
         async with self._calls:
             return await self._workers.call(self._share.answer, request)

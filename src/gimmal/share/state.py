@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from gimmal.share.cursors import Cursors
 from gimmal.share.part_table import PartTable
 from gimmal.share.places import Places
+from gimmal.share.previewing.previews import Previews
 from gimmal.share.session_watches import SessionWatches
 from gimmal.share.trash_filling import TrashFilling
 
@@ -28,3 +29,5 @@ class SessionState:
     """Seconds since 1970."""
     watches: SessionWatches = field(default_factory=SessionWatches)
     """What it is told the changes of."""
+    previews: Previews | None = None
+    """Makes pictures of files; None where nothing is made."""

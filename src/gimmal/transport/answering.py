@@ -25,6 +25,7 @@ from gimmal.protocol.messages import (
     ListTrash,
     Punch,
     Request,
+    Thumbnail,
     Tree,
 )
 from gimmal.protocol.session import Answering, Arrival
@@ -53,6 +54,7 @@ ANSWER_ROOM: dict[type[Request], int] = {
     Examine: 256 << 10,
     ListChunks: 128 << 10,
     DigestFiles: 128 << 10,
+    Thumbnail: 130 << 10,
 }
 """Questions whose answers may be long, and how many bytes; room is kept for each while it is worked on."""
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from PIL import Image
 
 from gimmal.base.workers import Workers
 from gimmal.frontends.stream.server import StreamServer
 from gimmal.frontends.stream.tracks import find_tracks
+from gimmal.protocol.jpeg import jpeg_size
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.files import Files
 from tests.frontends.stream.player import Player
@@ -62,6 +64,19 @@ def test_the_page_and_the_subtitles(two: TwoSides) -> None:
         text = await player.ask(target=page + "text/0.vtt")
         assert (text.status, text.fields["content-type"]) == (200, "text/vtt; charset=utf-8")
         assert text.body == b"WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nhello\n"
+
+    play(two, work)
+
+
+def test_the_picture_is_one_or_none(two: TwoSides) -> None:
+    async def work(player: Player, page: str) -> None:
+        assert (await player.ask(target=page + "poster.jpg")).status == 404
+        Image.new("RGB", (600, 400), (9, 9, 9)).save(two.far / "other", "png")
+        (two.far / "other").rename(two.far / "film.mkv")
+        got = await player.ask(target=page + "poster.jpg")
+        assert (got.status, got.fields["content-type"]) == (200, "image/jpeg")
+        assert jpeg_size(got.body) == (512, 341)
+        assert got.fields["x-content-type-options"] == "nosniff"
 
     play(two, work)
 

@@ -141,6 +141,8 @@ def requests() -> list[Vector]:
         request("Measure", 38, "the cipher", what=1, length=1, path=""),
         request("Measure", 38, "a disk", what=2, length=256 << 20, path="a/b"),
         request("MeasureUp", 39, "", length=4 << 20),
+        request("Thumbnail", 40, "", path="a/b", edge=256, version=None),
+        request("Thumbnail", 40, "the largest, of a version", path="a/b", edge=512, version=VERSION),
         request("Punch", 48, "", places=[PLACE_IPV4, PLACE_IPV6], round_trip=25_000),
         request("Punch", 48, "as many as allowed", places=[PLACE_IPV6] * 8, round_trip=(1 << 32) - 1),
         request("ListChunks", 24, "", path="a/b", version=VERSION, offset=0, average=1 << 16, blocks=False),
@@ -223,6 +225,7 @@ def answers() -> list[Vector]:
             ],
         ),
         answer("Took", 90, "", length=256 << 20, nanoseconds=1, read_nanoseconds=(1 << 63) - 1),
+        answer("Picture", 92, "", version=VERSION, jpeg=b"\xff\xd8\xff\xd9"),
         answer("Chunks", 76, "", chunks=bytes(range(24)), blocks=DIGEST),
         answer("Chunks", 76, "of an empty file", chunks=b"", blocks=b""),
     ]

@@ -75,6 +75,8 @@ def bad() -> list[Vector]:
         ("a stretch of an old version without a length", pack([8, 1, 0, 1, False, [[0, 0]]])),
         ("chunks without a version", pack([24, "a"])),
         ("an average that is none of the three", pack([24, "a", version, 0, 1 << 17])),
+        ("a small picture that is too small", pack([40, "a", 15])),
+        ("a small picture that is not small", pack([40, "a", 513])),
         ("nested without end", b"\x93\x01\xa1a" + b"\x91" * 5000),
     ]
     answers = [
@@ -82,6 +84,8 @@ def bad() -> list[Vector]:
         ("a tag of the future", pack([120])),
         ("more entries of a trash than a page holds", pack([75, [["n", "p", [0, 0, 0, 0, 0], 0, ""]] * 1025, False])),
         ("a request's tag", pack([1, "a"])),
+        ("a small picture without a byte", pack([92, version, b""])),
+        ("a small picture of too many bytes", pack([92, version, bytes((128 << 10) + 1)])),
         ("bytes behind the end", pack([65]) + b"\x00"),
         ("more saved than a block holds", pack([65, (4 << 20) + 1])),
         ("a failure with code 0", pack([64, 0])),

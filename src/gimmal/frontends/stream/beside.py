@@ -1,4 +1,4 @@
-"""What is served beside a film under the same secret: a page for browsers, and the film's subtitles."""
+"""What is served beside a film under the same secret: a page for browsers, its picture, and the film's subtitles."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gimmal.frontends.stream.page import HTML, film_page
+from gimmal.frontends.stream.page import HTML, POSTER, film_page
 from gimmal.frontends.stream.tracks import Track, read_track
+from gimmal.protocol.limits import PICTURE_EDGE_MAX
 from gimmal.remote.file_cache import FileCache
+from gimmal.remote.thumbnails import thumbnail
 
 MADE_SECONDS = 60.0
 """How long what is made for one request may take."""
@@ -43,17 +45,19 @@ class FilmBeside:
 
     Args:
         cache: where bytes come from.
-        film: name of the film below the secret.
+        path: wire path of the film.
+        film: its name below the secret.
         content_type: of the film.
         tracks: its subtitles.
     """
 
-    def __init__(self, cache: FileCache, film: str, content_type: str, tracks: Sequence[Track]) -> None:
+    def __init__(self, cache: FileCache, path: str, film: str, content_type: str, tracks: Sequence[Track]) -> None:
         self._cache = cache
+        self._path = path
         self._film = film
         self._content_type = content_type
         self._tracks = tracks
-        self._places: dict[str, Callable[[], Awaitable[Made | None]]] = {"": self._page}
+        self._places: dict[str, Callable[[], Awaitable[Made | None]]] = {"": self._page, POSTER: self._poster}
 
     async def answer(self, name: str) -> Made | None:
         """See Beside."""
@@ -65,3 +69,7 @@ class FilmBeside:
 
     async def _page(self) -> Made:
         return Made(HTML, film_page(self._film, self._content_type, self._tracks))
+
+    async def _poster(self) -> Made | None:
+        picture = await thumbnail(await self._cache.files(), self._path, edge=PICTURE_EDGE_MAX)
+        return Made("image/jpeg", picture) if picture is not None else None

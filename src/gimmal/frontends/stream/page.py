@@ -9,6 +9,9 @@ from gimmal.frontends.stream.tracks import Track
 
 HTML = "text/html; charset=utf-8"
 
+POSTER = "poster.jpg"
+"""Where the picture is that is shown before the film begins, below the page."""
+
 _STYLE = "body{margin:0;background:#111}video{width:100vw;height:100vh;object-fit:contain}"
 
 
@@ -27,7 +30,7 @@ def film_page(film: str, content_type: str, tracks: Sequence[Track]) -> bytes:
         [
             "<!doctype html>",
             f'<html lang="en"><head><meta charset="utf-8"><title>gimmal</title><style>{_STYLE}</style></head><body>',
-            '<video controls preload="metadata">',
+            f'<video controls preload="metadata" poster="{POSTER}">',
             *sources,
             *texts,
             "</video>",

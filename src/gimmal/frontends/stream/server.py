@@ -78,7 +78,7 @@ class StreamServer:
         self.page = f"http://{ADDRESS}:{port}/{secret}/"
         self.url = self.page + film
         self.only_ours = owners_known()
-        beside = FilmBeside(cache, film, content_type_of(path), tracks)
+        beside = FilmBeside(cache, path, film, content_type_of(path), tracks)
         hosts = (f"{ADDRESS}:{port}", f"localhost:{port}")
         self._application = StreamApplication(cache, path, f"/{secret}/{film}", hosts, beside)
         self._workers = workers
