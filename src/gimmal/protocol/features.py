@@ -29,5 +29,8 @@ WATCH = 256
 THUMBNAIL = 1024
 """Request 40: small pictures that are made where the file lies."""
 
-OFFERED = FIDELITY | TRASH | DELTA | PACKED | MEASURE | GRAIN | PUNCH | WATCH | THUMBNAIL
+FILM = 2048
+"""Requests 41 to 43: films in parts that any browser plays, made where the film lies."""
+
+OFFERED = FIDELITY | TRASH | DELTA | PACKED | MEASURE | GRAIN | PUNCH | WATCH | THUMBNAIL | FILM
 """All that this program offers."""

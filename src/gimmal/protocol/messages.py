@@ -19,7 +19,16 @@ from gimmal.protocol.answers import (
     Room,
 )
 from gimmal.protocol.chunk_messages import Chunks, ListChunks
-from gimmal.protocol.film_messages import Picture, Thumbnail
+from gimmal.protocol.film_messages import (
+    AboutFilm,
+    Film,
+    FilmBytes,
+    FilmPart,
+    FilmText,
+    Picture,
+    ReadFilmText,
+    Thumbnail,
+)
 from gimmal.protocol.link_messages import Close, CloseReason, Hello, Join, StreamEnd
 from gimmal.protocol.measure_messages import (
     BlockDigests,
@@ -115,6 +124,9 @@ Request = (
     | Watch
     | Unwatch
     | Thumbnail
+    | AboutFilm
+    | FilmPart
+    | ReadFilmText
 )
 
 CHANGING = (
@@ -157,11 +169,14 @@ Answer = (
     | PunchPlaces
     | Watched
     | Picture
+    | Film
+    | FilmBytes
 )
 
 __all__ = [
     "CHANGING",
     "STREAMED",
+    "AboutFilm",
     "Answer",
     "Attributes",
     "BlockDigests",
@@ -190,6 +205,10 @@ __all__ = [
     "Failed",
     "FileDigest",
     "FileDigests",
+    "Film",
+    "FilmBytes",
+    "FilmPart",
+    "FilmText",
     "FolderTimes",
     "Found",
     "Hello",
@@ -219,6 +238,7 @@ __all__ = [
     "PunchPlaces",
     "Read",
     "ReadBundle",
+    "ReadFilmText",
     "RemoveMany",
     "Rename",
     "Replace",

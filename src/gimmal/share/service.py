@@ -19,6 +19,7 @@ from gimmal.base.errors import LocalError
 from gimmal.base.fair_budget import FairBudget
 from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import (
+    AboutFilm,
     Answer,
     BundleFile,
     BundleWritten,
@@ -31,6 +32,7 @@ from gimmal.protocol.messages import (
     EmptyTrash,
     Examine,
     Failed,
+    FilmPart,
     List,
     ListChunks,
     ListTrash,
@@ -40,6 +42,7 @@ from gimmal.protocol.messages import (
     OpenPart,
     Read,
     ReadBundle,
+    ReadFilmText,
     RemoveMany,
     Rename,
     Request,
@@ -83,7 +86,8 @@ from gimmal.share.part_reusing import ReusingWriter
 from gimmal.share.part_table import OpenParts, PartTable
 from gimmal.share.part_writing import PartWriter
 from gimmal.share.places import Places
-from gimmal.share.previewing import pictures
+from gimmal.share.previewing import films, pictures
+from gimmal.share.previewing.children import UnwantedError
 from gimmal.share.previewing.previews import Previews
 from gimmal.share.reading import OpenRange
 from gimmal.share.refused import RefusedError, code_of
@@ -124,8 +128,17 @@ _ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
     ListChunks: chunking.answer_list_chunks,
     Watch: watch_answering.answer_watch,
     Unwatch: watch_answering.answer_unwatch,
-    Thumbnail: pictures.answer_thumbnail,
 }
+
+_MAKERS: dict[type, Callable[[SessionState, Any, threading.Event], Answer]] = {
+    Thumbnail: pictures.answer_thumbnail,
+    AboutFilm: films.answer_about_film,
+    FilmPart: films.answer_film_part,
+    ReadFilmText: films.answer_read_film_text,
+}
+
+MADE = tuple(_MAKERS)
+"""Requests for what is made by processes, which may take long and can be broken off."""
 
 
 class ShareService:
@@ -242,15 +255,27 @@ class ShareSession:
         Requests with a stream have methods of their own: Read, ReadBundle, Write, WriteBundle are answered
         UNSUPPORTED here.
         """
+        if isinstance(request, MADE):
+            return self.make(request, threading.Event())
         act = _ANSWERS.get(type(request))
         if act is None:
             return Failed(Code.UNSUPPORTED)
+        return self._answer(request, lambda: act(self._state, request))
+
+    def make(self, request: Request, unwanted: threading.Event) -> Answer:
+        """The same for one of MADE, which is broken off when ``unwanted`` is set; it may take long."""
+        maker = _MAKERS[type(request)]
+        return self._answer(request, lambda: maker(self._state, request, unwanted))
+
+    def _answer(self, request: Request, act: Callable[[], Answer]) -> Answer:
         answer: Answer
         try:
             with self._state.places.using():
-                answer = act(self._state, request)
+                answer = act()
         except RefusedError as refused:
             answer = Failed(refused.code)
+        except UnwantedError:
+            answer = Failed(Code.FAILED)
         except OSError as error:
             answer = Failed(code_of(error))
         if self._using is not None:

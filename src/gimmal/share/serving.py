@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import CancelledError as Cancelled
 
@@ -36,7 +37,6 @@ from gimmal.protocol.messages import (
     ReadBundle,
     Request,
     StreamEnd,
-    Thumbnail,
     Trash,
     Write,
     WriteBundle,
@@ -46,7 +46,7 @@ from gimmal.share.measure_serving import MEASURES, MeasureServing
 from gimmal.share.notice_serving import NOTICES, NoticeServing
 from gimmal.share.part_reusing import ReusingWriter
 from gimmal.share.part_writing import PartWriter
-from gimmal.share.service import ShareSession
+from gimmal.share.service import MADE, ShareSession
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.exchange import Incoming, Piece
 from gimmal.transport.packing import Packer, pack_buffer, packing_level, unpacked
@@ -141,7 +141,9 @@ class Serving:
         if isinstance(request, WHOLE_FILE):
             async with self._whole_files:
                 return await self._workers.long(self._share.answer, request)
-        if isinstance(request, ListChunks | Thumbnail):
+        if isinstance(request, MADE):
+            return await self._make(request)
+        if isinstance(request, ListChunks):
             return await self._read_long(request)
         async with self._calls:
             return await self._workers.call(self._share.answer, request)
@@ -154,13 +156,24 @@ class Serving:
 
     async def _read_long(self, request: Request) -> Answer:
         """Do what reads much of a disk, a few at a time."""
+        return await self._work_long(request, lambda: self._share.answer(request))
+
+    async def _make(self, request: Request) -> Answer:
+        """Have something made by a process, which is ended where nobody wants it any more."""
+        unwanted = threading.Event()
+        try:
+            return await self._work_long(request, lambda: self._share.make(request, unwanted))
+        finally:
+            unwanted.set()
+
+    async def _work_long(self, request: Request, work: Callable[[], Answer]) -> Answer:
         await self._long_reads.acquire()
         # A thread cannot be stopped: one whose asker wants no answer any more keeps its place until it is done.
-        return await asyncio.shield(self._tasks.start(self._long_read(request), f"work of {type(request).__name__}"))
+        return await asyncio.shield(self._tasks.start(self._long_work(work), f"work of {type(request).__name__}"))
 
-    async def _long_read(self, request: Request) -> Answer:
+    async def _long_work(self, work: Callable[[], Answer]) -> Answer:
         try:
-            return await self._workers.long(self._share.answer, request)
+            return await self._workers.long(work)
         finally:
             self._long_reads.release()
 

@@ -17,7 +17,7 @@ from gimmal.protocol.limits import PICTURE_BYTES_MAX
 from gimmal.protocol.messages import Picture, Thumbnail, Version
 from gimmal.share.attributes import version_of
 from gimmal.share.previewing import pictures
-from gimmal.share.previewing.previews import KEPT_BYTES, KEPT_ITEMS, Previews
+from gimmal.share.previewing.previews import KEPT_ITEMS, Kept
 from tests.endtoend.film import make_film, needs
 from tests.share.rig import Rig
 
@@ -135,7 +135,7 @@ def test_it_is_made_once_for_each_version_and_size(rig: Rig, monkeypatch: pytest
 
 def test_without_programs_nothing_is_made(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "pillow", lambda: False)
-    monkeypatch.setattr(pictures, "ffmpeg", lambda: None)
+    monkeypatch.setattr(pictures, "program_called", lambda name: None)
     HALVES.save(rig.rw / "a.png")
     (rig.rw / "a.mkv").write_bytes(b"\x1a\x45\xdf\xa3")
     assert rig.code(Thumbnail("rw/a.png")) == rig.code(Thumbnail("rw/a.mkv")) == Code.UNSUPPORTED
@@ -150,13 +150,13 @@ def test_who_wants_no_decoder_to_run_says_so(tmp_path: Path, monkeypatch: pytest
 
 
 def test_what_is_kept_is_bounded() -> None:
-    previews = Previews()
+    previews = Kept(1000)
     for number in range(KEPT_ITEMS + 10):
         previews.get(number, lambda: None)
     assert len(previews._kept) == KEPT_ITEMS
     for number in range(100):
-        previews.get(("large", number), lambda: bytes(KEPT_BYTES // 10))
-    assert previews._bytes <= KEPT_BYTES
+        previews.get(("large", number), lambda: bytes(100))
+    assert previews._bytes <= 1000
     assert sum(len(kept or b"") for kept in previews._kept.values()) == previews._bytes
     previews.get("at once", lambda: previews.get("at once", lambda: b"x" * 10))
     assert sum(len(kept or b"") for kept in previews._kept.values()) == previews._bytes

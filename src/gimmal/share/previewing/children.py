@@ -36,6 +36,10 @@ class Limits:
     output: int
 
 
+class UnwantedError(Exception):
+    """Nobody wants what was being made."""
+
+
 class Children:
     """The processes of one side. For several threads."""
 
@@ -50,16 +54,22 @@ class Children:
         """How many run."""
         return len(self._running)
 
-    def run(self, words: list[str], descriptor: int, limits: Limits) -> bytes | None:
+    def run(
+        self, words: list[str], descriptor: int, limits: Limits, unwanted: threading.Event | None = None
+    ) -> bytes | None:
         """Run one to its end; blocks.
 
         Args:
             words: what it is to do, as ``child.py`` says.
             descriptor: the file that it reads, from its beginning; stays open.
             limits: what it may take.
+            unwanted: set where nobody wants it any more.
 
         Returns:
             what it wrote; None where it failed, was killed, or wrote more than it may.
+
+        Raises:
+            UnwantedError: it was killed because nobody wants it.
         """
         command = [sys.executable, "-I", "-m", _CHILD]
         command += [str(os.getpid()), str(limits.memory), str(limits.processor), *words]
@@ -81,7 +91,7 @@ class Children:
                 return None
             self._running.add(process)
         try:
-            written = self._read(process, limits)
+            written = self._read(process, limits, unwanted or threading.Event())
             return written if written is not None and _ended_well(process) else None
         finally:
             with self._lock:
@@ -98,7 +108,7 @@ class Children:
             for process in self._running:
                 _kill(process)
 
-    def _read(self, process: subprocess.Popen[bytes], limits: Limits) -> bytes | None:
+    def _read(self, process: subprocess.Popen[bytes], limits: Limits, unwanted: threading.Event) -> bytes | None:
         assert process.stdout is not None
         number = process.stdout.fileno()
         waiting = select.poll()
@@ -106,6 +116,8 @@ class Children:
         until = time.monotonic() + limits.seconds
         written = bytearray()
         while len(written) <= limits.output:
+            if unwanted.is_set():
+                raise UnwantedError
             left = until - time.monotonic()
             if left <= 0:
                 return None
