@@ -15,6 +15,7 @@ from gimmal.frontends.stream.tracks import find_tracks
 from gimmal.protocol.jpeg import jpeg_size
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.files import Files
+from tests.endtoend.film import make_film, needs, run
 from tests.frontends.stream.player import Player
 from tests.remote.two_sides import Sides, TwoSides
 
@@ -77,6 +78,62 @@ def test_the_picture_is_one_or_none(two: TwoSides) -> None:
         assert (got.status, got.fields["content-type"]) == (200, "image/jpeg")
         assert jpeg_size(got.body) == (512, 341)
         assert got.fields["x-content-type-options"] == "nosniff"
+
+    play(two, work)
+
+
+@needs("ffmpeg", "ffprobe")
+def test_a_film_in_parts_with_words_in_it(two: TwoSides, tmp_path: Path) -> None:
+    words = tmp_path / "words.srt"
+    words.write_bytes(CUE)
+    make_film(tmp_path / "plain.mkv", 10)
+    other = tmp_path / "other.mkv"
+    run("ffmpeg", "-v", "error", "-i", tmp_path / "plain.mkv", "-i", words, "-c:v", "copy", "-c:a", "copy", other)
+    other.rename(two.far / "film.mkv")
+
+    async def work(player: Player, page: str) -> None:
+        async def body(name: str, kind: str) -> bytes:
+            got = await player.ask(target=page + name)
+            assert (got.status, got.fields["content-type"]) == (200, kind), (name, got)
+            assert got.fields["cache-control"] == "no-store"
+            return got.body
+
+        assert b'src="hls/index.m3u8"' in await body("", "text/html; charset=utf-8")
+        master = (await body("hls/index.m3u8", "application/vnd.apple.mpegurl")).decode()
+        assert "original.m3u8" in master and 'URI="text1.m3u8"' in master
+        listed = (await body("hls/original.m3u8", "application/vnd.apple.mpegurl")).decode()
+        assert [line for line in listed.splitlines() if line.endswith(".ts")] == [
+            "original/0.ts",
+            "original/1.ts",
+            "original/2.ts",
+        ]
+        for number in range(3):
+            part = await body(f"hls/original/{number}.ts", "video/mp2t")
+            assert part[0] == 0x47 and len(part) % 188 == 0
+        assert b"hello" in await body("text/1.vtt", "text/vtt; charset=utf-8")
+        assert b"X-TIMESTAMP-MAP" in await body("hls/text1.vtt", "text/vtt; charset=utf-8")
+        assert b"text0.vtt" in await body("hls/text0.m3u8", "application/vnd.apple.mpegurl")
+        for name in (
+            "original/3.ts",
+            "original/-1.ts",
+            "240/0.ts",
+            "240.m3u8",
+            "text2.m3u8",
+            "text2.vtt",
+            "index",
+            "",
+            "a",
+        ):
+            assert (await player.ask(target=f"{page}hls/{name}")).status == 404, name
+
+    play(two, work)
+
+
+def test_of_what_is_no_film_there_are_no_parts(two: TwoSides) -> None:
+    async def work(player: Player, page: str) -> None:
+        for name in ("index.m3u8", "original.m3u8", "original/0.ts", "text0.m3u8"):
+            assert (await player.ask(target=f"{page}hls/{name}")).status == 404
+        assert b"hls/" not in (await player.ask(target=page)).body
 
     play(two, work)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
+from gimmal.frontends.stream.hls import PLAYLIST
 from gimmal.frontends.stream.page import film_page
-from gimmal.frontends.stream.tracks import Track
+from gimmal.frontends.stream.tracks import InnerTrack, Track
 
 
 class Elements(HTMLParser):
@@ -25,11 +26,13 @@ class Elements(HTMLParser):
 
 def test_film_and_tracks_are_named_and_nothing_of_the_other_side_becomes_markup() -> None:
     label = '"><script>alert(1)</script>'
-    page = film_page(
-        "play.mp4", "video/mp4", [Track("s/film.en.srt", "srt", "en", "en"), Track("s/x", "srt", "", label)]
-    )
+    tracks = [Track("s/film.en.srt", "srt", "en", "en"), InnerTrack(3, "", label)]
+    page = film_page([("play.mp4", "video/mp4"), ("hls/index.m3u8", PLAYLIST)], tracks)
     elements = Elements(page)
-    assert elements.of("source") == [{"src": "play.mp4", "type": "video/mp4"}]
+    assert elements.of("source") == [
+        {"src": "play.mp4", "type": "video/mp4"},
+        {"src": "hls/index.m3u8", "type": PLAYLIST},
+    ]
     assert elements.of("track") == [
         {"kind": "subtitles", "src": "text/0.vtt", "srclang": "en", "label": "en"},
         {"kind": "subtitles", "src": "text/1.vtt", "label": label},

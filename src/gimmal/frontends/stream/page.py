@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from gimmal.frontends.stream.tracks import Track
+from gimmal.frontends.stream.tracks import InnerTrack, Track
 
 HTML = "text/html; charset=utf-8"
 
@@ -15,15 +15,14 @@ POSTER = "poster.jpg"
 _STYLE = "body{margin:0;background:#111}video{width:100vw;height:100vh;object-fit:contain}"
 
 
-def film_page(film: str, content_type: str, tracks: Sequence[Track]) -> bytes:
+def film_page(sources: Sequence[tuple[str, str]], tracks: Sequence[Track | InnerTrack]) -> bytes:
     """The page.
 
     Args:
-        film: where the film is, below the page.
-        content_type: of the film.
+        sources: places of the film below the page, and media types; a browser takes the first it can play.
         tracks: its subtitles, which are at ``text/NUMBER.vtt``.
     """
-    sources = [f'<source src="{html.escape(film)}" type="{html.escape(content_type)}">']
+    films = [f'<source src="{html.escape(place)}" type="{html.escape(kind)}">' for place, kind in sources]
     texts = [_track(number, track) for number, track in enumerate(tracks)]
     # Browsers keep titles of pages in their history.
     return "\n".join(
@@ -31,7 +30,7 @@ def film_page(film: str, content_type: str, tracks: Sequence[Track]) -> bytes:
             "<!doctype html>",
             f'<html lang="en"><head><meta charset="utf-8"><title>gimmal</title><style>{_STYLE}</style></head><body>',
             f'<video controls preload="metadata" poster="{POSTER}">',
-            *sources,
+            *films,
             *texts,
             "</video>",
             "</body></html>",
@@ -40,6 +39,6 @@ def film_page(film: str, content_type: str, tracks: Sequence[Track]) -> bytes:
     ).encode()
 
 
-def _track(number: int, track: Track) -> str:
+def _track(number: int, track: Track | InnerTrack) -> str:
     language = f' srclang="{track.language}"' if track.language else ""
     return f'<track kind="subtitles" src="text/{number}.vtt"{language} label="{html.escape(track.label)}">'

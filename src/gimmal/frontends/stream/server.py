@@ -57,6 +57,7 @@ class StreamServer:
     Attributes:
         url: where it is. Whoever knows it and runs as the same user reads the file.
         page: where a browser plays it, with its subtitles.
+        beside: what else is served.
         only_ours: whether programs of other users are told apart, and get no byte.
 
     Raises:
@@ -78,9 +79,9 @@ class StreamServer:
         self.page = f"http://{ADDRESS}:{port}/{secret}/"
         self.url = self.page + film
         self.only_ours = owners_known()
-        beside = FilmBeside(cache, path, film, content_type_of(path), tracks)
+        self.beside = FilmBeside(cache, path, film, content_type_of(path), tracks)
         hosts = (f"{ADDRESS}:{port}", f"localhost:{port}")
-        self._application = StreamApplication(cache, path, f"/{secret}/{film}", hosts, beside)
+        self._application = StreamApplication(cache, path, f"/{secret}/{film}", hosts, self.beside)
         self._workers = workers
         self._tasks = Tasks()
         self._state = ServerState()
@@ -131,6 +132,7 @@ class StreamServer:
         self._application.close()
         for connection in list(self._state.connections):
             connection.transport.abort()
+        await self.beside.close()
         await self._tasks.close()
 
 

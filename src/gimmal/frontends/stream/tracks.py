@@ -1,4 +1,4 @@
-"""Subtitles that lie beside a film of the other side: `film.srt`, `film.en.vtt`."""
+"""Subtitles of a film of the other side: beside it (`film.srt`, `film.en.vtt`), and in it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gimmal.base.display import displayable
 from gimmal.base.errors import RemoteError
 from gimmal.frontends.stream.subtitles import SUBTITLE_BYTES_MAX, SUBTITLE_ENDINGS, to_webvtt
+from gimmal.protocol.film_messages import Film
 from gimmal.protocol.messages import Entry, Kind
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.files import Files
@@ -36,6 +37,33 @@ class Track:
     ending: str
     language: str
     label: str
+
+
+@dataclass(frozen=True, slots=True)
+class InnerTrack:
+    """Subtitles that lie in the film.
+
+    Attributes:
+        number: among all of the film.
+        language: as of Track.
+        label: as of Track.
+    """
+
+    number: int
+    language: str
+    label: str
+
+
+def inner_tracks(film: Film) -> list[InnerTrack]:
+    """The subtitles in a film."""
+    return [
+        InnerTrack(
+            text.number,
+            text.language.lower() if _is_language(text.language) else "",
+            displayable(text.title or text.language)[:LABEL_MAX] or "subtitles",
+        )
+        for text in film.texts
+    ]
 
 
 async def find_tracks(files: Files, path: str) -> list[Track]:

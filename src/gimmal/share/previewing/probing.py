@@ -21,6 +21,9 @@ CUT_SECONDS = 4
 
 WORD_MAX = 64
 
+NUMBER_MAX = 1e12
+"""Of seconds and of bits a second; what is said beyond is taken as 0."""
+
 _TEXTS = frozenset(("subrip", "ass", "ssa", "mov_text", "webvtt", "text"))
 """Subtitles that are words and not pictures, as ffmpeg calls them."""
 
@@ -106,7 +109,7 @@ def read_film(written: bytes, version: Version) -> tuple[Film, bool, float] | No
     film = Film(
         version,
         duration,
-        round(min(_number(about.format.bit_rate), 1e12)),
+        max(0, round(_number(about.format.bit_rate))),
         video.width,
         video.height,
         _word(video.codec_name),
@@ -141,7 +144,7 @@ def _number(text: str) -> float:
         number = float(text)
     except ValueError:
         return 0.0
-    return number if math.isfinite(number) else 0.0
+    return number if abs(number) < NUMBER_MAX else 0.0  # and where it is none
 
 
 def _is_size(width: int, height: int) -> bool:
