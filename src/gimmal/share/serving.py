@@ -79,6 +79,8 @@ LONG_READS_AT_ONCE = 2
 Two threads for long work are left to commits, whatever one peer asks to be read.
 """
 
+MAKINGS_AT_ONCE = 2
+"""Processes that make something of a file for one session at a time; they are the last to get a processor."""
 
 ANSWER_SECONDS = 5.0
 """How long a peer has to answer before another session takes over its part file."""
@@ -117,6 +119,7 @@ class Serving:
         self._notices = NoticeServing(share, workers, self._calls)
         self._tasks = Tasks()
         self._long_reads = asyncio.Semaphore(LONG_READS_AT_ONCE)
+        self._makings = asyncio.Semaphore(MAKINGS_AT_ONCE)
 
     async def handle(self, incoming: Incoming) -> Answer | None:
         """See transport.answering.Handler."""
@@ -156,26 +159,30 @@ class Serving:
 
     async def _read_long(self, request: Request) -> Answer:
         """Do what reads much of a disk, a few at a time."""
-        return await self._work_long(request, lambda: self._share.answer(request))
+        await self._long_reads.acquire()
+        # A thread cannot be stopped: one whose asker wants no answer any more keeps its place until it is done.
+        return await asyncio.shield(self._tasks.start(self._long_read(request), f"work of {type(request).__name__}"))
+
+    async def _long_read(self, request: Request) -> Answer:
+        try:
+            return await self._workers.long(self._share.answer, request)
+        finally:
+            self._long_reads.release()
 
     async def _make(self, request: Request) -> Answer:
         """Have something made by a process, which is ended where nobody wants it any more."""
         unwanted = threading.Event()
+        await self._makings.acquire()
         try:
-            return await self._work_long(request, lambda: self._share.make(request, unwanted))
+            return await asyncio.shield(self._tasks.start(self._making(request, unwanted), f"{type(request).__name__}"))
         finally:
             unwanted.set()
 
-    async def _work_long(self, request: Request, work: Callable[[], Answer]) -> Answer:
-        await self._long_reads.acquire()
-        # A thread cannot be stopped: one whose asker wants no answer any more keeps its place until it is done.
-        return await asyncio.shield(self._tasks.start(self._long_work(work), f"work of {type(request).__name__}"))
-
-    async def _long_work(self, work: Callable[[], Answer]) -> Answer:
+    async def _making(self, request: Request, unwanted: threading.Event) -> Answer:
         try:
-            return await self._workers.long(work)
+            return await self._workers.waiting(self._share.make, request, unwanted)
         finally:
-            self._long_reads.release()
+            self._makings.release()
 
     def attached(self, attached: bool) -> None:
         """See transport.answering.Handler."""

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from gimmal.protocol.codes import Code
 from gimmal.share.previewing.child import UNCONFINED
-from gimmal.share.previewing.children import Children, Limits
+from gimmal.share.previewing.children import Children, Limits, UnwantedError
+from gimmal.share.refused import RefusedError
 from tests.patience import PATIENCE
 
 LIMITS = Limits(memory=1 << 30, processor=int(PATIENCE), seconds=PATIENCE, output=100)
@@ -60,13 +62,27 @@ def test_it_may_read_its_file_again_by_its_number_and_nothing_else(
         ("kill -9 $$", LIMITS),
         ("head -c 101 /dev/zero", LIMITS),
         ("while :; do :; done", Limits(1 << 30, 1, PATIENCE, 100)),
-        ("exec sleep 600", Limits(1 << 30, 10, 0.1, 100)),
         ("exec >&-; exec sleep 600", Limits(1 << 30, 10, PATIENCE, 100)),
     ],
-    ids=["fails", "dies", "writes too much", "computes too long", "takes too long", "ends without ending"],
+    ids=["fails", "dies", "writes too much", "computes too long", "ends without ending"],
 )
 def test_it_comes_to_nothing(children: Children, file: int, script: str, limits: Limits) -> None:
     assert children.run(sh(f"dd if=/dev/fd/0 2>/dev/null; {script}"), file, limits) is None
+    assert children.running == 0
+
+
+def test_what_takes_too_long_is_refused_for_this_time(children: Children, file: int) -> None:
+    with pytest.raises(RefusedError) as caught:
+        children.run(sh("exec sleep 600"), file, Limits(1 << 30, 10, 0.1, 100))
+    assert caught.value.code == Code.LIMIT
+    assert children.running == 0
+
+
+def test_what_nobody_wants_is_ended(children: Children, file: int) -> None:
+    unwanted = threading.Event()
+    unwanted.set()
+    with pytest.raises(UnwantedError):
+        children.run(sh("exec sleep 600"), file, LIMITS, unwanted)
     assert children.running == 0
 
 

@@ -135,6 +135,13 @@ def test_parts_with_pictures_made_smaller(rig: Rig, film: Path, tmp_path: Path) 
     for start in range(0, SECONDS * 1_000_000 + 100_000, 3_000_000):
         part = FilmPart("ro/film.mkv", said.version, start, start + 3_000_000, 90, 200_000)
         made.append(whole(rig, part))
+    edges = [*said.cuts, said.duration + 100_000]
+    at_cuts = [
+        whole(rig, FilmPart("ro/film.mkv", said.version, start, end, 90, 200_000))
+        for start, end in itertools.pairwise(edges)
+    ]
+    joined.write_bytes(b"".join(at_cuts))
+    assert len(packets(joined, "v")) == len(packets(film, "v"))
     joined.write_bytes(b"".join(made))
     assert len(packets(joined, "v")) == len(packets(film, "v"))
     assert sound_steps(joined) == {1024 * CLOCK // 48_000}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gimmal.share.previewing.transport_stream import PACKET, cut
+from gimmal.share.previewing.transport_stream import PACKET, SLACK, cut
 
 TABLE = bytes([0x47, 0x40, 0, 0x10, 0]) + bytes(183)
 PICTURES, SOUND = 0x100, 0x101
@@ -43,12 +43,14 @@ def times(stream: bytes, number: int) -> list[int]:
 
 
 def test_pictures_begin_and_end_with_one_that_can_be_shown_alone() -> None:
-    shown = [(90, True), (120, False), (100, True), (130, False), (110, False), (200, True), (190, False), (210, False)]
+    shown = [(900, True), (1200, False), (1000, True), (1300, False), (1100, False), (2000, True), (1900, False)]
     stream = TABLE + b"".join(frame(PICTURES, time, alone=alone, more=2) for time, alone in shown)
-    made = cut(stream, 100, 200)
-    assert made.startswith(TABLE)
-    assert times(made, PICTURES) == [100, 130, 110]
-    assert len(made) == PACKET * (1 + 3 * 3)
+    for off in (-SLACK, 0, SLACK):  # as far as times may be rounded
+        made = cut(stream, 1000 + off, 2000 + off)
+        assert made.startswith(TABLE)
+        assert times(made, PICTURES) == [1000, 1300, 1100]
+        assert len(made) == PACKET * (1 + 3 * 3)
+    assert times(cut(stream, 1000, 2000, all_pictures=True), PICTURES) == [time for time, _ in shown]
 
 
 def test_sound_is_cut_at_its_frames() -> None:
@@ -57,8 +59,10 @@ def test_sound_is_cut_at_its_frames() -> None:
 
 
 def test_packets_are_counted_anew_in_each_stream() -> None:
-    stream = TABLE + b"".join(frame(SOUND, time, more=3) + frame(PICTURES, time, alone=True) for time in range(20))
-    made = cut(stream, 5, 15)
+    stream = TABLE + b"".join(
+        frame(SOUND, time, more=3) + frame(PICTURES, time, alone=True) for time in range(0, 2000, 100)
+    )
+    made = cut(stream, 500, 1500)
     for number in (SOUND, PICTURES):
         packets = [made[at : at + PACKET] for at in range(PACKET, len(made), PACKET)]
         counted = [packet[3] & 15 for packet in packets if (packet[1] & 0x1F) << 8 | packet[2] == number]
@@ -66,10 +70,11 @@ def test_packets_are_counted_anew_in_each_stream() -> None:
 
 
 def test_parts_that_meet_hold_each_frame_once() -> None:
-    stream = TABLE + b"".join(frame(SOUND, time) + frame(PICTURES, time, alone=time % 10 == 0) for time in range(100))
+    whole = range(0, 10_000, 100)
+    stream = TABLE + b"".join(frame(SOUND, time) + frame(PICTURES, time, alone=time % 1000 == 0) for time in whole)
     for number in (SOUND, PICTURES):
-        parts = [times(cut(stream, start, start + 20), number) for start in range(0, 100, 20)]
-        assert [time for part in parts for time in part] == list(range(100))
+        parts = [times(cut(stream, start, start + 2000), number) for start in range(0, 10_000, 2000)]
+        assert [time for part in parts for time in part] == list(whole)
 
 
 def test_what_is_neither_pictures_nor_sound_nor_timed_is_left_out() -> None:

@@ -12,6 +12,9 @@ import threading
 import time
 from dataclasses import dataclass
 
+from gimmal.protocol.codes import Code
+from gimmal.share.refused import RefusedError
+
 _PIECE = 1 << 16
 _CHILD = "gimmal.share.previewing.child"
 _LOOK_SECONDS = 0.25
@@ -69,6 +72,7 @@ class Children:
             what it wrote; None where it failed, was killed, or wrote more than it may.
 
         Raises:
+            RefusedError: LIMIT, it took too long and was killed.
             UnwantedError: it was killed because nobody wants it.
         """
         command = [sys.executable, "-I", "-m", _CHILD]
@@ -120,7 +124,7 @@ class Children:
                 raise UnwantedError
             left = until - time.monotonic()
             if left <= 0:
-                return None
+                raise RefusedError(Code.LIMIT)  # another time the computer may be less busy
             if not waiting.poll(1000 * min(left, _LOOK_SECONDS)):
                 continue
             piece = os.read(number, _PIECE)

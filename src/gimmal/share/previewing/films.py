@@ -53,7 +53,7 @@ def answer_film_part(state: SessionState, request: FilmPart, unwanted: threading
             if written is None:
                 return None
             start, end = (round((moment / 1e6 + OFFSET_SECONDS) * CLOCK) for moment in (request.start, request.end))
-            return cut(written, start, end)
+            return cut(written, start, end, all_pictures=bool(request.height))
 
         key = (source.key, request.start, request.end, request.height, request.rate)
         return _bytes(source, key, make, FILM_PART_MAX, request.offset, request.length)

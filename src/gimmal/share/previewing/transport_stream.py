@@ -12,6 +12,9 @@ PACKET = 188
 CLOCK = 90_000
 """Ticks a second of the times in a stream."""
 
+SLACK = 45
+"""Ticks by which a time of a picture may have been rounded on its way."""
+
 _SYNC = 0x47
 _TABLES = 0
 _PICTURES, _SOUND = range(0xE0, 0xF0), range(0xC0, 0xE0)
@@ -29,7 +32,7 @@ class _Track:
     whole: list[bytes] = field(default_factory=list)
 
 
-def cut(stream: bytes, start: int, end: int) -> bytes:
+def cut(stream: bytes, start: int, end: int, *, all_pictures: bool = False) -> bytes:
     """The frames of a stream whose times lie between two.
 
     Args:
@@ -37,6 +40,7 @@ def cut(stream: bytes, start: int, end: int) -> bytes:
             tables at its beginning. What is not well-formed is left out.
         start: in ticks; of pictures the first one taken can be shown without another.
         end: in ticks; pictures end with the first such one at or behind it, sound before it.
+        all_pictures: all pictures in it are wanted.
 
     Returns:
         A stream that can be played by itself; empty where no picture and no sound is in it.
@@ -58,14 +62,14 @@ def cut(stream: bytes, start: int, end: int) -> bytes:
             continue
         track = tracks.setdefault(number, _Track())
         if begins:
-            track.taken = _is_taken(track, packet, payload, start, end)
+            track.taken = _is_taken(track, packet, payload, start, end, all_pictures=all_pictures)
         if track.taken:
             made.append(packet[:3] + bytes([packet[3] & 0xF0 | track.counter]) + packet[4:])
             track.counter = (track.counter + 1) % 16
     return b"".join([*tables.values(), *made]) if made else b""
 
 
-def _is_taken(track: _Track, packet: bytes, payload: int, start: int, end: int) -> bool:
+def _is_taken(track: _Track, packet: bytes, payload: int, start: int, end: int, *, all_pictures: bool) -> bool:
     """Whether the frame that begins in a packet is one of those wanted."""
     time = _time_of(packet[payload:])
     kind = packet[payload + 3] if payload + 3 < PACKET else 0
@@ -75,6 +79,9 @@ def _is_taken(track: _Track, packet: bytes, payload: int, start: int, end: int) 
         return start <= time < end
     if kind not in _PICTURES or track.ended:
         return False
+    if all_pictures:
+        return True
+    start, end = start - SLACK, end - SLACK
     by_itself = bool(packet[3] & 0x20) and packet[4] > 0 and bool(packet[5] & 0x40)
     if by_itself and time >= end:
         track.ended = True
