@@ -13,9 +13,10 @@ help: ## list these commands
 
 setup: $(VENV)/.stamp ## build .venv with .venv/bin/gimmal
 
-$(VENV)/.stamp: pyproject.toml uv.lock scripts/setup.sh scripts/lab.sh
+$(VENV)/.stamp: pyproject.toml uv.lock scripts/setup.sh scripts/lab.sh scripts/mount.sh
 	@PYTHON=$(PYTHON) sh scripts/setup.sh
 	@sh scripts/lab.sh
+	@sh scripts/mount.sh
 	@touch $@
 
 format: setup ## rewrite the code in the house format

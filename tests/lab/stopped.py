@@ -62,6 +62,7 @@ ENTRIES = {
     "ls": Entry(Kind.CALL, ":shared"),
     "mkdir": Entry(Kind.CALL, ":shared/new"),
     "mv": Entry(Kind.CALL, ":shared/file :shared/other"),
+    "mount": Entry(Kind.CALL, "{target}"),
     "pair": Entry(Kind.HERE, "--name Other --no-password {one} {two}"),
     "play": Entry(Kind.CALL, "--url-only :shared/file"),
     "password clear": Entry(Kind.HERE, "{pair_a} {pair_b}", (0, 2, 5)),
@@ -90,6 +91,7 @@ ENTRIES = {
     "trash restore": Entry(Kind.CALL, ":shared 1"),
     "tree": Entry(Kind.CALL, ":shared"),
     "unlock": Entry(Kind.HERE, "", (9,)),
+    "unmount": Entry(Kind.HERE, "{target}", (2,)),
     "unplug": Entry(Kind.HERE, beside=True),
     "up": Entry(Kind.LASTS),
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import platform
 import struct
@@ -16,6 +17,8 @@ RENAME_NOREPLACE = 1
 
 _FALLOC_KEEP_SIZE = 0x01
 _FALLOC_PUNCH_HOLE = 0x02
+
+_FICLONE = 0x40049409
 
 _FUSE = 0x65735546
 _STATFS_BYTES = 512  # more than any architecture's; the type comes first
@@ -162,3 +165,22 @@ def remove_inotify_watch(inotify: int, watch: int) -> None:
     """Watch no more; one that is gone already is none."""
     assert _libc is not None
     _libc.inotify_rm_watch(inotify, watch)
+
+
+def clone_file(source: int, target: int) -> bool:
+    """Let a file share all bytes of another; False where the file system cannot, or they lie on different ones.
+
+    Args:
+        source: descriptor opened for reading.
+        target: descriptor opened for writing; what the file held is gone.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        # Each file system has its own way to say that it has no such call.
+        return False
+    return True

@@ -26,5 +26,8 @@ PUNCH = 128
 WATCH = 256
 """Requests 52 to 54, NOTICES, and ``watch`` in List and Page."""
 
-OFFERED = FIDELITY | TRASH | DELTA | PACKED | MEASURE | GRAIN | PUNCH | WATCH
+EDIT = 512
+"""Requests 56 to 62: parts of a file are changed where it lies."""
+
+OFFERED = FIDELITY | TRASH | DELTA | PACKED | MEASURE | GRAIN | PUNCH | WATCH | EDIT
 """All that this program offers."""

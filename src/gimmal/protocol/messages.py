@@ -19,6 +19,17 @@ from gimmal.protocol.answers import (
     Room,
 )
 from gimmal.protocol.chunk_messages import Chunks, ListChunks
+from gimmal.protocol.edit_messages import (
+    CommitEdit,
+    DiscardEdit,
+    EditOpened,
+    EditRead,
+    OpenEdit,
+    QuickEdit,
+    ReadEdit,
+    TruncateEdit,
+    WriteEdit,
+)
 from gimmal.protocol.link_messages import Close, CloseReason, Hello, Join, StreamEnd
 from gimmal.protocol.measure_messages import (
     BlockDigests,
@@ -113,6 +124,13 @@ Request = (
     | OpenNotices
     | Watch
     | Unwatch
+    | OpenEdit
+    | WriteEdit
+    | ReadEdit
+    | TruncateEdit
+    | CommitEdit
+    | DiscardEdit
+    | QuickEdit
 )
 
 CHANGING = (
@@ -131,6 +149,12 @@ CHANGING = (
     RestoreTrash,
     EmptyTrash,
     MeasureUp,
+    OpenEdit,
+    WriteEdit,
+    TruncateEdit,
+    CommitEdit,
+    DiscardEdit,
+    QuickEdit,
 )
 """Requests whose number and answer the answering side remembers, so that a repeat is answered, not done twice."""
 
@@ -154,6 +178,8 @@ Answer = (
     | Chunks
     | PunchPlaces
     | Watched
+    | EditOpened
+    | EditRead
 )
 
 __all__ = [
@@ -171,13 +197,17 @@ __all__ = [
     "Close",
     "CloseReason",
     "Commit",
+    "CommitEdit",
     "Copy",
     "Counter",
     "Digest",
     "DigestBlocks",
     "DigestFiles",
     "Discard",
+    "DiscardEdit",
     "Done",
+    "EditOpened",
+    "EditRead",
     "EmptyTrash",
     "Entry",
     "Examine",
@@ -205,6 +235,7 @@ __all__ = [
     "Mode",
     "Nanoseconds",
     "Notices",
+    "OpenEdit",
     "OpenNotices",
     "OpenPart",
     "Packing",
@@ -213,8 +244,10 @@ __all__ = [
     "Path",
     "Punch",
     "PunchPlaces",
+    "QuickEdit",
     "Read",
     "ReadBundle",
+    "ReadEdit",
     "RemoveMany",
     "Rename",
     "Replace",
@@ -236,12 +269,14 @@ __all__ = [
     "TrashName",
     "TrashPage",
     "Tree",
+    "TruncateEdit",
     "Unwatch",
     "Version",
     "Watch",
     "Watched",
     "Write",
     "WriteBundle",
+    "WriteEdit",
     "Xattr",
     "Xattrs",
 ]

@@ -23,10 +23,12 @@ from gimmal.protocol.messages import (
     BundleFile,
     BundleWritten,
     Commit,
+    CommitEdit,
     Copy,
     DigestBlocks,
     DigestFiles,
     Discard,
+    DiscardEdit,
     Done,
     EmptyTrash,
     Examine,
@@ -37,9 +39,12 @@ from gimmal.protocol.messages import (
     MakeDirectories,
     MakeLinks,
     Measure,
+    OpenEdit,
     OpenPart,
+    QuickEdit,
     Read,
     ReadBundle,
+    ReadEdit,
     RemoveMany,
     Rename,
     Request,
@@ -49,10 +54,12 @@ from gimmal.protocol.messages import (
     StatFileSystem,
     Trash,
     Tree,
+    TruncateEdit,
     Unwatch,
     Watch,
     Write,
     WriteBundle,
+    WriteEdit,
 )
 from gimmal.share import (
     bundle_reading,
@@ -60,6 +67,7 @@ from gimmal.share import (
     changing,
     chunking,
     copying,
+    editing,
     examining,
     linking,
     listing,
@@ -76,6 +84,7 @@ from gimmal.share import (
     watch_answering,
 )
 from gimmal.share.cursors import CURSORS_OF_ALL, CURSORS_OF_EACH, Cursors
+from gimmal.share.edit_table import OpenEdits
 from gimmal.share.notices import next_notices
 from gimmal.share.part_journals import PartJournals
 from gimmal.share.part_reusing import ReusingWriter
@@ -118,6 +127,13 @@ _ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
     ListChunks: chunking.answer_list_chunks,
     Watch: watch_answering.answer_watch,
     Unwatch: watch_answering.answer_unwatch,
+    OpenEdit: editing.answer_open_edit,
+    WriteEdit: editing.answer_write_edit,
+    ReadEdit: editing.answer_read_edit,
+    TruncateEdit: editing.answer_truncate_edit,
+    CommitEdit: editing.answer_commit_edit,
+    DiscardEdit: editing.answer_discard_edit,
+    QuickEdit: editing.answer_quick_edit,
 }
 
 
@@ -149,6 +165,7 @@ class ShareService:
         journals = PartJournals(journal_directory, journal_key)
         journals.sweep()
         self._parts = OpenParts(journals)
+        self._edits = OpenEdits()
         self._cursors = FairBudget(CURSORS_OF_ALL, CURSORS_OF_EACH)
         self._new_file_mode = 0o666 & ~_umask()
         self._watching_lock = threading.Lock()
@@ -166,7 +183,8 @@ class ShareService:
         cursors = Cursors(self._cursors.share())
         trash = TrashFilling(who)
         watches = SessionWatches(self._watch)
-        state = SessionState(self._places, cursors, parts, self._new_file_mode, trash, self._clock, watches)
+        edits = self._edits.table()
+        state = SessionState(self._places, cursors, parts, self._new_file_mode, trash, self._clock, watches, edits)
         return ShareSession(state, Using(watcher) if watcher is not None else None)
 
     def set_shares(self, shares: ShareTable) -> None:
@@ -177,10 +195,12 @@ class ShareService:
         Raises:
             LocalError: the folder of a new share cannot be opened; nothing has changed.
         """
-        try:
-            self._places.replace(shares)
-        except OSError as error:
-            raise _unopened(error) from error
+        with self._places.using():
+            try:
+                self._places.replace(shares)
+            except OSError as error:
+                raise _unopened(error) from error
+            self._edits.end_shares()  # in here, for their folders are needed to remove what is there
         self._parts.end_shares()
         with self._watching_lock:
             watching = self._watching
@@ -314,8 +334,10 @@ class ShareSession:
         self._state.parts.answers = answers
 
     def close(self) -> None:
-        """The session is over: part files are let go of and stay for another time."""
+        """The session is over: part files are let go of and stay for another time, edits are given up."""
         self._state.parts.close()
+        with self._state.places.using():
+            self._state.edits.close()
         self._state.cursors.close()
         self._state.watches.close()
 

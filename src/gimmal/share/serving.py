@@ -26,19 +26,25 @@ from gimmal.protocol.messages import (
     Answer,
     BundleWritten,
     Commit,
+    CommitEdit,
     Copy,
     Done,
     EmptyTrash,
     Failed,
     ListChunks,
+    OpenEdit,
     OpenPart,
+    QuickEdit,
     Read,
     ReadBundle,
+    ReadEdit,
     Request,
     StreamEnd,
     Trash,
+    TruncateEdit,
     Write,
     WriteBundle,
+    WriteEdit,
 )
 from gimmal.share.loading import Loaded, load_range
 from gimmal.share.measure_serving import MEASURES, MeasureServing
@@ -66,10 +72,16 @@ SMALL_READS_AT_ONCE = 2
 CALLS_AT_ONCE = 8
 """Other requests of one session that are in threads at a time."""
 
-WHOLE_FILE = (OpenPart, Commit, Copy, Trash, EmptyTrash)
+WHOLE_FILE = (OpenPart, Commit, Copy, Trash, EmptyTrash, OpenEdit, CommitEdit, QuickEdit)
 """Requests that may take as long as reading a whole file or looking through a tree; calls must not wait for them."""
 
 WHOLE_FILES_AT_ONCE = 4
+"""Of those, how many of one session are in threads at a time."""
+
+EDITED_BYTES = (WriteEdit, ReadEdit, TruncateEdit)
+"""Requests for the bytes of an edit; the first after a commit may have to copy the file."""
+
+EDITED_AT_ONCE = 2
 """Of those, how many of one session are in threads at a time."""
 
 LONG_READS_AT_ONCE = 2
@@ -111,6 +123,7 @@ class Serving:
         self._small_reads = asyncio.Semaphore(SMALL_READS_AT_ONCE)
         self._packer = Packer()
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._edited = asyncio.Semaphore(EDITED_AT_ONCE)
         self._whole_files = asyncio.Semaphore(WHOLE_FILES_AT_ONCE)
         self._measures = MeasureServing(self._read_long, self._reading, pool, workers)
         self._notices = NoticeServing(share, workers, self._calls)
@@ -140,6 +153,9 @@ class Serving:
         if isinstance(request, WHOLE_FILE):
             async with self._whole_files:
                 return await self._workers.long(self._share.answer, request)
+        if isinstance(request, EDITED_BYTES):
+            async with self._edited:
+                return await self._workers.bulk(self._share.answer, request)
         if isinstance(request, ListChunks):
             return await self._read_long(request)
         async with self._calls:

@@ -14,17 +14,20 @@ from typing import Any, Protocol
 
 from gimmal.protocol.codec import decode_bundle_items
 from gimmal.protocol.codes import Code
-from gimmal.protocol.limits import PARTS_MAX
+from gimmal.protocol.limits import EDITS_MAX, PARTS_MAX
 from gimmal.protocol.messages import (
     Answer,
     BundleFile,
     BundleItem,
     BundleWritten,
     Commit,
+    CommitEdit,
     Copy,
     DigestBlocks,
     DigestFiles,
     Discard,
+    DiscardEdit,
+    EditOpened,
     EmptyTrash,
     Examine,
     Failed,
@@ -34,8 +37,10 @@ from gimmal.protocol.messages import (
     ListTrash,
     MakeDirectories,
     MakeLinks,
+    OpenEdit,
     OpenPart,
     PartOpened,
+    QuickEdit,
     Read,
     ReadBundle,
     RemoveMany,
@@ -50,6 +55,7 @@ from gimmal.protocol.messages import (
     Watch,
     Watched,
     WriteBundle,
+    WriteEdit,
 )
 
 
@@ -91,6 +97,7 @@ class Act(StrEnum):
 _LOOKS = frozenset((Act.LOOKED, Act.LISTED, Act.WALKED, Act.READ, Act.COMPARED, Act.REFUSED))
 
 _PARTS_REMEMBERED = 2 * PARTS_MAX
+_EDITS_REMEMBERED = 2 * EDITS_MAX
 
 _REFUSALS = frozenset((Code.NOT_GRANTED, Code.BAD_NAME, Code.LINK_REFUSED))
 
@@ -187,11 +194,16 @@ class Using:
         self._lock = threading.Lock()
         self._parts: dict[int, tuple[str, int]] = {}
         """Final path and size of each part file that is open."""
+        self._edits: dict[int, tuple[str, int]] = {}
+        """Final path of each edit that is open, and how many bytes were written in it since its last commit."""
 
     def answered(self, request: Request, answer: Answer) -> None:
         """A request without a stream was answered."""
         if isinstance(request, OpenPart | Commit | Discard):
             self._tell(self._of_part(request, answer))
+            return
+        if isinstance(request, OpenEdit | WriteEdit | CommitEdit | DiscardEdit | QuickEdit):
+            self._tell(self._of_edit(request, answer))
             return
         kind = _KINDS.get(type(request))
         if kind is None:
@@ -240,6 +252,34 @@ class Using:
             return []
         path, size = opened
         return _grouped(Act.WROTE, [path], _codes(answer, 1), sizes=[size])
+
+    def _of_edit(
+        self, request: OpenEdit | WriteEdit | CommitEdit | DiscardEdit | QuickEdit, answer: Answer
+    ) -> list[Used]:
+        if isinstance(request, QuickEdit):
+            return _grouped(Act.WROTE, [request.path], _codes(answer, 1), sizes=[len(request.data)])
+        if isinstance(request, OpenEdit):
+            if isinstance(answer, EditOpened):
+                with self._lock:
+                    self._edits[answer.edit] = request.path, 0
+                    if len(self._edits) > _EDITS_REMEMBERED:
+                        del self._edits[next(iter(self._edits))]  # given up by other ways than DiscardEdit
+                return []
+            return _grouped(Act.WROTE, [request.path], _codes(answer, 1))
+        done = not isinstance(answer, Failed)
+        with self._lock:
+            path, size = self._edits.get(request.edit, ("", 0))
+            if isinstance(request, WriteEdit):
+                if path and done:
+                    self._edits[request.edit] = path, size + len(request.data)
+                return []
+            if done and isinstance(request, CommitEdit) and request.keep_open:
+                self._edits[request.edit] = path, 0
+            elif done:
+                self._edits.pop(request.edit, None)
+        if not path or isinstance(request, DiscardEdit):
+            return []
+        return _grouped(Act.WROTE, [request.path or path], _codes(answer, 1), sizes=[size])
 
     def _tell(self, used: list[Used]) -> None:
         if used:

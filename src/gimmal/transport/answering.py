@@ -24,6 +24,7 @@ from gimmal.protocol.messages import (
     ListChunks,
     ListTrash,
     Punch,
+    ReadEdit,
     Request,
     Tree,
 )
@@ -53,6 +54,7 @@ ANSWER_ROOM: dict[type[Request], int] = {
     Examine: 256 << 10,
     ListChunks: 128 << 10,
     DigestFiles: 128 << 10,
+    ReadEdit: limits.BODY_MAX,
 }
 """Questions whose answers may be long, and how many bytes; room is kept for each while it is worked on."""
 

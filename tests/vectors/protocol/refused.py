@@ -16,7 +16,7 @@ def bad() -> list[Vector]:
     version = [77, 5, 1]
     requests = [
         ("no bytes", b""),
-        ("a tag of the future", pack([60, "a"])),
+        ("a tag of the future", pack([1000, "a"])),
         ("too many paths for a trash", pack([20, ["a/b"] * 1025])),
         ("a name of a trash entry that is too long", pack([21, "a", "n" * 65])),
         ("an answer's tag", pack([65])),
@@ -75,6 +75,17 @@ def bad() -> list[Vector]:
         ("a stretch of an old version without a length", pack([8, 1, 0, 1, False, [[0, 0]]])),
         ("chunks without a version", pack([24, "a"])),
         ("an average that is none of the three", pack([24, "a", version, 0, 1 << 17])),
+        ("an edit with an unknown way to replace", pack([56, "a", None, 0, 0, 3])),
+        ("an edit of a negative size", pack([56, "a", None, 0, -1, 0])),
+        ("more ranges of an edit than allowed", pack([57, 1, [[0, 1]] * 1025, bytes(1025), DIGEST])),
+        ("a range of an edit without a length", pack([57, 1, [[0]], b"", DIGEST])),
+        ("an edit's digest of 31 bytes", pack([57, 1, [[0, 1]], b"a", bytes(31)])),
+        ("an edit's bytes as text", pack([57, 1, [[0, 1]], "a", DIGEST])),
+        ("a read of nothing of an edit", pack([58, 1, 0, 0])),
+        ("a read of more of an edit than allowed", pack([58, 1, 0, 983_041])),
+        ("an edit's size of 64 bits", pack([59, 1, 1 << 63])),
+        ("a mode of an edit of 13 bits", pack([60, 1, None, 0o10000])),
+        ("a quick edit without a digest", pack([62, "a", None, 0, 1, 0, [[0, 1]], b"a"])),
         ("nested without end", b"\x93\x01\xa1a" + b"\x91" * 5000),
     ]
     answers = [
@@ -106,6 +117,8 @@ def bad() -> list[Vector]:
         ("a place of 19 bytes", pack([100, [PLACE_IPV6 + b"\0"]])),
         ("ports that are changed once", pack([100, [], 1])),
         ("more chunks than allowed", pack([76, bytes(12 * 8192 + 1)])),
+        ("an edit of 33 bits", pack([104, 1 << 32])),
+        ("an edit's digest of 33 bytes", pack([105, b"", bytes(33)])),
         ("a watch of 33 bits", pack([67, [], 0, [], 1 << 32])),
         ("more watches than allowed", pack([100, [1] * 1025, 0])),
         ("a negative count of what was pushed", pack([100, [1], -1])),

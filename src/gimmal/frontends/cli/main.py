@@ -26,6 +26,8 @@ _COMMANDS = {
     "stat": ("show size, time and kind of a file or folder", "stat"),
     "cat": ("print files of the other side", "cat"),
     "play": ("play a film of the other side, and seek in it", "play"),
+    "mount": ("show the other side's files as a folder of this computer", "mount"),
+    "unmount": ("end what gimmal mount shows", "unmount"),
     "cp": ("copy files and folders, either way", "cp"),
     "sync": ("mirror a folder, one way, to the other side or from it", "sync"),
     "transfers": ("list, pause, resume and cancel queued copies", "transfers"),

@@ -83,6 +83,14 @@ class TreeCache:
         """The entries as they were told last, however long ago; None where they never were."""
         return looking.listing_anyway(self._store, path)
 
+    def borne_out(self, path: str) -> looking.Borne:
+        """What of an entry is told without asking for as long as no notice says otherwise."""
+        return looking.borne_out(self._store, path)
+
+    def watched_folder(self, watch: int) -> str | None:
+        """The folder that a watch is of; None where there is no such watch."""
+        return self._watches.get(watch)
+
     def is_heard(self, now: float) -> bool:
         """Whether watches may be believed now; otherwise a Watch without paths has to be answered first."""
         if not self._watches:
@@ -103,9 +111,14 @@ class TreeCache:
             folder.asked += 1
         return self._begin(ask, now)
 
-    def begin_change(self, path: str, now: float) -> Ticket:
-        """This side asks now for something that changes an entry: hand the ticket to changed or doubted."""
-        return self._begin(Ask(Question.STAT, path), now)
+    def begin_change(self, path: str, now: float, *, same: bool = False) -> Ticket:
+        """This side asks now for something that changes an entry: hand the ticket to changed or doubted.
+
+        With ``same`` another version of one file takes its place: until then whatever stands there has its number.
+        """
+        ticket = self._begin(Ask(Question.STAT, path), now)
+        ticket.same = same
+        return ticket
 
     def end(self, ticket: Ticket) -> None:
         """No answer comes, or it has been handed in."""
@@ -335,6 +348,8 @@ class TreeCache:
                     known.sure = False
             elif later.own or (path, name) not in self._own:
                 folder.doubtful.discard(name)
+                if later.attributes is not None and self._is_replacing(path, name):
+                    self._store.succeed(folder, name, later.attributes)
                 self._store.set(path, folder, name, later.attributes, later.mapped, later.at)
             else:
                 same = known.attributes == later.attributes if known is not None else later.attributes is None
@@ -350,9 +365,11 @@ class TreeCache:
 
         With ``in_place`` the entry is the one that was there, and the time of its folder is what it was.
         """
-        self.end(ticket)
         above, name = split(ticket.ask.path)
         folder = self._store.folder(above)
+        if ticket.same and attributes is not None:
+            self._store.succeed(folder, name, attributes)
+        self.end(ticket)
         known = folder.entries.get(name)
         if not in_place:
             self._doubt_time(above, now)
@@ -402,6 +419,11 @@ class TreeCache:
             self._tell(folder, Later(above, name, now, doubt=True))
         for path, inner in below:
             self._store.put_back(new + path[len(old) :], inner)
+
+    def _is_replacing(self, path: str, name: str) -> bool:
+        """Whether this side is just giving an entry another version."""
+        entry = joined(path, name)
+        return any(ticket.same and ticket.ask.path == entry for ticket in self._pending.get(path, ()))
 
     def _note_own(self, path: str, name: str, now: float) -> None:
         if self.stream:

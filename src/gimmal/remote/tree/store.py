@@ -78,6 +78,12 @@ class Store:
             self.bytes += len(attributes.target) - len(known.attributes.target)
             known.attributes, known.mapped, known.at, known.sure = attributes, mapped, at, True
 
+    def succeed(self, folder: Folder, name: str, attributes: Attributes) -> None:
+        """Another version of a file takes its place: it is the same entry, with the same number."""
+        known = folder.entries.get(name)
+        if known is not None and known.attributes.kind is attributes.kind is Kind.FILE:
+            known.attributes = attributes
+
     def drop(self, path: str, folder: Folder, name: str) -> None:
         """An entry is known no more."""
         known = folder.entries.pop(name)

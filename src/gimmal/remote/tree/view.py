@@ -18,10 +18,11 @@ from gimmal.base.errors import BadName, GimmalError, RemoteError, UnreachableErr
 from gimmal.base.paths import parse_wire_path
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.codes import Code
-from gimmal.protocol.messages import Attributes, Change, ChangeKind, Entry, FolderTimes, List, Page, Replace
+from gimmal.protocol.messages import Attributes, Change, ChangeKind, Entry, FolderTimes, List, Page, Replace, Version
 from gimmal.remote.files import too_many_entries
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.tree.cache import ENTRIES_MAX, TreeCache
+from gimmal.remote.tree.looking import Borne
 from gimmal.remote.tree.notices import NoticeStream
 from gimmal.remote.tree.records import Absent, Ask, Known, Name, Question, Ticket
 from gimmal.remote.tree.walking import WalkAhead
@@ -56,6 +57,21 @@ class Listing:
 
     names: list[Name]
     stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What may be other than it was told, or is told of no more.
+
+    Attributes:
+        folder: path; None for anything.
+        name: of the entry in it; empty for the folder itself.
+        inside: all entries of the folder, besides.
+    """
+
+    folder: str | None
+    name: str = ""
+    inside: bool = False
 
 
 class Changing:
@@ -99,11 +115,13 @@ class TreeView:
         self._hearing: asyncio.Task[None] | None = None
         self._closed = False
         self._down_until = 0.0
-        self._stream = NoticeStream(files, self._noticed, self._cache.lost)
+        self._stream = NoticeStream(files, self._noticed, self._lost)
         self.requests = 0
         """Questions of this view so far, pages counted each."""
         self.on_change: Callable[[Sequence[Change]], None] | None = None
         """Is told of notices after they were taken in; for who keeps something of the tree himself."""
+        self.on_touched: Callable[[Sequence[Touched]], None] | None = None
+        """Is told by path what has to be looked at again, also where no notices come any more."""
 
     @property
     def watched(self) -> int:
@@ -113,6 +131,20 @@ class TreeView:
     def path_of(self, number: int) -> str | None:
         """Where an entry is that has a number; None where it is known no more."""
         return self._cache.numbers.path_of(number)
+
+    def number_of(self, path: str) -> int | None:
+        """The number of an entry as it was told last; None where none is known."""
+        known = self._cache.find_anyway(path)
+        return known.number if isinstance(known, Known) else None
+
+    def known(self, path: str) -> Found | None:
+        """An entry as it was told last, however long ago and without asking; None where it is not known to be there."""
+        known = self._cache.find_anyway(path)
+        return Found(known.attributes, known.number, known.mapped, False) if isinstance(known, Known) else None
+
+    def borne_out(self, path: str) -> Borne:
+        """What of an entry needs no question until ``on_touched`` says so: a notice would come of any change."""
+        return self._cache.borne_out(path)
 
     def hold(self, number: int) -> None:
         """Somebody uses this number: it is not forgotten to make room."""
@@ -125,10 +157,15 @@ class TreeView:
     def use(self, files: RemoteFiles) -> None:
         """Go on over another session with the same side: what is known is checked there before it is told again."""
         self._stream.close()
-        self._cache.lost()
+        self._lost()
         self._files = files
-        self._stream = NoticeStream(files, self._noticed, self._cache.lost)
+        self._stream = NoticeStream(files, self._noticed, self._lost)
         self._down_until = 0.0
+
+    def follow(self, files: RemoteFiles) -> None:
+        """As ``use``, where that is another session."""
+        if files is not self._files:
+            self.use(files)
 
     # Looking ---------------------------------------------------------------------------------------------------------
 
@@ -320,9 +357,26 @@ class TreeView:
 
     def _noticed(self, changes: Sequence[Change]) -> None:
         named = [change for change in changes if change.what is not ChangeKind.ENTRY or _is_name(change.name or "x")]
+        touched = [one for change in named if (one := self._touched(change)) is not None]
         self._cache.noticed(named, self._loop.time())
         if self.on_change is not None:
             self.on_change(named)
+        self._touch(touched)
+
+    def _touched(self, change: Change) -> Touched | None:
+        if change.what is ChangeKind.OVER and not change.watch:
+            return Touched(None)
+        folder = self._cache.watched_folder(change.watch)
+        # Of a watch that no answer has named yet nothing was told that it bore out.
+        return None if folder is None else Touched(folder, change.name, change.what is not ChangeKind.ENTRY)
+
+    def _touch(self, touched: Sequence[Touched]) -> None:
+        if self.on_touched is not None and touched:
+            self.on_touched(touched)
+
+    def _lost(self) -> None:
+        self._cache.lost()
+        self._touch([Touched(None)])
 
     async def _hear(self) -> None:
         """Make sure that the stream of notices is alive, where that is not known."""
@@ -354,11 +408,12 @@ class TreeView:
         if failure is not None:
             self._down_until = self._loop.time() + DOWN_SECONDS
         stream.close()
-        self._cache.lost()
+        self._lost()
 
     def _unwatch(self) -> None:
         released = self._cache.take_released()
         if released:
+            self._touch([Touched(None)])  # their paths are forgotten; it is rare
             self._tasks.start(self._tell_released(released), "end watches")
 
     async def _tell_released(self, released: list[int]) -> None:
@@ -371,12 +426,16 @@ class TreeView:
     # Changing --------------------------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
-    async def changing(self, path: str) -> AsyncIterator[Changing]:
+    async def changing(self, path: str, *, same: bool = False) -> AsyncIterator[Changing]:
         """While the context lasts, an entry is being changed by this side; ``done`` says what it is then.
 
         Without ``done``, or where something is raised, it is asked for before anyone is told of it.
+
+        Args:
+            path: of the entry.
+            same: another version of the same file takes its place: it keeps its number.
         """
-        ticket = self._cache.begin_change(path, self._loop.time())
+        ticket = self._cache.begin_change(path, self._loop.time(), same=same)
         change = Changing()
         try:
             yield change
@@ -416,8 +475,15 @@ class TreeView:
         async with self.changing(item.path):
             self._check(await self._files.set_attributes([item]), item.path)
 
-    async def rename(self, source: str, target: str, replace: Replace = Replace.NEVER) -> None:
+    async def rename(
+        self, source: str, target: str, replace: Replace = Replace.NEVER, expected: Version | None = None
+    ) -> None:
         """Move an entry, with all below it, within one share.
+
+        Args:
+            source, target: wire paths.
+            replace: what may stand there.
+            expected: the version that may, with EXPECTED.
 
         Raises:
             RemoteError: what the other side says.
@@ -425,7 +491,7 @@ class TreeView:
         now = self._loop.time()
         tickets = self._cache.begin_change(source, now), self._cache.begin_change(target, now)
         try:
-            await self._files.rename(source, target, replace)
+            await self._files.rename(source, target, replace, expected)
         except BaseException:
             for ticket in tickets:
                 self._cache.doubted(ticket, self._loop.time())
@@ -458,4 +524,4 @@ def _is_name(name: str) -> bool:
         return False
 
 
-__all__ = ["Changing", "Found", "Known", "Listing", "Name", "TreeView"]
+__all__ = ["Borne", "Changing", "Found", "Known", "Listing", "Name", "Touched", "TreeView"]

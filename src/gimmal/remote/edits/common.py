@@ -1,0 +1,106 @@
+"""What all open files of one process share: the ways to the other side, what is cached of it, clocks and limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from gimmal.base.errors import DeadlinePassed, UnreachableError
+from gimmal.base.tasks import Tasks
+from gimmal.protocol.messages import Version
+from gimmal.remote.edits.line import Line
+from gimmal.remote.file_cache import FileCache
+from gimmal.remote.remote_files import RemoteFiles
+from gimmal.remote.tree.view import TreeView
+
+ResultT = TypeVar("ResultT")
+
+CALL_SECONDS = 10.0
+"""What a call may take in all, unless bytes move; one step of a save half of it, then the line counts as down."""
+
+SLOWEST_LINE = 65_536
+"""Bytes a second that a line is expected to carry at least: what takes longer is given up."""
+
+SEEN_MAX = 4096
+"""Files of which it is remembered which version a program of this process saw last."""
+
+
+@dataclass
+class Common:
+    """See above.
+
+    Attributes:
+        open_files: a way to the other side, the one at hand where it still lives; raises GimmalError.
+        clock: nanoseconds since 1970.
+        computer: what this one is called, for names of conflicts.
+        call_seconds: what a call may take.
+        seen: the version of a file that was opened or saved last: the one that an editor believes it replaces.
+    """
+
+    open_files: Callable[[], Awaitable[RemoteFiles]]
+    view: TreeView
+    cache: FileCache
+    clock: Callable[[], int]
+    computer: str
+    call_seconds: float = CALL_SECONDS
+    tasks: Tasks = field(default_factory=Tasks)
+    line: Line = field(default_factory=Line)
+    seen: OrderedDict[str, Version] = field(default_factory=OrderedDict)
+
+    async def files(self) -> RemoteFiles:
+        """A way to the other side, by which the view goes too."""
+        files = await self.step(self.open_files())
+        self.view.follow(files)
+        return files
+
+    async def call(self, work: Awaitable[ResultT]) -> ResultT:
+        """As ``step``, for what is a call by itself: it may take all the time of one."""
+        return await self.step(work, seconds=self.call_seconds)
+
+    async def step(self, work: Awaitable[ResultT], length: int = 0, *, seconds: float | None = None) -> ResultT:
+        """One question to the other side; what becomes of it is noted.
+
+        Args:
+            work: the question.
+            length: bytes that move with it: on a slow line they take their time, but not for ever.
+            seconds: what it may take; None for half of a call.
+
+        Raises:
+            DeadlinePassed: no answer in time.
+            GimmalError: what the other side says, or why it cannot be asked.
+        """
+        loop = asyncio.get_running_loop()
+        seconds = (self.call_seconds / 2 if seconds is None else seconds) + length / SLOWEST_LINE
+        try:
+            async with asyncio.timeout(seconds) as timeout:
+                result = await work
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+            self.line.failed(loop.time())
+            raise DeadlinePassed(
+                "the other side did not answer in time", "`gimmal status` shows the connection"
+            ) from None
+        except UnreachableError:
+            self.line.failed(loop.time())
+            raise
+        self.line.worked()
+        return result
+
+    def is_down(self) -> bool:
+        """Whether the other side was just asked in vain."""
+        return self.line.is_down(asyncio.get_running_loop().time())
+
+    def note_seen(self, path: str, version: Version) -> None:
+        """A program has seen this version."""
+        self.seen[path] = version
+        self.seen.move_to_end(path)
+        if len(self.seen) > SEEN_MAX:
+            self.seen.popitem(last=False)
+
+    def start(self, work: Coroutine[Any, Any, ResultT], name: str) -> asyncio.Task[ResultT]:
+        """Run something that lasts longer than who began it; it returns its failures."""
+        return self.tasks.start(work, name)

@@ -1,0 +1,386 @@
+"""The other side's tree as one that can be written: what every front end uses that opens files.
+
+It is the view of `remote.tree` with this process's unsent edits laid over: sizes and times of open files are right, and
+what was done while the line was down is seen here at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+from gimmal.base.errors import RemoteError
+from gimmal.base.workers import Workers
+from gimmal.protocol.codes import Code, error_of_code
+from gimmal.protocol.messages import Attributes, Kind, LinkItem, Replace, Room, Version, Xattrs
+from gimmal.protocol.parts import Mode
+from gimmal.protocol.requests import FolderTimes
+from gimmal.remote.edits.beside import Beside
+from gimmal.remote.edits.common import CALL_SECONDS, Common
+from gimmal.remote.edits.conflict_list import ConflictList
+from gimmal.remote.edits.edited_file import EditedFile
+from gimmal.remote.edits.open_file import OpenFile
+from gimmal.remote.edits.saving import HELD_MAX, Saving
+from gimmal.remote.file_cache import FileCache
+from gimmal.remote.files import shown, version_of
+from gimmal.remote.patching import save_ranges
+from gimmal.remote.remote_files import RemoteFiles
+from gimmal.remote.tree.view import Found, Listing, TreeView
+
+_NO_FILE = {Kind.DIRECTORY: Code.IS_A_DIRECTORY, Kind.LINK: Code.LINK_REFUSED, Kind.OTHER: Code.SPECIAL_FILE}
+
+
+class EditedTree:
+    """One per process, for one event loop. Close it.
+
+    Args:
+        open_files: a way to the other side, the one at hand where it still lives; raises GimmalError.
+        view: of the other side's tree; the caller closes it after this.
+        cache: of its files; the caller closes it after this.
+        workers: threads for this computer's disk.
+        conflicts: where it is noted that both sides changed a file; None for nowhere.
+        computer: what this computer is called, for names of conflicts.
+        clock: nanoseconds since 1970.
+        call_seconds: what a call may take.
+
+    Every method raises RemoteError with the other side's code, UnreachableError where the line is down, and BadName for
+    a path that cannot be; each ends within 10 s.
+    """
+
+    def __init__(
+        self,
+        open_files: Callable[[], Awaitable[RemoteFiles]],
+        view: TreeView,
+        cache: FileCache,
+        *,
+        workers: Workers,
+        conflicts: ConflictList | None = None,
+        computer: str = "computer",
+        clock: Callable[[], int] = time.time_ns,
+        call_seconds: float = CALL_SECONDS,
+    ) -> None:
+        self.view = view
+        self.cache = cache
+        self._common = Common(open_files, view, cache, clock, computer, call_seconds)
+        self._open: dict[str, EditedFile] = {}
+        self.beside = Beside(self._common, conflicts, workers)
+        self._saving = Saving(self._common, self._open, self.beside)
+
+    async def close(self) -> None:
+        """Save nothing more; what nobody closed or synced is lost. Files that are open still fail from now on."""
+        await self._saving.close()
+        await self._common.tasks.close()
+        for edited in list(self._open.values()):
+            edited.close()
+        self._open.clear()
+
+    @property
+    def held(self) -> int:
+        """Bytes that were written and are held in memory."""
+        return self._saving.held
+
+    async def send_ahead(self) -> None:
+        """Send what was written and not saved to the other side now, where nobody sees it before it is saved.
+
+        Raises:
+            GimmalError: it cannot be sent; nothing is lost by that.
+        """
+        for edited in list(self._open.values()):
+            await edited.send_ahead(HELD_MAX)
+
+    # Looking ---------------------------------------------------------------------------------------------------------
+
+    async def find(self, path: str) -> Found:
+        """The entry at a path.
+
+        Raises:
+            RemoteError: ``not_found``; what the other side says.
+            UnreachableError: the line is down, and the entry was never known.
+        """
+        found = await self._common.call(self.view.find(path))
+        edited = self._open.get(path)
+        if edited is None or not edited.differs:
+            return found
+        return Found(edited.attributes, found.number, found.mapped, found.stale)
+
+    async def listing(self, path: str) -> Listing:
+        """All entries of a folder; raises as ``find``."""
+        return await self._common.call(self.view.listing(path))
+
+    async def read_link(self, path: str) -> str:
+        """Where a symbolic link points.
+
+        Raises:
+            RemoteError: ``invalid`` where it is none.
+        """
+        attributes = (await self.find(path)).attributes
+        if attributes.kind is not Kind.LINK:
+            raise error_of_code(Code.INVALID, shown(path))
+        return attributes.target
+
+    async def statfs(self, path: str) -> Room:
+        """Room on the disk that holds a path."""
+        files = await self._common.files()
+        return await self._common.call(files.room(path))
+
+    # Files -----------------------------------------------------------------------------------------------------------
+
+    async def open(
+        self,
+        path: str,
+        *,
+        read: bool = True,
+        write: bool = False,
+        create: bool = False,
+        exclusive: bool = False,
+        truncate: bool = False,
+        mode: int | None = None,
+    ) -> OpenFile:
+        """Open a file.
+
+        Args:
+            path: wire path.
+            read, write: what will be done with the handle.
+            create: make an empty file where none is; with ``exclusive`` only then.
+            truncate: cut it to nothing, which is saved when it is closed.
+            mode: permission bits of a new file; None for those that the other side gives to new files.
+
+        Raises:
+            RemoteError: ``not_found``, ``exists``, ``is_a_directory``, ``link_refused``, ``not_granted`` and others.
+        """
+        if write:
+            await self._require_writable(path)
+        edited = self._open.get(path)
+        if edited is None:
+            seen = self._common.seen.get(path)
+            edited = await self._opened(path, create=create, exclusive=exclusive, mode=mode)
+            if truncate and write and seen is not None and seen != edited.base_version:
+                edited.expect(seen)
+                self._common.note_seen(path, seen)
+        elif exclusive and create:
+            raise error_of_code(Code.EXISTS, shown(path))
+        handle = OpenFile(edited, self._saving.save, self._saving.make_room, self._left, read=read, write=write)
+        if truncate and write:
+            try:
+                await handle.truncate(0)
+            except BaseException:
+                edited.handles -= 1
+                self._left(edited)
+                raise
+        return handle
+
+    async def _opened(self, path: str, *, create: bool, exclusive: bool, mode: int | None) -> EditedFile:
+        if not (create and exclusive):
+            try:
+                return await self._adopt(path)
+            except RemoteError as error:
+                if error.code != "not_found" or not create:
+                    raise
+        try:
+            return self._add(path, await self._create(path, mode))
+        except RemoteError as error:
+            if error.code != "exists" or exclusive:
+                raise
+        return await self._adopt(path)  # another one has just made it
+
+    async def _adopt(self, path: str) -> EditedFile:
+        found = await self.find(path)
+        kind = found.attributes.kind
+        if kind is not Kind.FILE:
+            raise error_of_code(_NO_FILE[kind], shown(path))
+        return self._add(path, found.attributes)
+
+    def _add(self, path: str, attributes: Attributes) -> EditedFile:
+        edited = self._open.get(path)  # perhaps somebody else has opened it meanwhile
+        if edited is None:
+            edited = self._open[path] = EditedFile(self._common, path, attributes, self.cache.adopt(path, attributes))
+            self._common.note_seen(path, version_of(attributes))
+        return edited
+
+    async def _create(self, path: str, mode: int | None) -> Attributes:
+        """An empty file, there at once: so that whoever makes it first is the one, on both sides."""
+        async with self.view.changing(path) as change:
+            saving = save_ranges(
+                await self._common.files(),
+                path,
+                base=None,
+                kept=0,
+                size=0,
+                replace=Replace.NEVER,
+                ranges=(),
+                mtime_ns=self._common.clock(),
+                mode=mode,
+                durable=False,
+            )
+            attributes = await self._common.call(saving)
+            change.done(attributes)
+        return attributes
+
+    def _left(self, edited: EditedFile) -> None:
+        """A handle was closed."""
+        if edited.handles or self._saving.needs(edited):
+            return
+        if self._open.get(edited.path) is edited:
+            del self._open[edited.path]
+        edited.close()
+
+    async def _require_writable(self, path: str) -> None:
+        """Say at once what would fail at the end; the mode of a share tells its rights."""
+        share, _slash, below = path.partition("/")
+        if not below:
+            raise error_of_code(Code.IS_A_DIRECTORY, shown(path))
+        found = await self._common.call(self.view.find(share))
+        if not found.attributes.mode & 0o200:
+            raise error_of_code(Code.NOT_GRANTED, shown(path))
+
+    async def truncate(self, path: str, size: int) -> None:
+        """Cut a file off, or let it grow by zeros; durable at home, or in the journal, on return."""
+        file = await self.open(path, read=False, write=True)
+        try:
+            await file.truncate(size)
+        finally:
+            await file.close()
+
+    # Names -----------------------------------------------------------------------------------------------------------
+
+    async def make_directory(self, path: str, mode: int | None = None) -> None:
+        """Make a folder."""
+        await self._common.files()
+        await self._common.call(self.view.make_directory(path, mode))
+
+    async def remove(self, path: str) -> None:
+        """Remove a file or link; who has it open can go on, but nothing of it is saved."""
+        found = await self.find(path)
+        if found.attributes.kind is Kind.DIRECTORY:
+            raise error_of_code(Code.IS_A_DIRECTORY, shown(path))
+        await self._common.files()
+        await self._common.call(self.view.remove(path))
+        self._is_removed(path)
+        self.cache.removed(path)
+
+    async def remove_directory(self, path: str) -> None:
+        """Remove an empty folder."""
+        found = await self.find(path)
+        if found.attributes.kind is not Kind.DIRECTORY:
+            raise error_of_code(Code.NOT_A_DIRECTORY, shown(path))
+        await self._common.files()
+        await self._common.call(self.view.remove(path))
+
+    async def rename(self, source: str, target: str, replace: bool = True) -> None:
+        """Move an entry within one share.
+
+        Args:
+            source, target: wire paths.
+            replace: whether a file may stand there, which is then replaced. Where a program of this process had seen
+                another version of it than stands there, both are kept: see the list of conflicts.
+
+        Raises:
+            RemoteError: ``exists``, ``not_empty``, ``is_a_directory``, ``cross_device`` and others.
+        """
+        if source == target:
+            await self.find(source)
+            return
+        moving = self._open.get(source)
+        if moving is not None:
+            await self._saving.save(moving)
+        await self._common.files()
+        self._is_renamed(source, await self._rename(source, target, replace))
+
+    async def _rename(self, source: str, target: str, replace: bool) -> str:
+        """Returns the name that it got: another one where both sides had changed what stood there."""
+        seen = self._common.seen.get(target) if replace else None
+        how = Replace.EXPECTED if seen is not None else Replace.ALWAYS if replace else Replace.NEVER
+        try:
+            await self._common.call(self.view.rename(source, target, how, seen))
+        except RemoteError as error:
+            if error.code != "changed":
+                raise
+            return await self.beside.rename(source, target)
+        return target
+
+    def _is_renamed(self, source: str, target: str) -> None:
+        self._is_removed(target)
+        self.cache.renamed(source, target)
+        below = source + "/"
+        for path in [path for path in self._open if path == source or path.startswith(below)]:
+            edited = self._open.pop(path)
+            edited.path = target + path[len(source) :]
+            self._open[edited.path] = edited
+        for path in [path for path in self._common.seen if path == source or path.startswith(below)]:
+            self._common.note_seen(target + path[len(source) :], self._common.seen.pop(path))
+
+    def _is_removed(self, path: str) -> None:
+        edited = self._open.pop(path, None)
+        if edited is not None:
+            edited.removed = True
+        self._common.seen.pop(path, None)
+
+    async def make_link(self, path: str, target: str) -> None:
+        """Make a symbolic link; ``target`` is its text, and is not followed."""
+        async with self.view.changing(path):
+            files = await self._common.files()
+            item = LinkItem(path, target, self._common.clock())
+            self._expect((await self._common.call(files.make_links([item], Replace.NEVER))), path)
+
+    def _expect(self, codes: list[int], path: str) -> None:
+        if codes[0]:
+            raise error_of_code(codes[0], shown(path))
+
+    # Attributes ------------------------------------------------------------------------------------------------------
+
+    async def set_attributes(self, path: str, *, mode: Mode | None = None, mtime_ns: int | None = None) -> None:
+        """Set mode or time of an entry; of a file with unsaved changes with these, else at once."""
+        edited = self._open.get(path)
+        if edited is not None and edited.differs:
+            async with edited.locked():
+                if edited.differs:
+                    edited.mode = mode if mode is not None else edited.mode
+                    edited.mtime_ns = mtime_ns if mtime_ns is not None else edited.mtime_ns
+                    return
+        await self._set(path, mode, mtime_ns, ())
+
+    async def _set(self, path: str, mode: int | None, mtime_ns: int | None, xattrs: Xattrs) -> None:
+        before = (await self.find(path)).attributes
+        item = FolderTimes(path, before.mtime_ns if mtime_ns is None else mtime_ns, mode, xattrs)
+        await self._common.files()
+        await self._common.call(self.view.set_attributes(item))
+        if before.kind is not Kind.FILE:
+            return
+        after = (await self._common.call(self.view.find(path))).attributes
+        if (after.kind, after.identity, after.size) == (before.kind, before.identity, before.size):
+            self._has_new_time(path, version_of(before), after)
+
+    def _has_new_time(self, path: str, before: Version, after: Attributes) -> None:
+        """This side gave a file another time: its bytes are those of the version before."""
+        edited = self._open.get(path)
+        if edited is not None and edited.base_version == before:
+            file = self.cache.replaced(path, after, [(0, after.size)], ())
+            edited.rebase(file, after)
+        if self._common.seen.get(path) == before:
+            self._common.note_seen(path, version_of(after))
+
+    async def xattrs(self, path: str) -> dict[str, bytes]:
+        """Extended attributes of a file or folder, by names that begin with ``user.``."""
+        files = await self._common.files()
+        examined = await self._common.call(files.examine(path))
+        return dict(examined.xattrs)
+
+    async def set_xattr(self, path: str, name: str, value: bytes) -> None:
+        """Set one extended attribute.
+
+        Raises:
+            RemoteError: ``not_stored`` where the disk there has none.
+        """
+        edited = self._open.get(path)
+        if edited is not None:
+            await self._saving.save(edited)
+        await self._set(path, None, None, ((name, value),))
+
+    async def remove_xattr(self, path: str, name: str) -> None:
+        """Extended attributes cannot be removed yet: RemoteError ``unsupported``, or ``not_found`` where it is none."""
+        if name not in await self.xattrs(path):
+            raise error_of_code(Code.NOT_FOUND, shown(path))
+        raise error_of_code(Code.UNSUPPORTED, shown(path))
+
+
+__all__ = ["EditedTree", "OpenFile"]
