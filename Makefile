@@ -32,6 +32,7 @@ check: setup ## format, lint, types and import contracts, changing nothing
 lab: ## system packages of the network laboratory (tests/lab) and of other tests, where root
 	@sh scripts/lab.sh
 	@sh scripts/players.sh
+	@sh scripts/programs.sh
 
 test: check lab ## every check and every test, long ones on a small fixed sample
 	$(BIN)/python -m pytest -n 2 -p randomly -rs
