@@ -56,6 +56,7 @@ ENTRIES = {
     "cat": Entry(Kind.CALL, ":shared/file"),
     "cp": Entry(Kind.TRANSFER, f"{_WAIT} :shared/file {{target}}"),
     "df": Entry(Kind.CALL),
+    "edit": Entry(Kind.CALL, "--program true :shared/file"),
     "half erase": Entry(Kind.HERE, "--yes {spare}"),
     "half show": Entry(Kind.HERE, "{half}"),
     "log": Entry(Kind.HERE),

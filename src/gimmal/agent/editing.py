@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 
 from gimmal.agent.plugged import computer_name
 from gimmal.agent.reach import Reach
+from gimmal.base.errors import GimmalError
+from gimmal.base.tasks import Tasks
 from gimmal.remote.edits.conflict_list import ConflictList
 from gimmal.remote.edits.journal import folders
+from gimmal.remote.edits.left_over import send_left_over
 from gimmal.remote.edits.tree import EditedTree
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.tree.view import TreeView
 
+logger = logging.getLogger("gimmal.agent")
+
 
 @contextlib.asynccontextmanager
 async def edited_tree(reach: Reach) -> AsyncIterator[EditedTree]:
     """The tree that the other side shares, for as long as the context lasts; sessions come and go below it.
+
+    What cannot be sent is kept on the half, or here, and goes home when the line is back, or at the next connection.
 
     Args:
         reach: the way to the other side.
@@ -25,19 +34,41 @@ async def edited_tree(reach: Reach) -> AsyncIterator[EditedTree]:
     Raises:
         GimmalError: the other side cannot be reached now.
     """
+    opening = asyncio.Lock()  # of two that find no session only one opens one
 
     async def files() -> RemoteFiles:
-        return (await reach.open()).files
+        async with opening:
+            return (await reach.open()).files
 
     reached = await reach.open()
     view = TreeView(reached.files, leads_there=reach.leads_there if reached.through_agent else None)
     cache = FileCache(files)
-    places = tuple(folders(reach.location, reach.journal_directory, reach.journal_key))
-    conflicts = ConflictList(places, reach.journal_key)
-    tree = EditedTree(files, view, cache, workers=reach.workers, conflicts=conflicts, computer=computer_name())
+    places = folders(reach.location, reach.journal_directory, reach.journal_key)
+    conflicts = ConflictList(tuple(places), reach.journal_key)
+    tree = EditedTree(
+        files,
+        view,
+        cache,
+        workers=reach.workers,
+        journals=places,
+        key=reach.journal_key,
+        conflicts=conflicts,
+        computer=computer_name(),
+    )
+    tasks = Tasks()
+    if not reached.through_agent:  # an agent sees to them itself
+        tasks.start(_send_left_over(reach, reached.files, conflicts), "send home what was left over")
     try:
         yield tree
     finally:
+        await tasks.close()
         await tree.close()
         await cache.close()
         await view.close()
+
+
+async def _send_left_over(reach: Reach, files: RemoteFiles, conflicts: ConflictList) -> None:
+    try:
+        await send_left_over(files, conflicts.places, reach.journal_key, reach.workers, computer_name(), conflicts)
+    except GimmalError as error:
+        logger.warning("what was left over by a former command waits on: %s", error.message)

@@ -159,6 +159,7 @@ class LocalCommands:
             },
             "peer_program": status.peer_program,
             "sessions": status.sessions,
+            "transfers_moving": self._agent.queue.running if status.connected else 0,
             "shares": [
                 {"name": share.name, "path": _text_of(share.path), "rights": share.rights.value}
                 for share in status.shares

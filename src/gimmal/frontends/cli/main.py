@@ -25,6 +25,7 @@ _COMMANDS = {
     "tree": ("list everything below a folder of the other side", "tree"),
     "stat": ("show size, time and kind of a file or folder", "stat"),
     "cat": ("print files of the other side", "cat"),
+    "edit": ("edit a document of the other side in your own program", "edit"),
     "play": ("play a film of the other side, and seek in it", "play"),
     "mount": ("show the other side's files as a folder of this computer", "mount"),
     "unmount": ("end what gimmal mount shows", "unmount"),

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from gimmal.base.errors import DeadlinePassed, UnreachableError
+from gimmal.base.errors import DeadlinePassed, RemoteError, UnreachableError
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.messages import Version
 from gimmal.remote.edits.line import Line
@@ -23,6 +23,9 @@ CALL_SECONDS = 10.0
 
 SLOWEST_LINE = 65_536
 """Bytes a second that a line is expected to carry at least: what takes longer is given up."""
+
+DOWN_LOOK_SECONDS = 1.0
+"""What a look may take that nobody here can answer, while the line is down."""
 
 SEEN_MAX = 4096
 """Files of which it is remembered which version a program of this process saw last."""
@@ -52,9 +55,19 @@ class Common:
 
     async def files(self) -> RemoteFiles:
         """A way to the other side, by which the view goes too."""
-        files = await self.step(self.open_files())
+        files = await self._within(self.open_files(), self.call_seconds / 2)
         self.view.follow(files)
         return files
+
+    async def look(self, work: Awaitable[ResultT], seconds: float | None = None) -> ResultT:
+        """A look that may be answered by what is known here: where the line is down it does not wait long.
+
+        Raises:
+            DeadlinePassed: no answer within ``seconds``, which are those of a call unless told.
+            GimmalError: what the other side says, or why it cannot be asked.
+        """
+        most = self.call_seconds if seconds is None else seconds
+        return await self._within(work, min(most, DOWN_LOOK_SECONDS) if self.is_down() else most)
 
     async def call(self, work: Awaitable[ResultT]) -> ResultT:
         """As ``step``, for what is a call by itself: it may take all the time of one."""
@@ -72,11 +85,20 @@ class Common:
             DeadlinePassed: no answer in time.
             GimmalError: what the other side says, or why it cannot be asked.
         """
-        loop = asyncio.get_running_loop()
         seconds = (self.call_seconds / 2 if seconds is None else seconds) + length / SLOWEST_LINE
         try:
+            result = await self._within(work, seconds)
+        except RemoteError:
+            self.line.worked()
+            raise
+        self.line.worked()
+        return result
+
+    async def _within(self, work: Awaitable[ResultT], seconds: float) -> ResultT:
+        loop = asyncio.get_running_loop()
+        try:
             async with asyncio.timeout(seconds) as timeout:
-                result = await work
+                return await work
         except TimeoutError:
             if not timeout.expired():
                 raise
@@ -87,8 +109,6 @@ class Common:
         except UnreachableError:
             self.line.failed(loop.time())
             raise
-        self.line.worked()
-        return result
 
     def is_down(self) -> bool:
         """Whether the other side was just asked in vain."""

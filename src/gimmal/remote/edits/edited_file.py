@@ -20,7 +20,7 @@ from gimmal.protocol.messages import Attributes, Kind, Replace, Version
 from gimmal.remote.cached_file import CachedFile, Reader
 from gimmal.remote.edits.common import Common
 from gimmal.remote.edits.content import Content, Piece, Where
-from gimmal.remote.edits.spans import Spans
+from gimmal.remote.edits.spans import Span, Spans
 from gimmal.remote.files import Files, shown, version_of
 from gimmal.remote.patching import Patch, open_patch, save_ranges
 
@@ -63,6 +63,8 @@ class EditedFile:
         self.handles = 0
         self.removed = False
         self.last = 0
+        self.operations: set[int] = set()
+        """Those of the journal that concern it and are not known to be done."""
         self.saves = 0
         self.broken: GimmalError | None = None
         self.lock = asyncio.Lock()
@@ -164,7 +166,7 @@ class EditedFile:
         found = held_whole(file, start, length)
         if found is not None and (file.changed or self._common.is_down()):
             return found
-        return await self._common.step(reader_of(file).read(start, length, seconds), seconds=seconds)
+        return await self._common.look(reader_of(file).read(start, length, seconds), seconds)
 
     async def _follow(self, *, anew: bool = False) -> bool:
         """Where nothing was written here: go on with the version that the other side has now; False: there is no other.
@@ -186,7 +188,7 @@ class EditedFile:
         return True
 
     async def _known(self) -> Attributes:
-        found = await self._common.step(self._common.view.find(self.path))
+        found = await self._common.look(self._common.view.find(self.path))
         return self.base if found.stale else found.attributes
 
     async def _asked(self) -> Attributes:
@@ -298,7 +300,7 @@ class EditedFile:
             GimmalError: it cannot be sent; nothing is lost by that.
         """
         async with self.locked():
-            if not self.removed and self.content.held:
+            if not self.removed and not self.last and self.content.held:
                 await self._send_ahead()
                 self.content.forget_sent(most)
 
@@ -454,19 +456,71 @@ class EditedFile:
 
     def saved(self, attributes: Attributes) -> None:
         """The other side has what is here, as this version."""
-        content = self.content
-        kept = Spans()
-        kept.add(0, content.kept)
-        written = []
-        for start, extent in content.held:
-            kept.remove(start, start + len(extent))
-            written.append((start, bytes(extent)))
-        for start, end in content.forgotten:
-            kept.remove(start, end)
-        file = self._common.cache.replaced(self.path, attributes, list(kept), written)
         self.content.kept_elsewhere()
-        self.rebase(file, attributes)
+        self._is_now(attributes)
         self._common.note_seen(self.path, version_of(attributes))
+
+    def _is_now(self, attributes: Attributes) -> None:
+        """All but what is unsent is at home, as this version: what is known of its bytes is not fetched again."""
+        content = self.content
+        written: list[tuple[int, bytes]] = []
+        for start, end in content.written():
+            at = start
+            for begin, stop in content.unsent.within(start, end):
+                written += content.held.within(at, begin)
+                at = stop
+            written += content.held.within(at, end)
+        self.rebase(self._common.cache.replaced(self.path, attributes, self._unwritten(), written), attributes)
+
+    def _unwritten(self) -> list[Span]:
+        """Places that have the bytes of the base version."""
+        kept = Spans()
+        kept.add(0, self.content.kept)
+        for start, end in self.content.written():
+            kept.remove(start, end)
+        return list(kept)
+
+    # The journal -----------------------------------------------------------------------------------------------------
+
+    async def keep_here(self) -> None:
+        """All that was written is in memory, and the patch is given up; the caller holds the lock.
+
+        Raises:
+            UnreachableError: some of it is in the patch only.
+        """
+        if self.content.forgotten:
+            raise Interrupted(
+                "the line is down, and the file is too large to be kept here until it is back", "save it again then"
+            )
+        if self._patch is not None:
+            await self.give_up_patch()
+
+    def waits_for(self, operation: int) -> None:
+        """It builds on an operation of the journal from now on."""
+        self.operations.add(operation)
+        self.last = operation
+
+    def kept(self, operation: int) -> None:
+        """The journal has all that is here."""
+        self.base = self.attributes
+        self.mtime_ns, self.mode, self.dirty_since = None, None, None
+        self.content.kept_elsewhere()
+        self.waits_for(operation)
+
+    def base_is_home(self, path: str, attributes: Attributes) -> None:
+        """An operation was done on which another one of the journal builds."""
+        file = self._common.cache.replaced(path, attributes, self._unwritten(), ())
+        file.edited()
+        if self.file is not None:
+            self.file.edits_over()
+        self.file = file
+        self.saves += 1
+
+    def all_is_home(self, attributes: Attributes) -> None:
+        """The newest operation was done: only what was written since is not at home."""
+        self.last = 0
+        self.operations.clear()
+        self._is_now(attributes)
 
     def close(self) -> None:
         """Nobody has it open any more, and nothing of it waits."""

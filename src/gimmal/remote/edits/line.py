@@ -9,10 +9,15 @@ DOWN_SECONDS = 2.0
 
 
 class Line:
-    """What is known of the way to the other side."""
+    """What is known of the way to the other side.
+
+    Attributes:
+        probed: somebody tries again and again: it counts as down until a question is answered.
+    """
 
     def __init__(self) -> None:
         self._failed_at = -inf
+        self.probed = False
 
     def failed(self, now: float) -> None:
         """Something was asked and not answered in time."""
@@ -23,5 +28,5 @@ class Line:
         self._failed_at = -inf
 
     def is_down(self, now: float) -> bool:
-        """Whether the last question had no answer, and was put just now."""
-        return now - self._failed_at < DOWN_SECONDS
+        """Whether the last question had no answer, and asking again now would most likely be in vain."""
+        return now - self._failed_at < DOWN_SECONDS or (self.probed and self._failed_at > -inf)

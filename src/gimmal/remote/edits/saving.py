@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from gimmal.base.errors import GimmalError, RemoteError
+from gimmal.base.errors import GimmalError, LocalError, RemoteError, UnreachableError
 from gimmal.protocol.codes import Code
 from gimmal.remote.edits.beside import Beside
 from gimmal.remote.edits.common import Common
 from gimmal.remote.edits.edited_file import EditedFile
+from gimmal.remote.edits.keeping import Keeping
 
 HELD_MAX = 32 << 20
 """Bytes that were written and are held in memory, of all files; what is more is sent ahead and forgotten here."""
@@ -32,12 +33,14 @@ class Saving:
         common: shared by all of them.
         files: those that are open, by path; whoever opens and closes them owns it.
         beside: puts files beside those that the other side changed.
+        keeping: keeps what cannot be sent; None where there is no journal.
     """
 
-    def __init__(self, common: Common, files: dict[str, EditedFile], beside: Beside) -> None:
+    def __init__(self, common: Common, files: dict[str, EditedFile], beside: Beside, keeping: Keeping | None) -> None:
         self._common = common
         self._files = files
         self._beside = beside
+        self._keeping = keeping
         self._saves: dict[EditedFile, asyncio.Task[GimmalError | None]] = {}
         self._aging: asyncio.Task[None] | None = None
 
@@ -48,7 +51,7 @@ class Saving:
 
     def needs(self, edited: EditedFile) -> bool:
         """Whether a file that nobody has open is still needed here."""
-        return edited in self._saves
+        return edited in self._saves or edited.last > 0
 
     # Saving ----------------------------------------------------------------------------------------------------------
 
@@ -80,8 +83,22 @@ class Saving:
         return None
 
     async def _save(self, edited: EditedFile) -> None:
+        keeping = self._keeping
+        whole = not edited.content.forgotten  # else it cannot be kept: some of it is on the other side only
+        if keeping is not None and whole and (not await keeping.may_send() or edited.last):
+            try:
+                await keeping.keep_save(edited)
+                return
+            except LocalError:
+                if edited.last:
+                    raise
+                # Here is no room for it: perhaps the line is back.
         try:
             edited.saved(await edited.send_home())
+        except UnreachableError:
+            if keeping is None or edited.content.forgotten:
+                raise
+            await keeping.keep_save(edited)
         except RemoteError as error:
             if error.code not in _OTHER_VERSION:
                 raise

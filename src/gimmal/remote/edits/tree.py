@@ -6,10 +6,13 @@ what was done while the line was down is seen here at once.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
 
-from gimmal.base.errors import RemoteError
+from gimmal.base.errors import Interrupted, RemoteError, UnreachableError
 from gimmal.base.workers import Workers
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.messages import Attributes, Kind, LinkItem, Replace, Room, Version, Xattrs
@@ -19,13 +22,18 @@ from gimmal.remote.edits.beside import Beside
 from gimmal.remote.edits.common import CALL_SECONDS, Common
 from gimmal.remote.edits.conflict_list import ConflictList
 from gimmal.remote.edits.edited_file import EditedFile
+from gimmal.remote.edits.keeping import Keeping
+from gimmal.remote.edits.laid_over import Laid
 from gimmal.remote.edits.open_file import OpenFile
+from gimmal.remote.edits.operations import Operation
 from gimmal.remote.edits.saving import HELD_MAX, Saving
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.files import shown, version_of
 from gimmal.remote.patching import save_ranges
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.tree.view import Found, Listing, TreeView
+
+ResultT = TypeVar("ResultT")
 
 _NO_FILE = {Kind.DIRECTORY: Code.IS_A_DIRECTORY, Kind.LINK: Code.LINK_REFUSED, Kind.OTHER: Code.SPECIAL_FILE}
 
@@ -38,6 +46,8 @@ class EditedTree:
         view: of the other side's tree; the caller closes it after this.
         cache: of its files; the caller closes it after this.
         workers: threads for this computer's disk.
+        journals: folders in which a journal of what cannot be sent may lie (see `journal.folders`); none for none.
+        key: 32 bytes from the half that seal it.
         conflicts: where it is noted that both sides changed a file; None for nowhere.
         computer: what this computer is called, for names of conflicts.
         clock: nanoseconds since 1970.
@@ -54,6 +64,8 @@ class EditedTree:
         cache: FileCache,
         *,
         workers: Workers,
+        journals: Sequence[Path] = (),
+        key: bytes = b"",
         conflicts: ConflictList | None = None,
         computer: str = "computer",
         clock: Callable[[], int] = time.time_ns,
@@ -64,11 +76,17 @@ class EditedTree:
         self._common = Common(open_files, view, cache, clock, computer, call_seconds)
         self._open: dict[str, EditedFile] = {}
         self.beside = Beside(self._common, conflicts, workers)
-        self._saving = Saving(self._common, self._open, self.beside)
+        self._keeping: Keeping | None = None
+        if journals:
+            self._keeping = Keeping(self._common, list(journals), key, workers, conflicts, self._open)
+            self._keeping.left = self._left
+        self._saving = Saving(self._common, self._open, self.beside, self._keeping)
 
     async def close(self) -> None:
         """Save nothing more; what nobody closed or synced is lost. Files that are open still fail from now on."""
         await self._saving.close()
+        if self._keeping is not None:
+            await self._keeping.close()
         await self._common.tasks.close()
         for edited in list(self._open.values()):
             edited.close()
@@ -78,6 +96,11 @@ class EditedTree:
     def held(self) -> int:
         """Bytes that were written and are held in memory."""
         return self._saving.held
+
+    @property
+    def waiting(self) -> list[Operation]:
+        """What was done here and is in the journal, not yet at home."""
+        return self._keeping.pending if self._keeping is not None else []
 
     async def send_ahead(self) -> None:
         """Send what was written and not saved to the other side now, where nobody sees it before it is saved.
@@ -97,15 +120,37 @@ class EditedTree:
             RemoteError: ``not_found``; what the other side says.
             UnreachableError: the line is down, and the entry was never known.
         """
-        found = await self._common.call(self.view.find(path))
+        laid = self._laid(path)
+        if laid is not None:
+            return self._as_laid(path, laid)
+        found = await self._common.look(self.view.find(path))
         edited = self._open.get(path)
         if edited is None or not edited.differs:
             return found
         return Found(edited.attributes, found.number, found.mapped, found.stale)
 
+    def _laid(self, path: str) -> Laid | None:
+        return self._keeping.laid.find(path) if self._keeping is not None else None
+
+    def _as_laid(self, path: str, laid: Laid) -> Found:
+        if laid.attributes is None:
+            raise error_of_code(Code.NOT_FOUND, shown(path))
+        known = self.view.known(path) if not laid.origin else None
+        number = known.number if known is not None else laid.number
+        edited = self._open.get(path)
+        return Found(edited.attributes if edited is not None else laid.attributes, number, False, False)
+
     async def listing(self, path: str) -> Listing:
         """All entries of a folder; raises as ``find``."""
-        return await self._common.call(self.view.listing(path))
+        keeping = self._keeping
+        if keeping is None or not keeping.laid:
+            return await self._common.look(self.view.listing(path))
+        if (laid := keeping.laid.find(path)) is not None and laid.attributes is None:
+            raise error_of_code(Code.NOT_FOUND, shown(path))
+        if keeping.laid.is_new_folder(path):
+            return Listing(keeping.laid.listing(path, []), False)
+        found = await self._common.look(self.view.listing(path))
+        return Listing(keeping.laid.listing(path, found.names), found.stale)
 
     async def read_link(self, path: str) -> str:
         """Where a symbolic link points.
@@ -177,7 +222,7 @@ class EditedTree:
                 if error.code != "not_found" or not create:
                     raise
         try:
-            return self._add(path, await self._create(path, mode))
+            return await self._create(path, mode)
         except RemoteError as error:
             if error.code != "exists" or exclusive:
                 raise
@@ -188,7 +233,10 @@ class EditedTree:
         kind = found.attributes.kind
         if kind is not Kind.FILE:
             raise error_of_code(_NO_FILE[kind], shown(path))
-        return self._add(path, found.attributes)
+        laid = self._laid(path)
+        if laid is None:
+            return self._add(path, found.attributes)
+        return self._add_laid(path, found.attributes, laid)
 
     def _add(self, path: str, attributes: Attributes) -> EditedFile:
         edited = self._open.get(path)  # perhaps somebody else has opened it meanwhile
@@ -197,8 +245,29 @@ class EditedTree:
             self._common.note_seen(path, version_of(attributes))
         return edited
 
-    async def _create(self, path: str, mode: int | None) -> Attributes:
+    def _add_laid(self, path: str, attributes: Attributes, laid: Laid) -> EditedFile:
+        """A file that the journal has made what it is, by another name or time, and that was not open."""
+        home = laid.origin or path
+        known = self.view.known(home)
+        file = self.cache.adopt(home, known.attributes) if known is not None else None
+        edited = self._open[path] = EditedFile(self._common, path, attributes, file)
+        edited.waits_for(laid.operation)
+        return edited
+
+    async def _create(self, path: str, mode: int | None) -> EditedFile:
         """An empty file, there at once: so that whoever makes it first is the one, on both sides."""
+
+        async def keep(keeping: Keeping) -> EditedFile:
+            await self._require_absent(path)
+            edited = self._open[path] = await keeping.keep_new(path, mode)
+            return edited
+
+        async def send() -> EditedFile:
+            return self._add(path, await self._send_new(path, mode))
+
+        return await self._done_or_kept(send, keep)
+
+    async def _send_new(self, path: str, mode: int | None) -> Attributes:
         async with self.view.changing(path) as change:
             saving = save_ranges(
                 await self._common.files(),
@@ -212,9 +281,37 @@ class EditedTree:
                 mode=mode,
                 durable=False,
             )
-            attributes = await self._common.call(saving)
+            attributes = await self._put(saving)
             change.done(attributes)
         return attributes
+
+    async def _require_absent(self, path: str) -> None:
+        """As far as it is known."""
+        try:
+            await self.find(path)
+        except RemoteError as error:
+            if error.code != "not_found":
+                raise
+        except UnreachableError:
+            return
+        else:
+            raise error_of_code(Code.EXISTS, shown(path))
+
+    async def _done_or_kept(
+        self, send: Callable[[], Awaitable[ResultT]], keep: Callable[[Keeping], Awaitable[ResultT]]
+    ) -> ResultT:
+        """Do something on the other side, or, where it cannot be reached or something else comes before, keep it."""
+        keeping = self._keeping
+        if keeping is None:
+            return await send()
+        if await keeping.may_send():
+            with contextlib.suppress(UnreachableError):
+                return await send()
+        return await keep(keeping)
+
+    async def _put(self, work: Awaitable[ResultT]) -> ResultT:
+        """A question that may be kept for later where there is no answer."""
+        return await (self._common.call(work) if self._keeping is None else self._common.step(work))
 
     def _left(self, edited: EditedFile) -> None:
         """A handle was closed."""
@@ -229,9 +326,10 @@ class EditedTree:
         share, _slash, below = path.partition("/")
         if not below:
             raise error_of_code(Code.IS_A_DIRECTORY, shown(path))
-        found = await self._common.call(self.view.find(share))
-        if not found.attributes.mode & 0o200:
-            raise error_of_code(Code.NOT_GRANTED, shown(path))
+        with contextlib.suppress(UnreachableError):  # then it fails at the end
+            found = await self._common.look(self.view.find(share))
+            if not found.attributes.mode & 0o200:
+                raise error_of_code(Code.NOT_GRANTED, shown(path))
 
     async def truncate(self, path: str, size: int) -> None:
         """Cut a file off, or let it grow by zeros; durable at home, or in the journal, on return."""
@@ -245,16 +343,23 @@ class EditedTree:
 
     async def make_directory(self, path: str, mode: int | None = None) -> None:
         """Make a folder."""
-        await self._common.files()
-        await self._common.call(self.view.make_directory(path, mode))
+
+        async def send() -> None:
+            await self._common.files()
+            await self._put(self.view.make_directory(path, mode))
+
+        async def keep(keeping: Keeping) -> None:
+            await self._require_absent(path)
+            await keeping.keep_folder(path, mode)
+
+        await self._done_or_kept(send, keep)
 
     async def remove(self, path: str) -> None:
         """Remove a file or link; who has it open can go on, but nothing of it is saved."""
         found = await self.find(path)
         if found.attributes.kind is Kind.DIRECTORY:
             raise error_of_code(Code.IS_A_DIRECTORY, shown(path))
-        await self._common.files()
-        await self._common.call(self.view.remove(path))
+        await self._remove(path, found.attributes)
         self._is_removed(path)
         self.cache.removed(path)
 
@@ -263,8 +368,19 @@ class EditedTree:
         found = await self.find(path)
         if found.attributes.kind is not Kind.DIRECTORY:
             raise error_of_code(Code.NOT_A_DIRECTORY, shown(path))
-        await self._common.files()
-        await self._common.call(self.view.remove(path))
+        await self._remove(path, found.attributes)
+
+    async def _remove(self, path: str, attributes: Attributes) -> None:
+        async def send() -> None:
+            await self._common.files()
+            await self._put(self.view.remove(path))
+
+        async def keep(keeping: Keeping) -> None:
+            if attributes.kind is Kind.DIRECTORY and (await self.listing(path)).names:
+                raise error_of_code(Code.NOT_EMPTY, shown(path))
+            await keeping.keep_removal(path, attributes)
+
+        await self._done_or_kept(send, keep)
 
     async def rename(self, source: str, target: str, replace: bool = True) -> None:
         """Move an entry within one share.
@@ -276,6 +392,7 @@ class EditedTree:
 
         Raises:
             RemoteError: ``exists``, ``not_empty``, ``is_a_directory``, ``cross_device`` and others.
+            UnreachableError: the line is down, and it is a folder.
         """
         if source == target:
             await self.find(source)
@@ -283,24 +400,44 @@ class EditedTree:
         moving = self._open.get(source)
         if moving is not None:
             await self._saving.save(moving)
-        await self._common.files()
-        self._is_renamed(source, await self._rename(source, target, replace))
+        # As it was before: where the answer is lost, what is there then may be what was just made.
+        before, there = await self.find(source), self._known(target)
+
+        async def send() -> None:
+            await self._common.files()
+            at = await self._rename(source, target, replace)
+            self._is_renamed(source, at)
+            self.cache.renamed(source, at)
+
+        async def keep(keeping: Keeping) -> None:
+            _check_move(source, before, target, there, replace)
+            expected = self._common.seen.get(target) or (version_of(there.attributes) if there is not None else None)
+            await keeping.keep_move(source, target, before.attributes, before.number, replace, expected)
+            self._is_renamed(source, target)
+
+        await self._done_or_kept(send, keep)
 
     async def _rename(self, source: str, target: str, replace: bool) -> str:
         """Returns the name that it got: another one where both sides had changed what stood there."""
         seen = self._common.seen.get(target) if replace else None
         how = Replace.EXPECTED if seen is not None else Replace.ALWAYS if replace else Replace.NEVER
         try:
-            await self._common.call(self.view.rename(source, target, how, seen))
+            await self._put(self.view.rename(source, target, how, seen))
         except RemoteError as error:
             if error.code != "changed":
                 raise
             return await self.beside.rename(source, target)
         return target
 
+    def _known(self, path: str) -> Found | None:
+        """The entry at a path, as far as it is known without asking; None also where nothing is."""
+        laid = self._laid(path)
+        if laid is None:
+            return self.view.known(path)
+        return None if laid.attributes is None else self._as_laid(path, laid)
+
     def _is_renamed(self, source: str, target: str) -> None:
         self._is_removed(target)
-        self.cache.renamed(source, target)
         below = source + "/"
         for path in [path for path in self._open if path == source or path.startswith(below)]:
             edited = self._open.pop(path)
@@ -313,6 +450,7 @@ class EditedTree:
         edited = self._open.pop(path, None)
         if edited is not None:
             edited.removed = True
+            edited.last = 0
         self._common.seen.pop(path, None)
 
     async def make_link(self, path: str, target: str) -> None:
@@ -337,16 +475,25 @@ class EditedTree:
                     edited.mode = mode if mode is not None else edited.mode
                     edited.mtime_ns = mtime_ns if mtime_ns is not None else edited.mtime_ns
                     return
-        await self._set(path, mode, mtime_ns, ())
+
+        async def send() -> None:
+            await self._set(path, mode, mtime_ns, ())
+
+        async def keep(keeping: Keeping) -> None:
+            attributes = (await self.find(path)).attributes
+            time = attributes.mtime_ns if mtime_ns is None else mtime_ns
+            await keeping.keep_times(path, attributes, time, mode)
+
+        await self._done_or_kept(send, keep)
 
     async def _set(self, path: str, mode: int | None, mtime_ns: int | None, xattrs: Xattrs) -> None:
         before = (await self.find(path)).attributes
         item = FolderTimes(path, before.mtime_ns if mtime_ns is None else mtime_ns, mode, xattrs)
         await self._common.files()
-        await self._common.call(self.view.set_attributes(item))
+        await self._put(self.view.set_attributes(item))
         if before.kind is not Kind.FILE:
             return
-        after = (await self._common.call(self.view.find(path))).attributes
+        after = (await self._common.look(self.view.find(path))).attributes
         if (after.kind, after.identity, after.size) == (before.kind, before.identity, before.size):
             self._has_new_time(path, version_of(before), after)
 
@@ -381,6 +528,18 @@ class EditedTree:
         if name not in await self.xattrs(path):
             raise error_of_code(Code.NOT_FOUND, shown(path))
         raise error_of_code(Code.UNSUPPORTED, shown(path))
+
+
+def _check_move(source: str, moving: Found, target: str, there: Found | None, replace: bool) -> None:
+    """Whether a rename would succeed at home, as far as is known."""
+    if moving.attributes.kind is not Kind.FILE:
+        raise Interrupted("the line is down: a folder or link cannot be moved now", "try again when it is back")
+    if source.partition("/")[0] != target.partition("/")[0]:
+        raise error_of_code(Code.CROSS_DEVICE, shown(target))
+    if there is not None and there.attributes.kind is not Kind.FILE:
+        raise error_of_code(_NO_FILE[there.attributes.kind], shown(target))
+    if there is not None and not replace:
+        raise error_of_code(Code.EXISTS, shown(target))
 
 
 __all__ = ["EditedTree", "OpenFile"]

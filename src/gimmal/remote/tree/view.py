@@ -138,9 +138,14 @@ class TreeView:
         return known.number if isinstance(known, Known) else None
 
     def known(self, path: str) -> Found | None:
-        """An entry as it was told last, however long ago and without asking; None where it is not known to be there."""
+        """An entry as it was told last, however long ago and without asking; None where it is not known to be there.
+
+        It is stale where the other side is not reached.
+        """
         known = self._cache.find_anyway(path)
-        return Found(known.attributes, known.number, known.mapped, False) if isinstance(known, Known) else None
+        if not isinstance(known, Known):
+            return None
+        return Found(known.attributes, known.number, known.mapped, self._is_down)
 
     def borne_out(self, path: str) -> Borne:
         """What of an entry needs no question until ``on_touched`` says so: a notice would come of any change."""
@@ -422,6 +427,11 @@ class TreeView:
             await self._stream.unwatch(released)
         except GimmalError as error:
             logger.debug("watches stay: %s", error)
+
+    def doubt(self, path: str) -> None:
+        """Something was done to an entry of which the result is not known here: it is asked for before it is told."""
+        now = self._loop.time()
+        self._cache.doubted(self._cache.begin_change(path, now), now)
 
     # Changing --------------------------------------------------------------------------------------------------------
 
