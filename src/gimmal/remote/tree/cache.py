@@ -256,6 +256,11 @@ class TreeCache:
         if ticket.ask.question is Question.LIST:
             self._store.folder(ticket.ask.path).unlistable = True
 
+    def remember(self, path: str, entries: Sequence[Entry]) -> None:
+        """A folder was told so by another process, at some time: it is asked for before it is told as it is."""
+        self._store.remember(path, entries)
+        self._store.shrink()
+
     def not_taken(self, ticket: Ticket, watch: int) -> None:
         """A LIST was not read to its end: nobody waits for it. It brought a watch, or 0."""
         self.end(ticket)

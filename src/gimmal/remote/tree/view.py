@@ -172,6 +172,10 @@ class TreeView:
         if files is not self._files:
             self.use(files)
 
+    def remember(self, path: str, entries: Sequence[Entry]) -> None:
+        """A folder was told so by another process, at some time: that is told while the other side is not reached."""
+        self._cache.remember(path, [entry for entry in entries if _is_name(entry.name)])
+
     # Looking ---------------------------------------------------------------------------------------------------------
 
     async def find(self, path: str) -> Found:
