@@ -45,6 +45,7 @@ def command(path: str, player_name: str | None, url_only: bool, way: Way, as_jso
 
 
 async def _play(reach: Reach, wanted: str, player: Player | None, *, url_only: bool, as_json: bool) -> None:
+    from gimmal.agent.pinned import KeptContents, pinned_store
     from gimmal.base.errors import UsageError
     from gimmal.frontends.stream.server import StreamServer
     from gimmal.remote.file_cache import FileCache
@@ -56,7 +57,7 @@ async def _play(reach: Reach, wanted: str, player: Player | None, *, url_only: b
     paths = await all_matching(await files(), [wanted])
     if len(paths) != 1:
         raise UsageError(f"{len(paths):,} files match", "name one of them")
-    cache = FileCache(files)
+    cache = FileCache(files, kept=KeptContents(pinned_store(reach).files, reach.workers))
     try:
         await cache.open(paths[0])
         server = StreamServer(cache, paths[0], reach.workers)
