@@ -100,6 +100,37 @@ def test_writes_that_touch_the_same_bytes_are_done_in_their_order(tmp_path: Path
 
 
 @FEATURES
+def test_what_is_not_whole_is_not_placed(tmp_path: Path, features: int) -> None:
+    """A write that failed, or that nobody waited for any more."""
+    world = TwoSides(tmp_path, far_features=features)
+    (world.far / "file").write_bytes(CONTENT)
+
+    async def work(sides: Sides) -> None:
+        patch = await open_for_change(sides.far, "far/file")
+        await patch.write(0, b"fine")
+        with pytest.raises(RemoteError):
+            await patch.write(1 << 60, b"beyond all disks")
+        for again in (patch.write(0, b"x"), patch.read(0, 1), patch.truncate(1), commit(patch)):
+            with pytest.raises(RemoteError):
+                await again
+        await patch.discard()
+        other = await open_for_change(sides.far, "far/file")
+        writing = asyncio.ensure_future(other.write(0, bytes(3_000_000)))
+        await asyncio.sleep(0)
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        with pytest.raises(RemoteError) as failed:
+            await commit(other)
+        assert failed.value.code == "failed"
+        await other.discard()
+
+    world.run(work)
+    assert (world.far / "file").read_bytes() == CONTENT
+    assert os.listdir(world.far) == ["file"]
+
+
+@FEATURES
 def test_a_new_file_is_made_of_what_was_written(tmp_path: Path, features: int) -> None:
     world = TwoSides(tmp_path, far_features=features)
     content = random.Random(1).randbytes(5_000_000)

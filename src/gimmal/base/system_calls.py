@@ -14,6 +14,7 @@ import struct
 import sys
 
 RENAME_NOREPLACE = 1
+_RENAME_EXCHANGE = 2
 
 _FALLOC_KEEP_SIZE = 0x01
 _FALLOC_PUNCH_HOLE = 0x02
@@ -76,6 +77,23 @@ def rename_without_replacing(source: bytes, target: bytes, source_directory: int
         os.rename(source, target, src_dir_fd=source_directory, dst_dir_fd=target_directory)
         return
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fsdecode(target))
+
+
+def exchange_names(one: bytes, other: bytes, directory: int) -> bool:
+    """Let two entries of a folder change their names, in one step; False where the file system has no such call.
+
+    Args:
+        one, other: components below ``directory``.
+        directory: descriptor of the folder.
+    """
+    if _libc is None or not hasattr(_libc, "renameat2"):
+        return False
+    if not _libc.renameat2(directory, one, directory, other, _RENAME_EXCHANGE):
+        return True
+    error = _failure(other)
+    if error.errno in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+        return False
+    raise error
 
 
 def sync_file_system(descriptor: int) -> bool:

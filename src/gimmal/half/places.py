@@ -14,6 +14,9 @@ NEW_FILE = "half.new"
 STATE_FILES = ("state-0", "state-1")
 MARK_FILE = "joining"
 DISABLED_FILE = "disabled.json"
+EDITS_FOLDER = "edits"
+"""What was saved on some computer and is not yet at the other side, sealed; for whoever sends it home."""
+
 KEY_FILES = (HALF_FILE, NEW_FILE, *STATE_FILES)
 """Every file that may hold a key."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from math import inf
 
-from gimmal.base.errors import GimmalError, ProtocolViolation, RemoteError
+from gimmal.base.errors import GimmalError, ProtocolViolation
 from gimmal.base.primitives import blake3_digest, equal
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import EDIT_DATA_MAX, EDIT_RANGES_MAX
@@ -27,7 +27,6 @@ from gimmal.remote.file_job import first_of
 from gimmal.remote.files import Files
 from gimmal.remote.patch import Data, Patch
 from gimmal.remote.patch_order import PatchOrder
-from gimmal.transport.frames import again
 
 WRITE_BYTES = 256 << 10
 """Bytes of one WriteEdit: few enough not to hold up a listing on a slow line for long."""
@@ -54,7 +53,6 @@ class EditPatch(Patch):
         self._number = number
         self._order = PatchOrder()
         self._under_way = asyncio.Semaphore(UNDER_WAY_MAX)
-        self._failure: GimmalError | None = None
         self._over = False
         self._rests = False
         """Committed and not used since: the next goes alone, for the other side may have to copy the file for it."""
@@ -65,7 +63,8 @@ class EditPatch(Patch):
         start = min((offset for offset, _data in ranges), default=0)
         end = max((offset + len(data) for offset, data in ranges), default=0)
         async with self._turn(start, end):
-            with self._changing():
+            self._check()
+            with self._order.changing():
                 if self._rests and batches:
                     await self._write(batches.pop(0))
                     self._rests = False
@@ -89,7 +88,8 @@ class EditPatch(Patch):
     async def truncate(self, size: int) -> None:
         """See Patch."""
         async with self._turn():
-            with self._changing():
+            self._check()
+            with self._order.changing():
                 request = TruncateEdit(self._number, size)
                 self._files.expect(await self._files.ask(request, None), Done, self._path)
                 self._rests = False
@@ -116,23 +116,9 @@ class EditPatch(Patch):
         return self._order.turn(writes=True) if self._rests else self._order.turn(start, end, writes=writes)
 
     def _check(self) -> None:
-        if self._failure is not None:
-            raise again(self._failure)
+        self._order.check()
         if self._over:
             raise self._files.error(Code.UNKNOWN_PART, self._path)
-
-    @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
-        """What fails in here, or is cancelled, leaves nobody knowing what the patch holds."""
-        self._check()
-        try:
-            yield
-        except GimmalError as exc:
-            self._failure = exc
-            raise
-        except BaseException:
-            self._failure = RemoteError("failed", "a write was cut short", "save it again")
-            raise
 
     async def _side_by_side(self, batches: Sequence[_Batch]) -> None:
         try:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from math import inf
+
+from gimmal.base.errors import GimmalError, RemoteError
+from gimmal.transport.frames import again
 
 
 @dataclass(slots=True, eq=False)
@@ -18,10 +21,29 @@ class _Turn:
 
 
 class PatchOrder:
-    """Turns at stretches of one file. For one event loop."""
+    """Turns at stretches of one file, until a change of it fails. For one event loop."""
 
     def __init__(self) -> None:
         self._turns: list[_Turn] = []
+        self._failure: GimmalError | None = None
+
+    def check(self) -> None:
+        """Raise what spoiled it, if anything did."""
+        if self._failure is not None:
+            raise again(self._failure)
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """What fails in here, or is cancelled, leaves nobody knowing what the file holds: all later ones fail too."""
+        self.check()
+        try:
+            yield
+        except GimmalError as exc:
+            self._failure = exc
+            raise
+        except BaseException:
+            self._failure = RemoteError("failed", "a write was cut short", "save it again")
+            raise
 
     @contextlib.asynccontextmanager
     async def turn(self, start: float = 0, end: float = inf, *, writes: bool = True) -> AsyncIterator[None]:

@@ -105,9 +105,9 @@ class RemoteFiles(Files):
 
     async def send(self, request: Request, size: int) -> Answer:
         """See Files: over the links for bulk where it is more than a little."""
+        await self.pace(size)
         if size <= SMALL_READ:
             return await self.ask(request, None)
-        await self.pace(size)
         sink = await self.session.exchange(request, AnswerSink, bulk=True)
         assert sink.answer is not None
         if self.using is not None:

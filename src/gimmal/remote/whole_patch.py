@@ -10,7 +10,7 @@ from gimmal.base.errors import GimmalError, RemoteError
 from gimmal.base.primitives import blake3_digest, random_bytes
 from gimmal.protocol.codes import Code
 from gimmal.protocol.digest import block_count, block_length, file_digest
-from gimmal.protocol.limits import BLOCK_SIZE, BODY_MAX
+from gimmal.protocol.limits import BLOCK_SIZE, BODY_MAX, SPARSE_SIZE_MAX
 from gimmal.protocol.messages import Attributes, Commit, OpenPart, Replace, Version
 from gimmal.remote.files import Block, Files, version_of
 from gimmal.remote.patch import Data, Patch
@@ -39,7 +39,7 @@ class WholePatch(Patch):
         self._size = size
         self._replace = replace
         self._blocks: dict[int, bytearray] = {}
-        """Those that are not the base's, by their index; each of BLOCK_SIZE bytes, zeros behind the end."""
+        """Those that are not the base's, by their index; what is missing at the end of one is zeros."""
         self._order = PatchOrder()
         self._over = False
 
@@ -47,8 +47,9 @@ class WholePatch(Patch):
         """See Patch."""
         async with self._order.turn():
             self._check()
-            for offset, data in ranges:
-                await self._write(offset, memoryview(data).cast("B"))
+            with self._order.changing():
+                for offset, data in ranges:
+                    await self._write(offset, memoryview(data).cast("B"))
 
     async def read(self, offset: int, length: int) -> bytes:
         """See Patch."""
@@ -58,20 +59,21 @@ class WholePatch(Patch):
             end = min(offset + length, self._size)
             while offset < end:
                 index, at = divmod(offset, BLOCK_SIZE)
-                piece = bytes((await self._block(index))[at : min(BLOCK_SIZE, at + end - offset)])
-                read += piece
-                offset += len(piece)
+                count = min(BLOCK_SIZE - at, end - offset)
+                read += bytes((await self._block(index))[at : at + count]).ljust(count, b"\0")
+                offset += count
             return read
 
     async def truncate(self, size: int) -> None:
         """See Patch."""
         async with self._order.turn():
             self._check()
+            self._check_size(size)
             index, at = divmod(size, BLOCK_SIZE)
             for beyond in [each for each in self._blocks if each * BLOCK_SIZE >= size]:
                 del self._blocks[beyond]
-            if at and index in self._blocks:
-                self._blocks[index][at:] = bytes(BLOCK_SIZE - at)
+            if index in self._blocks:
+                del self._blocks[index][at:]
             self._size, self._kept = size, min(self._kept, size)
 
     async def commit(
@@ -105,11 +107,17 @@ class WholePatch(Patch):
         self._blocks.clear()
 
     def _check(self) -> None:
+        self._order.check()
         if self._over:
             raise self._files.error(Code.UNKNOWN_PART, self._path)
 
+    def _check_size(self, size: int) -> None:
+        if size > SPARSE_SIZE_MAX:
+            raise self._files.error(Code.TOO_LARGE, self._path)
+
     async def _write(self, offset: int, view: memoryview) -> None:
         end = offset + len(view)
+        self._check_size(end)
         while view:
             index, at = divmod(offset, BLOCK_SIZE)
             count = min(len(view), BLOCK_SIZE - at)
@@ -120,19 +128,21 @@ class WholePatch(Patch):
                         f"{self._files.shown(self._path)}: too much of it was changed for the gimmal on the other side",
                         "update gimmal on the other side",
                     )
-                self._blocks[index] = bytearray(BLOCK_SIZE) if count == BLOCK_SIZE else await self._block(index)
-            self._blocks[index][at : at + count] = view[:count]
+                self._blocks[index] = bytearray() if count == BLOCK_SIZE else await self._block(index)
+            block = self._blocks[index]
+            block.extend(bytes(max(0, at - len(block))))
+            block[at : at + count] = view[:count]
             offset, view = offset + count, view[count:]
         self._size = max(self._size, end)
 
     async def _block(self, index: int) -> bytearray:
-        """A block as it is now, BLOCK_SIZE bytes; that of the patch itself where it is held."""
+        """A block as it is now, maybe without zeros at its end; that of the patch itself where it is held."""
         held = self._blocks.get(index)
         if held is not None:
             return held
-        block = bytearray(BLOCK_SIZE)
         start = index * BLOCK_SIZE
         length = min(BLOCK_SIZE, self._kept - start)
+        block = bytearray(max(0, length))
         if self._base is not None and length > 0:
             read = await read_verified(self._files, self._path, start, length, self._base)
             try:
@@ -146,7 +156,7 @@ class WholePatch(Patch):
         offset, length = index * BLOCK_SIZE, block_length(self._size, index)
 
         async def load() -> Block:
-            content = memoryview(bytes(await self._block(index)))[:length]
+            content = memoryview(bytes((await self._block(index))[:length]).ljust(length, b"\0"))
             pieces = [Piece(content[at : at + BODY_MAX], None, at) for at in range(0, length, BODY_MAX)]
             return Block(pieces, length, blake3_digest(content))
 

@@ -6,6 +6,7 @@ An edit never touches the file that stands: whatever is cut short, the name hold
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Sequence
 
@@ -17,6 +18,7 @@ from gimmal.protocol.limits import SPARSE_SIZE_MAX
 from gimmal.protocol.messages import Extent, Replace, Version
 from gimmal.share.attributes import is_same_version, version_of
 from gimmal.share.byte_copying import copy_bytes
+from gimmal.share.edit_spares import STRETCHES_MAX, EditSpares, Stretch
 from gimmal.share.holes import data_stretches
 from gimmal.share.part import is_same
 from gimmal.share.places import Place
@@ -34,11 +36,35 @@ class EditFile:
     Args:
         name: its own, in the folder of the final one.
         descriptor: closed by `close`.
+        base: the version whose bytes it began with.
+        former: versions that this very file was under the final name before; it must never be one of them again.
     """
 
-    def __init__(self, name: bytes, descriptor: int) -> None:
+    def __init__(
+        self,
+        name: bytes,
+        descriptor: int,
+        base: Version | None = None,
+        former: frozenset[Version] = frozenset(),
+        base_former: frozenset[Version] = frozenset(),
+    ) -> None:
         self.name = name
         self.descriptor = descriptor
+        self.base = base
+        self.former = former
+        self.base_former = base_former
+        """The same of the file that is the base."""
+        self.changed: list[Stretch] | None = None
+        """Where it may differ from its base; None where nobody needs to know."""
+
+    def note(self, start: int, end: int) -> None:
+        """Bytes from ``start`` to before ``end`` are about to differ from the base."""
+        changed = self.changed  # several threads may be here
+        if changed is not None:
+            if len(changed) < STRETCHES_MAX:
+                changed.append((start, end))
+            else:
+                self.changed = None
 
     def write(self, ranges: Sequence[Extent], data: bytes, digest: bytes) -> None:
         """Write over stretches, in their order; ranges and bytes are checked before anything is written.
@@ -50,6 +76,7 @@ class EditFile:
         check_ranges(ranges, data, digest)
         rest = memoryview(data)
         for offset, length in ranges:
+            self.note(offset, offset + length)
             _write_all(self.descriptor, rest[:length], offset)
             rest = rest[length:]
 
@@ -77,6 +104,7 @@ class EditFile:
         """
         if size > SPARSE_SIZE_MAX:
             raise RefusedError(Code.TOO_LARGE)
+        self.note(min(size, os.fstat(self.descriptor).st_size), SPARSE_SIZE_MAX)
         os.ftruncate(self.descriptor, size)
 
     def remove(self, place: Place) -> None:
@@ -117,7 +145,9 @@ def check_beginning(path: str, base: Version | None, kept: int, size: int, repla
         raise RefusedError(Code.TOO_LARGE)
 
 
-def begin_file(place: Place, base: Version | None, kept: int, size: int, replace: Replace) -> EditFile:
+def begin_file(
+    place: Place, base: Version | None, kept: int, size: int, replace: Replace, spares: EditSpares
+) -> EditFile:
     """A file that begins with the first ``kept`` bytes of the base, all else zeros up to ``size``.
 
     Args:
@@ -125,6 +155,7 @@ def begin_file(place: Place, base: Version | None, kept: int, size: int, replace
         base: the version that must stand there; None where none is taken over.
         kept, size: in bytes, checked by `check_beginning`.
         replace: what the commit may replace; looked at now too, to say at once what would fail at the end.
+        spares: of the session.
 
     Raises:
         RefusedError: CHANGED, another version stands there or it changed meanwhile; as `standing_file`; NO_SPACE.
@@ -133,7 +164,7 @@ def begin_file(place: Place, base: Version | None, kept: int, size: int, replace
     with place.parent() as (folder, final):
         standing_file(place.share, folder, final, replace, base if replace is Replace.EXPECTED else None)
         if base is None:
-            return _begin(folder, None, None, kept, size)
+            return _sized(_empty(folder), folder, size)
         try:
             source, found = open_regular(final, folder)
         except FileNotFoundError:
@@ -141,35 +172,80 @@ def begin_file(place: Place, base: Version | None, kept: int, size: int, replace
         try:
             if version_of(found) != base:
                 raise RefusedError(Code.CHANGED)
-            return _begin(folder, source, found, kept, size)
+            file = _of_spare(place, folder, source, base, spares) or _copied(folder, source, found, base, kept)
+            if not is_same_version(os.fstat(source), found):
+                _drop(file, folder)
+                raise RefusedError(Code.CHANGED)
+            return _sized(file, folder, size, kept)
         finally:
             os.close(source)
 
 
-def _begin(folder: int, source: int | None, found: os.stat_result | None, kept: int, size: int) -> EditFile:
-    name, descriptor = create_temporary(folder, held=True)
+def _empty(folder: int) -> EditFile:
+    return EditFile(*create_temporary(folder, held=True))
+
+
+def _drop(file: EditFile, folder: int) -> None:
+    file.close()
+    remove_temporary(file.name, folder)
+
+
+def _sized(file: EditFile, folder: int, size: int, kept: int | None = None) -> EditFile:
     try:
-        if source is not None and found is not None:
-            _take_bytes(source, descriptor, found, kept)
-            _take_attributes(source, descriptor)
-            if not is_same_version(os.fstat(source), found):
-                raise RefusedError(Code.CHANGED)
-        if os.fstat(descriptor).st_size != size:
-            os.ftruncate(descriptor, size)
+        if kept is not None and os.fstat(file.descriptor).st_size > kept:
+            file.truncate(kept)
+        if os.fstat(file.descriptor).st_size != size:
+            file.truncate(size)
     except BaseException:
-        os.close(descriptor)
-        remove_temporary(name, folder)
+        _drop(file, folder)
         raise
-    return EditFile(name, descriptor)
+    return file
 
 
-def _take_bytes(source: int, target: int, found: os.stat_result, kept: int) -> None:
+def _copied(folder: int, source: int, found: os.stat_result, base: Version, kept: int) -> EditFile:
+    """A new file with at least the first ``kept`` bytes of the base."""
+    file = _empty(folder)
+    try:
+        file.base = base
+        if not _take_bytes(source, file.descriptor, found, kept):
+            file.changed = []  # the next one need not be copied whole
+            if kept < base.size:
+                file.note(kept, SPARSE_SIZE_MAX)
+        _take_attributes(source, file.descriptor)
+    except BaseException:
+        _drop(file, folder)
+        raise
+    return file
+
+
+def _of_spare(place: Place, folder: int, source: int, base: Version, spares: EditSpares) -> EditFile | None:
+    """The spare of the file, made what the base is; None where there is none that can be."""
+    spare = spares.take(place, base)
+    if spare is None:
+        return None
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(spare.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if is_same(spare.descriptor, spare.name, folder):
+            for start, end in spare.differing:
+                copy_bytes(source, spare.descriptor, start, min(end, base.size))
+            os.ftruncate(spare.descriptor, base.size)
+            _take_attributes(source, spare.descriptor)
+            file = EditFile(spare.name, spare.descriptor, base, spare.former, spare.current_former)
+            file.changed = []
+            return file
+    except (OSError, RefusedError):
+        pass  # copied whole, it may fit or not
+    spare.remove()
+    return None
+
+
+def _take_bytes(source: int, target: int, found: os.stat_result, kept: int) -> bool:
+    """Give a file the first bytes of its base; whether the two share them."""
     if not kept:
-        return
+        return False
     if clone_file(source, target):
-        if kept < found.st_size:
-            os.ftruncate(target, kept)
-        return
+        return True
     room = os.fstatvfs(target)
     free = (room.f_bavail if os.geteuid() else room.f_bfree) * (room.f_frsize or room.f_bsize)
     if room.f_blocks and min(kept, found.st_blocks * 512) > free:
@@ -178,16 +254,25 @@ def _take_bytes(source: int, target: int, found: os.stat_result, kept: int) -> N
         copy_bytes(source, target, start, end)
     if os.fstat(target).st_size != kept:
         os.ftruncate(target, kept)
+    return False
 
 
 def _take_attributes(source: int, target: int) -> None:
     """Give a file the extended attributes of its base, as far as the disk takes them: they are not worth the edit."""
-    names: list[str] = []
-    with contextlib.suppress(OSError):
-        names = [name for name in os.listxattr(source) if name.startswith(_KEPT_ATTRIBUTES)]
+    names = _kept_attributes(source)
+    for name in _kept_attributes(target) - names:
+        with contextlib.suppress(OSError):
+            os.removexattr(target, name)
     for name in names:
         with contextlib.suppress(OSError):
             os.setxattr(target, name, os.getxattr(source, name))
+
+
+def _kept_attributes(descriptor: int) -> set[str]:
+    try:
+        return {name for name in os.listxattr(descriptor) if name.startswith(_KEPT_ATTRIBUTES)}
+    except OSError:
+        return set()
 
 
 def _write_all(descriptor: int, view: memoryview, place: int) -> None:

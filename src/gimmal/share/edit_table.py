@@ -12,6 +12,7 @@ from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import EDITS_MAX
 from gimmal.protocol.messages import Replace, Version
 from gimmal.share.edit_file import EditFile, begin_file
+from gimmal.share.edit_spares import EditSpares
 from gimmal.share.places import Place
 from gimmal.share.refused import RefusedError
 
@@ -46,9 +47,13 @@ class Edit:
         replace: what its commit may replace.
         base: the version expected there.
         file: what is written to.
+        spares: of the session.
     """
 
-    def __init__(self, place: Place, replace: Replace, base: Version | None, file: EditFile) -> None:
+    def __init__(
+        self, place: Place, replace: Replace, base: Version | None, file: EditFile, spares: EditSpares
+    ) -> None:
+        self._spares = spares
         self.place = place
         self.replace = replace
         self.base = base
@@ -94,7 +99,7 @@ class Edit:
             if self._file is None:
                 base = self.base
                 assert base is not None  # known since the commit that it rests after
-                self._file = begin_file(self.place, base, base.size, base.size, Replace.EXPECTED)
+                self._file = begin_file(self.place, base, base.size, base.size, Replace.EXPECTED, self._spares)
             yield self._file
         finally:
             self._leave()
@@ -153,6 +158,7 @@ class EditTable:
         self._edits: dict[int, Edit] = {}
         self._next = 1
         self._closed = False
+        self.spares = EditSpares()
 
     def check_room(self) -> None:
         """Raise RefusedError(LIMIT) where there is no room for one more: asked before a file is copied for it."""
@@ -205,6 +211,7 @@ class EditTable:
             ended = [number for number, edit in self._edits.items() if edit.place.share.ended]
         for number in ended:
             self.drop(number, placed=False)
+        self.spares.end_shares()
 
     def close(self) -> None:
         """The session is over, and all its edits with it."""
@@ -213,6 +220,7 @@ class EditTable:
             numbers = list(self._edits)
         for number in numbers:
             self.drop(number, placed=False)
+        self.spares.close()
 
     def __len__(self) -> int:
         return len(self._edits)

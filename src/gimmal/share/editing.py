@@ -20,11 +20,10 @@ from gimmal.protocol.messages import (
     WriteEdit,
 )
 from gimmal.share.edit_file import begin_file, check_beginning, check_ranges
-from gimmal.share.edit_placing import DiskFailedError, Ending, place_edit
+from gimmal.share.edit_placing import DiskFailedError, Ending, place_edit, settle
 from gimmal.share.edit_table import Edit
 from gimmal.share.part_opening import access_to_write
 from gimmal.share.places import Access, Place
-from gimmal.share.placing import sync_folder
 from gimmal.share.refused import RefusedError
 from gimmal.share.state import SessionState
 
@@ -33,9 +32,9 @@ def answer_open_edit(state: SessionState, request: OpenEdit) -> EditOpened:
     """Begin an edit; copying what it keeps may take as long as that is large."""
     place = _place_of(state, request)
     state.edits.check_room()
-    file = begin_file(place, request.base, request.kept, request.size, request.replace)
+    file = begin_file(place, request.base, request.kept, request.size, request.replace, state.edits.spares)
     try:
-        return EditOpened(state.edits.add(Edit(place, request.replace, request.base, file)))
+        return EditOpened(state.edits.add(Edit(place, request.replace, request.base, file, state.edits.spares)))
     except RefusedError:
         file.remove(place)
         raise
@@ -83,12 +82,12 @@ def answer_commit_edit(state: SessionState, request: CommitEdit) -> Found:
             state.edits.drop(request.edit, placed=False)
             raise
         if request.keep_open:
-            edit.rest(Version(placed.identity, placed.size, placed.mtime_ns))
+            attributes = placed.attributes
+            edit.rest(Version(attributes.identity, attributes.size, attributes.mtime_ns))
         else:
             state.edits.drop(request.edit, placed=True)
-        if request.durable:
-            sync_folder(place.root, place.names[:-1])
-    return Found(placed)
+        settle(state, place, ending, placed)
+    return Found(placed.attributes)
 
 
 def answer_discard_edit(state: SessionState, request: DiscardEdit) -> Done:
@@ -106,7 +105,7 @@ def answer_quick_edit(state: SessionState, request: QuickEdit) -> Found:
         raise RefusedError(Code.INVALID)
     expected = request.base if request.replace is Replace.EXPECTED else None
     ending = Ending(request.replace, expected, request.mtime_ns, request.mode, request.durable, request.keep)
-    file = begin_file(place, request.base, request.kept, request.size, request.replace)
+    file = begin_file(place, request.base, request.kept, request.size, request.replace, state.edits.spares)
     try:
         file.write(request.ranges, request.data, request.digest)
         placed = place_edit(state, file, place, place, ending)
@@ -114,9 +113,8 @@ def answer_quick_edit(state: SessionState, request: QuickEdit) -> Found:
         file.remove(place)
         raise
     file.close()
-    if request.durable:
-        sync_folder(place.root, place.names[:-1])
-    return Found(placed)
+    settle(state, place, ending, placed)
+    return Found(placed.attributes)
 
 
 def _place_of(state: SessionState, request: OpenEdit | QuickEdit) -> Place:

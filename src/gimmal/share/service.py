@@ -300,6 +300,16 @@ class ShareSession:
             self._using.wrote_bundle(request, files, answer)
         return answer
 
+    @property
+    def keeps_spares(self) -> bool:
+        """Whether something is kept for further edits, for which `drop_old_spares` should be called now and then."""
+        return len(self._state.edits.spares) > 0
+
+    def drop_old_spares(self) -> bool:
+        """Remove what was kept for further edits that did not come; True where something is kept still."""
+        with self._state.places.using():
+            return self._state.edits.spares.drop_old()
+
     def open_notices(self, number: int, wake: Callable[[], None]) -> Done | Failed:
         """Open a stream of notices; ``wake`` is called, from any thread, when there is something to tell on it."""
         try:

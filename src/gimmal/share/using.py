@@ -28,6 +28,7 @@ from gimmal.protocol.messages import (
     Discard,
     DiscardEdit,
     EditOpened,
+    EditRead,
     EmptyTrash,
     Examine,
     Failed,
@@ -43,6 +44,7 @@ from gimmal.protocol.messages import (
     QuickEdit,
     Read,
     ReadBundle,
+    ReadEdit,
     RemoveMany,
     Rename,
     Request,
@@ -98,6 +100,8 @@ _LOOKS = frozenset((Act.LOOKED, Act.LISTED, Act.WALKED, Act.READ, Act.COMPARED, 
 
 _PARTS_REMEMBERED = 2 * PARTS_MAX
 _EDITS_REMEMBERED = 2 * EDITS_MAX
+
+_EDITS = OpenEdit | WriteEdit | ReadEdit | CommitEdit | DiscardEdit | QuickEdit
 
 _REFUSALS = frozenset((Code.NOT_GRANTED, Code.BAD_NAME, Code.LINK_REFUSED))
 
@@ -202,7 +206,7 @@ class Using:
         if isinstance(request, OpenPart | Commit | Discard):
             self._tell(self._of_part(request, answer))
             return
-        if isinstance(request, OpenEdit | WriteEdit | CommitEdit | DiscardEdit | QuickEdit):
+        if isinstance(request, _EDITS):
             self._tell(self._of_edit(request, answer))
             return
         kind = _KINDS.get(type(request))
@@ -254,7 +258,7 @@ class Using:
         return _grouped(Act.WROTE, [path], _codes(answer, 1), sizes=[size])
 
     def _of_edit(
-        self, request: OpenEdit | WriteEdit | CommitEdit | DiscardEdit | QuickEdit, answer: Answer
+        self, request: OpenEdit | WriteEdit | ReadEdit | CommitEdit | DiscardEdit | QuickEdit, answer: Answer
     ) -> list[Used]:
         if isinstance(request, QuickEdit):
             return _grouped(Act.WROTE, [request.path], _codes(answer, 1), sizes=[len(request.data)])
@@ -272,13 +276,16 @@ class Using:
             if isinstance(request, WriteEdit):
                 if path and done:
                     self._edits[request.edit] = path, size + len(request.data)
-                return []
-            if done and isinstance(request, CommitEdit) and request.keep_open:
+            elif isinstance(request, CommitEdit) and request.keep_open and done:
                 self._edits[request.edit] = path, 0
-            elif done:
+            elif isinstance(request, CommitEdit | DiscardEdit) and done:
                 self._edits.pop(request.edit, None)
-        if not path or isinstance(request, DiscardEdit):
+        if not path or isinstance(request, WriteEdit | DiscardEdit):
             return []
+        if isinstance(request, ReadEdit):
+            # It holds what its base held: who reads it reads the file.
+            sizes = [len(answer.data) if isinstance(answer, EditRead) else 0]
+            return _grouped(Act.READ, [path], _codes(answer, 1), sizes=sizes)
         return _grouped(Act.WROTE, [request.path or path], _codes(answer, 1), sizes=[size])
 
     def _tell(self, used: list[Used]) -> None:

@@ -68,8 +68,8 @@ def following(work: Callable[[Coherence, View, Inodes, Kernel], Awaitable[None]]
     async def main() -> None:
         view, kernel = View(), Kernel()
         inodes = Inodes(view)  # type: ignore[arg-type]
-        for number in (1, 2, 3, 4):
-            inodes.looked_up(number)
+        for path, (number, attributes) in view.entries.items():
+            inodes.tell(number, 2 if "/" in path else 1, path, is_folder=attributes.kind is Kind.DIRECTORY)
         made = Coherence(view, inodes, kernel.doubt)  # type: ignore[arg-type]
         made.start()
         try:
@@ -114,6 +114,20 @@ def test_where_anything_may_have_changed_folders_keep_their_names() -> None:
         assert made.may_keep_absent(2, b"none")
         made.touched([Touched(None)])
         await until_told(kernel, {(1, b""), (2, b""), (3, b""), (4, b""), (2, b"file"), (2, b"none")})
+
+    following(work)
+
+
+def test_a_name_that_led_elsewhere_is_doubted_too() -> None:
+    """The file was moved over there while nobody told of it."""
+
+    async def work(made: Coherence, view: View, inodes: Inodes, kernel: Kernel) -> None:
+        view.entries["s/moved"] = view.entries.pop("s/file")
+        made.touched([Touched(None)])
+        await until_told(kernel, {(1, b""), (2, b""), (3, b""), (4, b""), (2, b"file")})
+        kernel.told.clear()
+        made.doubt_names((2, b"one"), (4, b"two"))
+        await until_told(kernel, {(2, b"one"), (4, b"two")})
 
     following(work)
 

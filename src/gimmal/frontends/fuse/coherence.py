@@ -17,8 +17,7 @@ import pyfuse3
 from pyfuse3 import InodeT
 
 from gimmal.frontends.fuse.inodes import Inodes
-from gimmal.protocol.messages import Kind
-from gimmal.remote.tree.records import joined, split
+from gimmal.remote.tree.records import joined
 from gimmal.remote.tree.view import Touched, TreeView
 
 ALL_SECONDS = 1.0
@@ -90,9 +89,10 @@ class Coherence:
         items: list[ItemT] = [(inode, b"")]
         if not name:
             return items
-        number = self._view.number_of(joined(folder, name))
-        if number is not None and number in self._inodes:
-            return [*items, (number, b"")]  # the same as before: its name leads to it still
+        path = joined(folder, name)
+        number = self._view.number_of(path)
+        if number is not None and (known := self._inodes.at(number, path)) is not None:
+            return [*items, (known, b"")]  # the same as before: its name leads to it still
         self._absent.discard(entry := (inode, name.encode()))
         return [*items, entry]
 
@@ -108,21 +108,16 @@ class Coherence:
         self._all_at, self._all_later = self._loop.time(), None
         items: list[ItemT] = [*self._absent]
         self._absent.clear()
-        for inode in self._inodes:
+        for inode, folder, name in self._inodes.names():
             items.append((inode, b""))
-            path = self._inodes.path(inode)
-            if path and (entry := self._entry(path)) is not None:
-                items.append(entry)
+            if name:
+                items.append((folder, name))
         self._tell(items)
 
-    def _entry(self, path: str) -> ItemT | None:
-        """The name of a file in its folder."""
-        known = self._view.known(path)
-        if known is None or known.attributes.kind is Kind.DIRECTORY:
-            return None
-        above, name = split(path)
-        folder = self._view.number_of(above)
-        return None if folder is None else (folder, name.encode())
+    def doubt_names(self, *names: ItemT) -> None:
+        """What became of a change of these names is not known."""
+        self._absent.difference_update(names)
+        self._tell(names)
 
     # The kernel ------------------------------------------------------------------------------------------------------
 

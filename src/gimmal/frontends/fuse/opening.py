@@ -24,11 +24,15 @@ from pyfuse3 import (
 from gimmal.base.errors import GimmalError
 from gimmal.frontends.fuse.failures import answered
 from gimmal.frontends.fuse.looking import Looking, Parts
+from gimmal.protocol.limits import CALL_SECONDS
 from gimmal.remote.edits.open_file import OpenFile
 from gimmal.remote.tree.view import Found
 
 PERMISSIONS = 0o777
 """Of a mode; no more travels."""
+
+READ_SECONDS = CALL_SECONDS / 2
+"""What one request for bytes may take: where it fails the kernel asks for the same once more, alone."""
 
 
 @dataclass
@@ -73,7 +77,7 @@ class Opening(Looking):
         path = self.path_in(parent_inode, name)
         file = await self._create(path, mode, flags)
         try:
-            entry = self.tell(path, await self.tree.find(path))
+            entry = self.tell(parent_inode, path, await self.tree.find(path))
         except BaseException:
             await file.close()
             raise
@@ -88,7 +92,7 @@ class Opening(Looking):
             raise FUSEError(errno.EPERM)
         path = self.path_in(parent_inode, name)
         await (await self._create(path, mode, os.O_EXCL)).close()
-        return self.tell(path, await self.tree.find(path))
+        return self.tell(parent_inode, path, await self.tree.find(path))
 
     async def _create(self, path: str, mode: ModeT, flags: FlagT) -> OpenFile:
         return await self.tree.open(
@@ -153,7 +157,7 @@ class Opening(Looking):
 
     # Bytes -----------------------------------------------------------------------------------------------------------
 
-    @answered()
+    @answered(READ_SECONDS)
     async def read(self, fh: FileHandleT, off: int, size: int) -> bytes:
         """See pyfuse3."""
         return await self._open[fh].file.read(off, size)

@@ -166,7 +166,7 @@ def _replay(journal: SealedJournal, found: dict[str, Conflict]) -> None:
     for data in journal.records():
         try:
             record = _decoder.decode(data)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, ValueError, RecursionError):
             continue  # of a later version of gimmal
         if isinstance(record, Conflict):
             found[record.identifier] = record

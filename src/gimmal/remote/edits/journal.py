@@ -21,6 +21,7 @@ from gimmal.base.errors import LocalError, ProtocolViolation
 from gimmal.base.persistence import fsync_directory, local_errors
 from gimmal.base.primitives import hmac_sha256, random_bytes
 from gimmal.base.sealed_journal import SealedJournal
+from gimmal.half.places import EDITS_FOLDER
 from gimmal.remote.edits.operations import (
     DATA_BYTES,
     Data,
@@ -262,7 +263,7 @@ def folders(half: Path | None, directory: Path, key: bytes) -> list[Path]:
     """
     # Keyed, so that the two halves of a pair do not meet on one computer, and the name tells nothing.
     name = hmac_sha256(key, b"gimmal edits v1 folder")[:16].hex()
-    here = [half / "edits"] if half is not None else []
+    here = [half / EDITS_FOLDER] if half is not None else []
     return [*here, directory / "edits" / name]
 
 

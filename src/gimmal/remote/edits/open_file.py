@@ -70,8 +70,8 @@ class OpenFile:
         """Put bytes at a place; returns how many, which is all.
 
         Raises:
-            RemoteError: ``too_large``; ``no_space`` where the line is down and no more may be held here.
-            UnreachableError: the line fell while more was written than may be held here.
+            RemoteError: ``too_large``.
+            UnreachableError: the line is down, and no more may be held here.
         """
         self._require(self._writes)
         await self._make_room()

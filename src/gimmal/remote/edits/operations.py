@@ -141,7 +141,7 @@ def decode_record(data: bytes) -> Record:
     """
     try:
         return _decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (msgspec.DecodeError, ValueError, RecursionError) as exc:
         raise ProtocolViolation("a journal of edits has a record of another kind", "update gimmal") from exc
 
 

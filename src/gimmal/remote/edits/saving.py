@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from gimmal.base.errors import GimmalError, LocalError, RemoteError, UnreachableError
+from gimmal.base.errors import GimmalError, Interrupted, LocalError, RemoteError, UnreachableError
 from gimmal.protocol.codes import Code
 from gimmal.remote.edits.beside import Beside
 from gimmal.remote.edits.common import Common
@@ -120,7 +120,11 @@ class Saving:
         return sum(edited.content.held.cost for edited in self._files.values())
 
     async def make_room(self) -> None:
-        """Called before something is written: sends ahead what is more than may be held."""
+        """Called before something is written: sends ahead what is more than may be held.
+
+        Raises:
+            GimmalError: it cannot be sent; what was written is still there, and saving may be tried again.
+        """
         self._watch_ages()
         if self.held <= HELD_MAX:
             return
@@ -128,6 +132,8 @@ class Saving:
             await edited.send_ahead(HELD_MAX // 4)
             if self.held <= HELD_MAX:
                 return
+        if self.held > 2 * HELD_MAX:  # what waits in the journal, or belongs to files that were removed
+            raise Interrupted("no more can be kept here until the line is back", "try again then")
 
     def _watch_ages(self) -> None:
         if self._aging is None or self._aging.done():
