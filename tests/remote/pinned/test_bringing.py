@@ -174,6 +174,24 @@ def test_what_has_no_room_is_left_out_and_named(
     two.run(work)
 
 
+def test_too_many_entries_are_refused_and_what_was_kept_stays(
+    tmp_path: Path, store: PinnedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = TwoSides(tmp_path)
+    make(two)
+    assert store.pin(["far/docs/deep"]) == ["far/docs/deep"]
+
+    async def work(sides: Sides) -> None:
+        await bring_up_to_date(sides.far, store, sides.workers)
+        assert store.pin(["far/docs", "far/docs/deep"]) == ["far/docs"]
+        monkeypatch.setattr(bringing, "ENTRIES_MAX", 5)
+        with pytest.raises(RemoteError, match="more than 5 entries"):
+            await bring_up_to_date(sides.far, store, sides.workers)
+        assert [one.kept for one in store.state()] == [1, 1]
+
+    two.run(work)
+
+
 def test_a_file_that_changes_meanwhile_is_left_for_the_next_time(
     tmp_path: Path, store: PinnedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ def command(paths: tuple[str, ...], way: Way, as_json: bool) -> None:
 async def _pin(reach: Reach, paths: list[str], *, as_json: bool) -> None:
     from gimmal.agent.pinned import FETCH_SECONDS, fetching, pinned_store
     from gimmal.base.display import displayable_path
+    from gimmal.base.errors import RemoteError
     from gimmal.frontends.cli.copy_progress import ProgressView
     from gimmal.frontends.cli.output import counted, human_size, print_json
     from gimmal.frontends.cli.reaching import failure_of, raise_failures
@@ -43,12 +44,17 @@ async def _pin(reach: Reach, paths: list[str], *, as_json: bool) -> None:
     for path in paths:
         await reached.files.stat(path)
     store = pinned_store(reach)
-    if paths:
-        await reach.workers.call(store.pin, paths)
+    new = await reach.workers.call(store.pin, paths)
     progress = Progress()
     with ProgressView(progress, shown=sys.stderr.isatty()):
         async with fetching(store, reach.workers, FETCH_SECONDS):
-            outcome = await bring_up_to_date(reached.files, store, reach.workers, progress)
+            try:
+                outcome = await bring_up_to_date(reached.files, store, reach.workers, progress)
+            except RemoteError as error:
+                if error.code == "limit":  # it would be in the way of all that is pinned
+                    for path in new:
+                        await reach.workers.call(store.unpin, path)
+                raise
     if as_json:
         print_json({"files": outcome.files, "size": outcome.size, "fetched": outcome.fetched})
     else:

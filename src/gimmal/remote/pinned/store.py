@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from gimmal.base.errors import AuthenticationFailed, LocalError, ProtocolViolation
 from gimmal.base.persistence import FileMissingError, is_directory, local_errors, read_limited, write_atomic
 from gimmal.base.primitives import NONCE_SIZE, hmac_sha256, open_at_rest, random_bytes, seal_at_rest
+from gimmal.half.places import PINNED_FOLDER
 from gimmal.protocol.codec import decode_struct, encode
 from gimmal.protocol.messages import Attributes, Entry
 from gimmal.protocol.parts import Path as WirePath
@@ -87,7 +88,7 @@ class PinnedStore:
     """
 
     def __init__(self, half: Path, key: bytes, locks: Path) -> None:
-        self._folder = half / "pinned"
+        self._folder = half / PINNED_FOLDER
         self._key = hmac_sha256(key, b"gimmal pinned v1 lists")
         self._locks = locks
         self._lock_name = hmac_sha256(key, b"gimmal pinned v1 lock")[:16].hex()
@@ -101,17 +102,20 @@ class PinnedStore:
         """
         return self._read(_PINS, Pins).paths
 
-    def pin(self, paths: list[str]) -> None:
-        """Pin more.
+    def pin(self, paths: list[str]) -> list[str]:
+        """Pin more; those that were not pinned before.
 
         Raises:
             LocalError: it cannot be written, or there are too many.
         """
         with self._locked("pins", LOCK_SECONDS):
-            pins = sorted({*self.pins(), *paths})
-            if len(pins) > PINS_MAX:
+            before = self.pins()
+            new = sorted({*paths} - {*before})
+            if len(before) + len(new) > PINS_MAX:
                 raise LocalError(f"more than {PINS_MAX} folders are pinned", "pin a folder above them instead")
-            self._write(_PINS, Pins(pins))
+            if new:
+                self._write(_PINS, Pins(sorted([*before, *new])))
+            return new
 
     def unpin(self, path: str) -> bool:
         """Pin one no more; whether it was. What was kept of it goes when it is brought up to date.
