@@ -193,6 +193,16 @@ class TreeView:
             raise self._files.error(Code.NOT_FOUND, path)
         return Found(known.attributes, known.number, known.mapped, stale)
 
+    def at_hand(self, path: str) -> Found | None:
+        """What ``find`` would tell, where it is there and may be told without a question; None where not."""
+        now = self._loop.time()
+        if not self._cache.is_heard(now):
+            return None
+        known = self._cache.find(path, now)
+        if not isinstance(known, Known):
+            return None
+        return Found(known.attributes, known.number, known.mapped, False)
+
     def _look_for(self, path: str, now: float) -> Known | Absent | Ask:
         found = self._cache.find(path, now)
         if isinstance(found, Ask) and found.question is Question.LIST:
