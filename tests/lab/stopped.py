@@ -69,6 +69,8 @@ ENTRIES = {
     "mv": Entry(Kind.CALL, ":shared/file :shared/other"),
     "mount": Entry(Kind.CALL, "{target}"),
     "pair": Entry(Kind.HERE, "--name Other --no-password {one} {two}"),
+    "pin": Entry(Kind.CALL, ":shared"),
+    "pins": Entry(Kind.HERE),
     "play": Entry(Kind.CALL, "--url-only :shared/file"),
     "password clear": Entry(Kind.HERE, "{pair_a} {pair_b}", (0, 2, 5)),
     "password set": Entry(Kind.HERE, "--password-file {password} {pair_a} {pair_b}", (0, 5)),
@@ -97,6 +99,7 @@ ENTRIES = {
     "tree": Entry(Kind.CALL, ":shared"),
     "unlock": Entry(Kind.HERE, "", (9,)),
     "unmount": Entry(Kind.HERE, "{target}", (2,)),
+    "unpin": Entry(Kind.HERE, ":shared", (2,)),
     "unplug": Entry(Kind.HERE, beside=True),
     "up": Entry(Kind.LASTS),
 }
