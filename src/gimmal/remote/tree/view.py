@@ -446,11 +446,6 @@ class TreeView:
         except GimmalError as error:
             logger.debug("watches stay: %s", error)
 
-    def known(self, path: str) -> Found | None:
-        """The entry as it was told last, without asking; None where nothing was, or it is not there."""
-        known = self._cache.find_anyway(path)
-        return Found(known.attributes, known.number, known.mapped, True) if isinstance(known, Known) else None
-
     def known_listing(self, path: str) -> Listing | None:
         """The entries of a folder as they were told last, without asking; None where they never were."""
         names = self._cache.listing_anyway(path)
