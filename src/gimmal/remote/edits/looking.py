@@ -36,11 +36,15 @@ class Looking:
         laid = self.laid(path)
         if laid is not None:
             return self._as_laid(path, laid)
+        # Thousands of entries are told of one after another: those that need no question need no deadline either.
+        view = self._common.view
+        found = view.at_hand(path)
         edited = self._open.get(path)
-        if edited is not None and edited.is_new and (known := self._common.view.known(path)) is not None:
+        if found is None and edited is not None and edited.is_new and (known := view.known(path)) is not None:
             return Found(edited.attributes, known.number, False, False)
-        found = await self._look(path)
-        edited = self._open.get(path)
+        if found is None:
+            found = await self._look(path)
+            edited = self._open.get(path)
         if edited is None or not edited.differs:
             return found
         return Found(edited.attributes, found.number, found.mapped, found.stale)
@@ -59,7 +63,7 @@ class Looking:
 
     def laid(self, path: str) -> Laid | None:
         """What waits in the journal for a path; None for nothing."""
-        return self._laid_over.find(path) if self._laid_over is not None else None
+        return self._laid_over.find(path) if self._laid_over else None
 
     def known(self, path: str) -> Found | None:
         """The entry at a path, as far as it is known without asking; None also where nothing is."""
