@@ -22,6 +22,7 @@ from gimmal.remote.edits.beside import Beside
 from gimmal.remote.edits.common import CALL_SECONDS, Common
 from gimmal.remote.edits.conflict_list import ConflictList
 from gimmal.remote.edits.edited_file import EditedFile
+from gimmal.remote.edits.going_home import Refused
 from gimmal.remote.edits.keeping import Keeping
 from gimmal.remote.edits.laid_over import Laid
 from gimmal.remote.edits.looking import NO_FILE, Looking, check_move
@@ -105,6 +106,11 @@ class EditedTree:
     def waiting(self) -> list[Operation]:
         """What was done here and is in the journal, not yet at home."""
         return self._keeping.pending if self._keeping is not None else []
+
+    @property
+    def refused(self) -> list[Refused]:
+        """Those of them that the other side does not take, and why."""
+        return self._keeping.refused if self._keeping is not None else []
 
     async def send_ahead(self) -> None:
         """Send what was written and not saved to the other side now, where nobody sees it before it is saved.
