@@ -156,9 +156,8 @@ class Sending:
     async def _commit(self, path: str) -> Attributes:
         patch = self._patch
         assert patch is not None
-        step = self._common.step
-        await step(patch.truncate(self._edited.content.size))
         try:
+            await self._common.step(patch.truncate(self._edited.content.size))
             committing = patch.commit(mtime_ns=self._edited.mtime_ns, mode=self._edited.mode, durable=True, path=path)
             attributes = await self._common.call(committing)
         except RemoteError as error:
