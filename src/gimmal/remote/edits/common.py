@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from gimmal.base.errors import DeadlinePassed, RemoteError, UnreachableError
+from gimmal.base.errors import DeadlinePassed, GimmalError, RemoteError, UnreachableError
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.messages import Version
 from gimmal.remote.edits.line import Line
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.tree.view import TreeView
+from gimmal.transport.frames import again
 
 ResultT = TypeVar("ResultT")
 
@@ -57,12 +58,28 @@ class Common:
     line: Line = field(default_factory=Line)
     seen: OrderedDict[str, Version] = field(default_factory=OrderedDict)
     piece: int = PIECE_MIN
+    _opening: asyncio.Task[RemoteFiles | GimmalError] | None = None
 
     async def files(self) -> RemoteFiles:
         """A way to the other side, by which the view goes too."""
-        files = await self._within(self.open_files(), self.call_seconds / 2)
+        files = await self._within(self._opened(), self.call_seconds / 2)
         self.view.follow(files)
         return files
+
+    async def _opened(self) -> RemoteFiles:
+        """Whoever waits for a session no longer does not end the looking for it: the next one may have it."""
+        if self._opening is None or self._opening.done():
+            self._opening = self.start(self._open(), "a session for edits")
+        found = await asyncio.shield(self._opening)
+        if isinstance(found, GimmalError):
+            raise again(found)
+        return found
+
+    async def _open(self) -> RemoteFiles | GimmalError:
+        try:
+            return await self.open_files()
+        except GimmalError as exc:
+            return exc
 
     async def look(self, work: Awaitable[ResultT], seconds: float | None = None) -> ResultT:
         """A look that may be answered by what is known here: where the line is down it does not wait long.
