@@ -18,6 +18,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from gimmal.base.own_mounts import own_mounts
 from tests.endtoend.guest import (
     LoopDisk,
     in_files,
@@ -27,6 +28,7 @@ from tests.endtoend.guest import (
     mounted_image,
     processes_of,
 )
+from tests.endtoend.mounting import MISSING, take_away
 from tests.endtoend.processes import Agent
 from tests.endtoend.world import PATIENT_RUN, RUN, Computer, World, new_world, until
 from tests.figures import figure
@@ -207,6 +209,30 @@ def test_nothing_is_left_of_a_film_that_was_played(guest: Guest) -> None:
     assert within(time.monotonic() - pulled, PULLED_SECONDS, "half pulled out under a player to gimmal play ended")
     assert result.code == 5, str(result)
     assert processes_of(guest.computer.base) == []
+    assert guest.found() == {}
+    guest.disk.sync()
+    assert not in_image(guest.disk.image, guest.secret)
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+def test_nothing_is_left_of_what_programs_read_and_wrote_in_the_mount(guest: Guest) -> None:
+    secret = guest.secret.decode()
+    folder = guest.computer.folder("Home")
+    mount = guest.world.start(guest.computer, "mount", folder)
+    try:
+        mount.wait_line("mounted: ")
+        with (folder / "shared" / f"{secret}-large").open("rb") as file:
+            assert guest.secret in file.read(MIB)
+        (folder / "shared" / f"{secret}-written").write_bytes(guest.secret * 1000)
+        assert in_memory(mount.pid, guest.secret)
+        pulled = pull(guest, "renamed")
+        result = mount.wait()
+        until(lambda: folder not in own_mounts(), "the folder free")
+    finally:
+        take_away(folder)
+    assert within(time.monotonic() - pulled, PULLED_SECONDS, "half pulled out under programs to gimmal mount ended")
+    assert result.code == 5, str(result)
+    until(lambda: processes_of(guest.computer.base) == [], "nothing runs")
     assert guest.found() == {}
     guest.disk.sync()
     assert not in_image(guest.disk.image, guest.secret)
