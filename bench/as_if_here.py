@@ -143,8 +143,8 @@ def measure(wish: Wish) -> Report:
 def _note(wish: Wish, remarks: Sequence[str]) -> str:
     note = (
         f"Everything is mounted anew for each of {wish.runs} runs of each work, everyone in turn, so that nothing is "
-        "cold but what is called so; connections and gimmal's agents are there before. Medians, and least to most; where the goal is no comparison the "
-        "others do it once or twice. "
+        "cold but what is called so; connections and gimmal's agents are there before. Medians, and least to "
+        "most; where the goal is no comparison the others do it once or twice. "
         "`again` is the same command in the same mount, 3 times, after the first one. git compares sizes and seconds "
         "(core.checkStat=minimal), as sshfs shows no more of a time. Bytes are those of IP packets on the line, both "
         f"ways. {CHANGED // 1024} KiB in the middle of a document are written over in place, or by a program that "

@@ -12,6 +12,7 @@ from tests.endtoend.mounting import MISSING, mounted
 from tests.endtoend.world import new_world, plug_in
 from tests.frontends.behaviour import Behaviour, Front
 from tests.frontends.os_front import OsFront
+from tests.frontends.tree_front import running_tree
 
 _numbers = itertools.count()
 
@@ -22,6 +23,15 @@ class TestPlainFolder(Behaviour):
     @pytest.fixture
     def front(self, tmp_path: Path) -> Front:
         return OsFront(tmp_path, tmp_path)
+
+
+class TestTree(Behaviour):
+    """The tree of open files, under all front ends."""
+
+    @pytest.fixture
+    def front(self, tmp_path: Path) -> Iterator[Front]:
+        with running_tree(tmp_path) as front:
+            yield front
 
 
 @pytest.fixture(scope="module")

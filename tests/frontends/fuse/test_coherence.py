@@ -168,3 +168,16 @@ def test_names_that_are_absent_are_kept_in_number(monkeypatch: pytest.MonkeyPatc
         assert made.may_keep_absent(2, b"more")
 
     following(work)
+
+
+def test_a_kernel_that_knows_too_much_is_told_to_forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coherence, "INODES_MAX", 40)
+    monkeypatch.setattr(coherence, "ROOM_SECONDS", 1000)
+
+    async def work(made: Coherence, view: View, inodes: Inodes, kernel: Kernel) -> None:
+        for number in range(100, 140):
+            inodes.tell(number, 4, f"s/folder/{number}", is_folder=False)
+            made.make_room()
+        await until_told(kernel, {(2, b"file"), *((4, b"%d" % number) for number in range(100, 109))})
+
+    following(work)

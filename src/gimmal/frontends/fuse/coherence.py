@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
+from itertools import islice
 from math import inf
 
 import pyfuse3
@@ -25,6 +26,12 @@ ALL_SECONDS = 1.0
 
 ABSENT_MAX = 8192
 """Names that the kernel is told to be absent for longer than a moment."""
+
+INODES_MAX = 100_000
+"""Inodes that the kernel may know: the view cannot forget them. Beyond, it is told to forget those it knows longest."""
+
+ROOM_SECONDS = 0.5
+"""Between two times that it is told so; it takes a moment."""
 
 ItemT = tuple[InodeT, bytes]
 """An inode, or, with a name, an entry of that folder."""
@@ -46,6 +53,7 @@ class Coherence:
         self._loop = asyncio.get_running_loop()
         self._all_at = -inf
         self._all_later: asyncio.TimerHandle | None = None
+        self._room_at = -inf
         self._absent: set[ItemT] = set()
         self._waiting: dict[ItemT, None] = {}
         self._woken = threading.Condition()
@@ -72,6 +80,15 @@ class Coherence:
             return False
         self._absent.add((folder, name))
         return True
+
+    def make_room(self) -> None:
+        """Called where the kernel was told of something: have it forget where it knows too much."""
+        now = self._loop.time()
+        if len(self._inodes) <= INODES_MAX or now - self._room_at < ROOM_SECONDS:
+            return
+        self._room_at = now
+        names = ((folder, name) for _inode, folder, name in self._inodes.names() if name)
+        self._tell(list(islice(names, INODES_MAX // 4)))
 
     # What is doubted -------------------------------------------------------------------------------------------------
 

@@ -78,6 +78,9 @@ class Inodes:
         self._others: dict[tuple[int, str], InodeT] = {}
         self._next_other = FIRST_OTHER
 
+    def __len__(self) -> int:
+        return len(self._told)
+
     def tell(self, number: int, folder: InodeT, path: str, *, is_folder: bool) -> InodeT:
         """The inode of an entry, of which the kernel is told now once more.
 

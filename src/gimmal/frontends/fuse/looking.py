@@ -219,6 +219,7 @@ class Looking(pyfuse3.Operations):
         """What the kernel is told of an entry by its name in a folder: from now on it knows it."""
         is_folder = found.attributes.kind is Kind.DIRECTORY
         inode = self.inodes.tell(found.number, folder, path, is_folder=is_folder)
+        self.coherence.make_room()
         return self.attributes_of(inode, path, found)
 
     def attributes_of(self, inode: InodeT, path: str, found: Found) -> EntryAttributes:
