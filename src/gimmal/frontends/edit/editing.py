@@ -34,7 +34,7 @@ CLOSED_SECONDS = 3.0
 LAST_SECONDS = 1.0
 """How long at the end a save that waits may take to go home; what is kept goes with the next connection."""
 
-TEMPORARY = ".temporary"
+TEMPORARY = ".gimmal-temporary"
 """Folder for the program's temporary files."""
 
 _EVER = 1e9

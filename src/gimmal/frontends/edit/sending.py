@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ import msgspec
 from gimmal.agent.plugged import computer_name
 from gimmal.agent.reach import Reach
 from gimmal.base.errors import GimmalError, LocalError, RemoteError, UnreachableError
+from gimmal.base.paths import wire_name_to_local
 from gimmal.base.tasks import Tasks
 from gimmal.frontends.edit.changes import EMPTY, Content, content_of, read_pieces, read_spans, same_spans
 from gimmal.frontends.edit.keeping import KeptSaves
@@ -68,15 +70,6 @@ class Saved:
     on_half: bool = False
 
 
-@dataclass(frozen=True)
-class Unsure:
-    """A save of which it is not known whether it was done."""
-
-    size: int
-    mtime_ns: int
-    content: Content
-
-
 class DocumentCopy:
     """One document of the other side, and its copy here.
 
@@ -85,23 +78,26 @@ class DocumentCopy:
         path: wire path at home.
         attributes: at home; None where nothing is there yet.
         folder: where the copy lies.
+
+    Raises:
+        BadName: its name cannot be one here.
     """
 
     def __init__(self, reach: Reach, path: str, attributes: Attributes | None, folder: Path) -> None:
         self.path = path
-        self.name = path.rpartition("/")[2]
+        wire_name = path.rpartition("/")[2]
+        self.name = os.fsdecode(wire_name_to_local(wire_name))
         self.file = folder / self.name
         self._reach = reach
         self._attributes = attributes
         self._mode = attributes.mode & 0o777 if attributes is not None else None
         self._base: Version | None = version_of(attributes) if attributes is not None else None
         self._share = Share(_SHARE, folder, Rights.READ_WRITE, own=True)
-        self._here = f"{_SHARE}/{self.name}"
+        self._here = f"{_SHARE}/{wire_name}"
         self._sent: Version | None = None
         """The version here that is the one at home."""
         self._content = EMPTY
         """What that holds."""
-        self._unsure: Unsure | None = None
         self._placed: Attributes | None = attributes
         """At home, as far as is known."""
         self._kept = KeptSaves(reach)
@@ -184,9 +180,6 @@ class DocumentCopy:
     async def _deliver(self, here: Files, now: Attributes, content: Content) -> Saved | GimmalError:
         try:
             home = (await self._reach.open(as_call=True)).files
-            if self._unsure is not None and await self._was_done(home, self._unsure) and content == self._content:
-                self._sent = version_of(now)
-                return Saved(0, now.size)
             try:
                 return await self._send(here, home, now, content)
             except RemoteError as exc:
@@ -206,7 +199,6 @@ class DocumentCopy:
         """Send what changed, as long as the version at home is the one it was changed from."""
         spans = content.spans(self._content)
         length = sum(end - start for start, end in spans)
-        self._unsure = Unsure(now.size, now.mtime_ns, content)
         if length <= QUICK_MAX and home.offers(EDIT):
             placed = await self._send_spans(here, home, now, content, spans)
         else:
@@ -252,16 +244,6 @@ class DocumentCopy:
     def _is_home(self, now: Attributes, placed: Attributes, content: Content) -> None:
         self._sent, self._base, self._content = version_of(now), version_of(placed), content
         self._placed = placed
-        self._unsure = None
-
-    async def _was_done(self, home: Files, unsure: Unsure) -> bool:
-        """Whether a save whose answer was lost is at home: nobody else gives that time."""
-        there = await stat_or_none(home, self.path)
-        if there is None or (there.size, there.mtime_ns) != (unsure.size, unsure.mtime_ns):
-            self._unsure = None
-            return False
-        self._base, self._content, self._unsure = version_of(there), unsure.content, None
-        return True
 
     # Keeping ---------------------------------------------------------------------------------------------------------
 
@@ -288,7 +270,7 @@ class DocumentCopy:
         return number
 
     def _is_kept(self, now: Attributes, content: Content) -> None:
-        self._sent, self._content, self._unsure = version_of(now), content, None
+        self._sent, self._content = version_of(now), content
 
     def _waiting(self, size: int, reason: str) -> Saved:
         return Saved(0, size, waits=reason, on_half=self._kept.on_half)
@@ -317,11 +299,12 @@ class DocumentCopy:
     # Both versions ---------------------------------------------------------------------------------------------------
 
     async def _send_beside(self, here: Files, home: Files, now: Attributes, content: Content) -> Saved:
-        """Keep both versions: from now on this one has a name of its own."""
+        """Keep both versions: from now on this one has a name of its own. Where the other one is gone, it comes back."""
         old, self._base = self._base, None
         moment = datetime.now().astimezone()
         for number in range(1, TRIES + 1):
-            path = conflict_path(self.path, computer_name(), moment, number)
+            theirs = await stat_or_none(home, self.path)
+            path = self.path if theirs is None else conflict_path(self.path, computer_name(), moment, number)
             try:
                 sent, placed = await self._send_by_copy(here, home, now, path)
             except RemoteError as exc:
@@ -329,18 +312,17 @@ class DocumentCopy:
                     continue
                 self._base = old
                 raise
-            await self._note_conflict(home, path, placed, moment.timestamp())
-            self.path = path
             self._is_home(now, placed, content)
+            if theirs is None:
+                return Saved(sent, now.size)
+            await self._note_conflict(path, theirs, placed, moment.timestamp())
+            self.path = path
             return Saved(sent, now.size, path)
         self._base = old
         raise RemoteError("exists", "no name is free for a second version", "save it under another name")
 
-    async def _note_conflict(self, home: Files, path: str, placed: Attributes, moment: float) -> None:
+    async def _note_conflict(self, path: str, theirs: Attributes, placed: Attributes, moment: float) -> None:
         """Have it listed; both versions stand, whatever becomes of that."""
-        theirs = await stat_or_none(home, self.path)
-        if theirs is None:
-            return
         versions = version_of(theirs), version_of(placed)
         conflict = Conflict(new_identifier(), self.path, path, computer_name(), moment, *versions, True)
         with contextlib.suppress(LocalError):
