@@ -89,6 +89,11 @@ class EditedFile:
         return replace(self.base, size=size, mtime_ns=time, mode=mode)
 
     @property
+    def is_new(self) -> bool:
+        """Whether neither the other side nor the journal has it yet."""
+        return not self.at_home and not self.last
+
+    @property
     def differs(self) -> bool:
         """Whether it is another one than at home or in the journal."""
         return self.content.changed or self.mtime_ns is not None or self.mode is not None

@@ -67,7 +67,7 @@ class GoingHome:
         files: the other side.
         journal: is noted in what was done; the caller owns it.
         workers: threads for this computer's disk.
-        computer: what the computer is called on which the operations were done.
+        computer: what this one is called, for names of conflicts where the journal does not say whose they are.
         conflicts: where conflicts are noted; None for nowhere.
         tell: called after each operation, with what came of it.
     """
@@ -84,7 +84,7 @@ class GoingHome:
         self._files = files
         self._journal = journal
         self._workers = workers
-        self._computer = computer
+        self._computer = journal.computer or computer
         self._conflicts = conflicts
         self._tell = tell
         self.conflicts = 0

@@ -127,6 +127,9 @@ class EditedTree:
         laid = self._laid(path)
         if laid is not None:
             return self._as_laid(path, laid)
+        edited = self._open.get(path)
+        if edited is not None and edited.is_new and (known := self.view.known(path)) is not None:
+            return Found(edited.attributes, known.number, False, False)
         found = await self._look(path)
         edited = self._open.get(path)
         if edited is None or not edited.differs:
@@ -157,10 +160,8 @@ class EditedTree:
     def _as_laid(self, path: str, laid: Laid) -> Found:
         if laid.attributes is None:
             raise error_of_code(Code.NOT_FOUND, shown(path))
-        known = self.view.known(path) if not laid.origin else None
-        number = known.number if known is not None else laid.number
         edited = self._open.get(path)
-        return Found(edited.attributes if edited is not None else laid.attributes, number, False, False)
+        return Found(edited.attributes if edited is not None else laid.attributes, laid.number, False, False)
 
     async def listing(self, path: str) -> Listing:
         """All entries of a folder; raises as ``find``."""
@@ -241,7 +242,8 @@ class EditedTree:
             try:
                 return await self._adopt(path)
             except RemoteError as error:
-                if error.code != "not_found" or not create:
+                unseen = error.code == "not_granted" and await self._is_for_dropping(path)
+                if not create or not (error.code == "not_found" or unseen):
                     raise
         try:
             return await self._create(path, mode)
@@ -270,9 +272,7 @@ class EditedTree:
 
     def _add_laid(self, path: str, attributes: Attributes, laid: Laid) -> EditedFile:
         """A file that the journal has made what it is, by another name or time, and that was not open."""
-        home = laid.origin or path
-        known = self.view.known(home)
-        file = self.cache.adopt(home, known.attributes) if known is not None else None
+        file = self.cache.known(laid.origin or path)
         edited = self._open[path] = EditedFile(self._common, path, attributes, file)
         edited.waits_for(laid.operation)
         return edited
@@ -286,9 +286,25 @@ class EditedTree:
             return edited
 
         async def send() -> EditedFile:
+            if await self._is_for_dropping(path):
+                return self._new_to_drop(path, mode)
             return self._add(path, await self._send_new(path, mode))
 
         return await self._done_or_kept(send, keep)
+
+    async def _is_for_dropping(self, path: str) -> bool:
+        """Whether its share takes new files and lets nobody look at them."""
+        share = await self._look(path.partition("/")[0])
+        return not share.attributes.mode & 0o400
+
+    def _new_to_drop(self, path: str, mode: int | None) -> EditedFile:
+        """A file that is made at home when it is whole: there it cannot be changed afterwards."""
+        attributes = Attributes(Kind.FILE, 0, self._common.clock(), 0o644 if mode is None else mode, 0)
+        self.view.note_done(path, attributes)
+        edited = self._open[path] = EditedFile(self._common, path, attributes, None, at_home=False)
+        edited.mode = mode
+        edited.mtime_ns = attributes.mtime_ns
+        return edited
 
     async def _send_new(self, path: str, mode: int | None) -> Attributes:
         async with self.view.changing(path) as change:
@@ -435,7 +451,7 @@ class EditedTree:
         async def keep(keeping: Keeping) -> None:
             _check_move(source, before, target, there, replace)
             expected = self._common.seen.get(target) or (version_of(there.attributes) if there is not None else None)
-            await keeping.keep_move(source, target, before.attributes, before.number, replace, expected)
+            await keeping.keep_move(source, target, before.attributes, replace, expected)
             self._is_renamed(source, target)
 
         await self._done_or_kept(send, keep)

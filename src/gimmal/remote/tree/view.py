@@ -341,10 +341,15 @@ class TreeView:
         """Who asks by himself had an answer."""
         self._down_until = 0.0
 
-    def note_done(self, path: str, attributes: Attributes) -> None:
-        """This side has made an entry what it is now, and it is the same one as before."""
+    def note_done(self, path: str, attributes: Attributes | None) -> None:
+        """This side has made an entry what it is now, or will, and it is the same one as before; None: it is gone."""
         now = self._loop.time()
         self._cache.changed(self._cache.begin_change(path, now, same=True), attributes, now)
+
+    def note_renamed(self, source: str, target: str) -> None:
+        """This side has moved an entry, or will."""
+        now = self._loop.time()
+        self._cache.renamed(self._cache.begin_change(source, now), self._cache.begin_change(target, now), now)
 
     def doubt(self, path: str) -> None:
         """Something was done to an entry of which the result is not known here: it is asked for before it is told."""
