@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -85,15 +84,15 @@ class DocumentCopy:
 
     def __init__(self, reach: Reach, path: str, attributes: Attributes | None, folder: Path) -> None:
         self.path = path
-        wire_name = path.rpartition("/")[2]
-        self.name = os.fsdecode(wire_name_to_local(wire_name))
+        self.name = path.rpartition("/")[2]
+        wire_name_to_local(self.name)
         self.file = folder / self.name
         self._reach = reach
         self._attributes = attributes
         self._mode = attributes.mode & 0o777 if attributes is not None else None
         self._base: Version | None = version_of(attributes) if attributes is not None else None
         self._share = Share(_SHARE, folder, Rights.READ_WRITE, own=True)
-        self._here = f"{_SHARE}/{wire_name}"
+        self._here = f"{_SHARE}/{self.name}"
         self._sent: Version | None = None
         """The version here that is the one at home."""
         self._content = EMPTY
@@ -299,7 +298,7 @@ class DocumentCopy:
     # Both versions ---------------------------------------------------------------------------------------------------
 
     async def _send_beside(self, here: Files, home: Files, now: Attributes, content: Content) -> Saved:
-        """Keep both versions: from now on this one has a name of its own. Where the other one is gone, it comes back."""
+        """Keep both versions: from now on this one has a name of its own. Where no other is there, it comes back."""
         old, self._base = self._base, None
         moment = datetime.now().astimezone()
         for number in range(1, TRIES + 1):
