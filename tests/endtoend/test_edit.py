@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from gimmal.frontends.edit.editing import TEMPORARY
 from gimmal.frontends.edit.memory_folder import PREFIX
 from tests.endtoend.conftest import Desk
-from tests.endtoend.world import Plugged, content, until, write_file
+from tests.endtoend.world import RUN, Plugged, content, until, write_file
 
 KEEPING = "for step in $(seq 600); do [ -e go ] && break; sleep 0.1; done\n"
 """Shell that waits for the test's word."""
@@ -134,9 +135,11 @@ def test_killing_it_leaves_no_folder(desk: Desk) -> None:
     process = desk.start("edit", "--program", a_program(desk, KEEPING), desk.at("a.txt"))
     folder = folder_of(desk)
     assert folder.exists()
-    process.kill()
+    process.may_fail = True
+    process.signal(signal.SIGKILL)
     until(lambda: not folder.exists(), "the guard removes it")
-    (desk.near / "go").touch()
+    (desk.near / "go").touch()  # its program is not ended with it
+    process.wait()
 
 
 def test_pulling_the_half_removes_the_folder_and_ends_the_program(plugged: Plugged) -> None:
@@ -166,7 +169,7 @@ def test_a_save_waits_for_the_other_side_and_goes_when_it_is_back(plugged: Plugg
     folder_of(desk)
     plugged.agent_a.stop()
     (desk.near / "go").touch()
-    assert "waiting for the other side" in process.wait_line("note: not saved yet", of_err=True)
+    process.wait_line("kept on the half, waiting for the other side: ", of_err=True)
     world.up(world.a, plugged.shared)
     process.wait_line("saved ", of_err=True)
     assert document.read_text() == "one\ntwo\n"
@@ -187,7 +190,7 @@ def test_a_save_that_is_refused_is_kept_and_said(plugged: Plugged) -> None:
     kept = Path(hint.removeprefix("hint: it is kept in "))
     assert (kept / "a.txt").read_text() == "one\ntwo\n"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o700
-    for path in (kept / "a.txt", kept / ".temporary", kept):
+    for path in (kept / "a.txt", kept / TEMPORARY, kept):
         path.unlink() if path.is_file() else path.rmdir()
 
 
@@ -236,3 +239,70 @@ def test_what_cannot_be_edited_is_said(desk: Desk) -> None:
     failing = desk.run("edit", "--program", a_program(desk, 'echo two >> "$1"; exit 3'), desk.at("a.txt"), code=9)
     assert failing.error == "program ended with status 3"
     assert (desk.far / "a.txt").read_text() == "one\ntwo\n"
+
+
+def test_a_document_whose_contents_moved_is_at_home_whole(desk: Desk) -> None:
+    document = write_file(desk.far / "large.bin", 6_000_000, mode=0o640)
+    script = 'cd "$(dirname "$1")"; { echo front; cat large.bin; } > new; mv new large.bin\n'
+    result = desk.run("edit", "--program", a_program(desk, script), desk.at("large.bin"))
+    assert document.read_bytes() == b"front\n" + content(6_000_000)
+    assert stat.S_IMODE(document.stat().st_mode) == 0o640
+    assert "of 6 MB" in result.err
+
+
+def test_attributes_of_the_document_stay(desk: Desk) -> None:
+    document = desk.far / "a.txt"
+    document.write_text("one\n")
+    os.setxattr(document, "user.colour", b"blue")
+    script = 'echo two >> "$1"; mv "$1" "$1.new"; cp "$1.new" "$1"; rm "$1.new"\n'
+    desk.run("edit", "--program", a_program(desk, script), desk.at("a.txt"))
+    assert document.read_text() == "one\ntwo\n"
+    assert os.getxattr(document, "user.colour") == b"blue"
+
+
+def test_saving_without_a_change_sends_nothing(desk: Desk) -> None:
+    document = write_file(desk.far / "a.txt", 100_000)
+    before = document.stat()
+    result = desk.run("edit", "--program", a_program(desk, 'cp "$1" "$1~"; mv "$1~" "$1"\n'), desk.at("a.txt"))
+    assert "saved" not in result.err
+    assert (document.stat().st_ino, document.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_document_that_was_removed_meanwhile_comes_back(desk: Desk) -> None:
+    document = desk.far / "a.txt"
+    document.write_text("one\n")
+    process = desk.start("edit", "--program", a_program(desk, KEEPING + 'echo two >> "$1"\n'), desk.at("a.txt"))
+    folder_of(desk)
+    document.unlink()
+    (desk.near / "go").touch()
+    result = process.wait()
+    assert result.code == 0, result
+    assert "conflict" not in result.err
+    assert document.read_text() == "one\ntwo\n"
+    assert os.listdir(desk.far) == ["a.txt"]
+
+
+def test_names_that_cannot_travel_as_they_are(desk: Desk) -> None:
+    document = desk.far / os.fsdecode(b"caf\xe9.txt")
+    document.write_text("one\n")
+    result = desk.run("edit", "--program", a_program(desk, 'echo two >> "$1"\n'), desk.at("caf*.txt"))
+    assert document.read_text() == "one\ntwo\n", result
+
+
+KEEP_ALWAYS = f"from gimmal.frontends.edit import sending; sending.KEEP_SECONDS = 0.0\n{RUN}"
+
+
+@pytest.mark.parametrize("before", ["one\n", None], ids=["a change", "a new document"])
+def test_what_is_kept_while_it_is_sent_is_not_sent_twice(desk: Desk, before: str | None) -> None:
+    if before is not None:
+        (desk.far / "a.txt").write_text(before)
+    script = 'echo two >> "$1"\n' + KEEPING + 'echo three >> "$1"\n'
+    process = desk.start("edit", "--program", a_program(desk, script), desk.at("a.txt"), driver=KEEP_ALWAYS)
+    process.wait_line("saved ", of_err=True)
+    (desk.near / "go").touch()
+    result = process.wait()
+    assert result.code == 0, result
+    assert (desk.far / "a.txt").read_text() == (before or "") + "two\nthree\n"
+    assert os.listdir(desk.far) == ["a.txt"]
+    assert result.err.count("saved ") == 2
+    assert desk.run("status", "--safe", "--json").object["going_home"] == 0

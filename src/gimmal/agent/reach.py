@@ -162,6 +162,7 @@ class Reach:
         """The other side was reached by this command itself."""
         self.last_seen = 0
         """Second since 1970 at which it was last reached from here, where it cannot be now; 0 if unknown."""
+        self._half: OpenedHalf | None = None
         self._use: NotedUse | None = None
         self._gone = asyncio.Event()
         self._unplugged = False
@@ -458,6 +459,8 @@ class Reach:
         self.journal_key, self.journal_directory = reply.journal_key, state_directory(reply.lineage)
 
     async def _open_half(self) -> OpenedHalf:
+        if self._half is not None:  # nobody is asked for a password twice
+            return self._half
         try:
             half = await self.workers.call(open_half, self.location, self._options.password)
         except (HalfMissing, LocalError) as exc:
@@ -466,6 +469,7 @@ class Reach:
             raise _gone() from exc  # it was there when this command began
         self.journal_key = journal_key_of(half)
         self.journal_directory = state_directory(half.lineage_id)
+        self._half = half
         return half
 
     async def _make_dialler(self) -> Dialler:

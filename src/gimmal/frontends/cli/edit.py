@@ -28,20 +28,13 @@ _TEXT_LOOKED_AT = 8000
     help="The program to edit with; else $VISUAL or $EDITOR at a terminal, or what the desktop opens it with.",
 )
 @click.option("--on-disk", is_flag=True, help="Edit a copy on this computer's disk where memory has no room for it.")
-@click.option(
-    "--wait",
-    type=click.FloatRange(0, 86400 * 7),
-    default=300.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long the last save waits for the other side when it is not there.",
-)
 @reach_options
-def command(path: str, program_name: str | None, on_disk: bool, wait: float, way: Way, as_json: bool) -> None:
+def command(path: str, program_name: str | None, on_disk: bool, way: Way, as_json: bool) -> None:
     """Edit :PATH of the other side; each save sends what changed.
 
     The document lies in memory while it is edited, in a folder that is overwritten and removed at the end, also when
-    the half is pulled out. Ends when the program does, and the last save is at home by then.
+    the half is pulled out. Ends when the program does; the last save is at home by then, or kept on the half until the
+    other side is back.
     """
     from gimmal.base.errors import UsageError
     from gimmal.frontends.cli.reaching import remote_path
@@ -49,12 +42,10 @@ def command(path: str, program_name: str | None, on_disk: bool, wait: float, way
     wanted = remote_path(path)
     if "/" not in wanted:
         raise UsageError("a share is no document", "write :SHARE/FOLDER/FILE; `gimmal ls` shows the shares")
-    run_with_reach(way, lambda reach: _edit(reach, wanted, program_name, on_disk=on_disk, wait=wait, as_json=as_json))
+    run_with_reach(way, lambda reach: _edit(reach, wanted, program_name, on_disk=on_disk, as_json=as_json))
 
 
-async def _edit(
-    reach: Reach, wanted: str, program_name: str | None, *, on_disk: bool, wait: float, as_json: bool
-) -> None:
+async def _edit(reach: Reach, wanted: str, program_name: str | None, *, on_disk: bool, as_json: bool) -> None:
     from gimmal.base.errors import GimmalError, HalfGone
     from gimmal.frontends.cli.copy_progress import ProgressView
     from gimmal.frontends.edit.editing import Editing, not_home
@@ -79,7 +70,7 @@ async def _edit(
         text = await reach.workers.call(_is_text, copy)
         program = find_program(program_name, terminal=sys.stdin.isatty() and sys.stdout.isatty(), text=text)
         teller.opened(program.name, attributes)
-        editing = Editing(reach, copy, folder, program, teller, wait=wait, quiet=as_json)
+        editing = Editing(reach, copy, folder, program, teller, quiet=as_json)
         try:
             await editing.run()
         except HalfGone:
@@ -89,6 +80,7 @@ async def _edit(
                 raise not_home(exc, str(folder.keep())) from exc
             raise
         finally:
+            await copy.close()
             teller.flush()
     finally:
         await reach.workers.call(folder.remove)
@@ -161,7 +153,12 @@ class _Teller:
         from gimmal.frontends.cli.output import human_size, print_json
 
         if self._as_json:
-            print_json({"event": "saved", "sent": saved.sent, "size": saved.size, "conflict": saved.conflict or None})
+            found = {"sent": saved.sent, "size": saved.size, "conflict": saved.conflict or None}
+            print_json({"event": "kept" if saved.waits else "saved", **found})
+            return
+        if saved.waits:
+            where = "on the half" if saved.on_half else "on this computer, sealed"
+            self._say(f"kept {where}, waiting for the other side: {saved.waits}")
             return
         self._say(f"saved {human_size(saved.sent)} of {human_size(saved.size)}")
         if saved.conflict:

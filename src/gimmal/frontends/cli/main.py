@@ -26,6 +26,7 @@ _COMMANDS = {
     "stat": ("show size, time and kind of a file or folder", "stat"),
     "cat": ("print files of the other side", "cat"),
     "edit": ("edit a document of the other side in your own program", "edit"),
+    "conflicts": ("list files that both sides changed, and decide which stays", "conflicts"),
     "play": ("play a film of the other side, and seek in it", "play"),
     "mount": ("show the other side's files as a folder of this computer", "mount"),
     "unmount": ("end what gimmal mount shows", "unmount"),

@@ -81,6 +81,28 @@ def read_spans(path: Path, spans: list[tuple[int, int]], content: Content) -> li
     return found
 
 
+def read_pieces(path: Path, spans: list[tuple[int, int]], content: Content) -> Iterator[tuple[int, bytes]]:
+    """The same piece by piece, in little memory; raises as `read_spans`."""
+    for start, end in spans:
+        for at in range(start, end, _READ):
+            yield from read_spans(path, [(at, min(end, at + _READ))], content)
+
+
+def same_spans(spans: list[tuple[int, int]], end: int, most: int) -> list[tuple[int, int]]:
+    """What lies between some spans, up to ``end`` and ``most`` bytes in all."""
+    between: list[tuple[int, int]] = []
+    at = 0
+    for start, stop in [*spans, (end, end)]:
+        start = min(start, end)
+        if at < start and most > 0:
+            until = min(start, at + most // PIECE * PIECE)
+            if until > at:
+                between.append((at, until))
+                most -= until - at
+        at = max(at, stop)
+    return between
+
+
 def _digests(data: bytes) -> bytes:
     view = memoryview(data)
     return b"".join(blake3_digest(view[at : at + PIECE])[:_DIGEST] for at in range(0, len(data), PIECE))

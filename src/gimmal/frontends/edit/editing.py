@@ -31,7 +31,10 @@ LOOK_SECONDS = 1.0
 CLOSED_SECONDS = 3.0
 """For so long nobody must have it open until the person has done: some programs close and open it when they save."""
 
-TEMPORARY = ".temporary"
+LAST_SECONDS = 1.0
+"""How long at the end a save that waits may take to go home; what is kept goes with the next connection."""
+
+TEMPORARY = ".gimmal-temporary"
 """Folder for the program's temporary files."""
 
 _EVER = 1e9
@@ -57,7 +60,6 @@ class Editing:
         folder: where it lies.
         program: the program.
         teller: told what happens.
-        wait: seconds that the last save waits for the other side.
         quiet: stdout is for something else than the program's output.
     """
 
@@ -69,7 +71,6 @@ class Editing:
         program: Program,
         teller: Teller,
         *,
-        wait: float,
         quiet: bool,
     ) -> None:
         self._reach = reach
@@ -77,7 +78,6 @@ class Editing:
         self._folder = folder
         self._program = program
         self._teller = teller
-        self._wait = wait
         self._quiet = quiet
         self._saving = asyncio.Lock()
         self._tasks = Tasks()
@@ -167,7 +167,7 @@ class Editing:
                     await watch.until_due()
             async with self._saving:
                 await self._save()
-            away = isinstance(self.failure, UnreachableError)
+            away = self._copy.waits or isinstance(self.failure, UnreachableError)
             again = isinstance(self.failure, RemoteError) and self.failure.code == "changed"
             pause = min(2 * (pause or RETRY_FIRST / 2), RETRY_MOST) if away else AGAIN_SECONDS if again else None
             if pause is None:
@@ -203,17 +203,22 @@ class Editing:
             GimmalError: it is not.
         """
         loop = asyncio.get_running_loop()
-        until = loop.time() + self._wait
+        until = loop.time() + LAST_SECONDS
         pause = RETRY_FIRST
         while True:
             await self._save()
-            if self.failure is None:
+            if self.failure is None and not self._copy.waits:
                 break
             again = isinstance(self.failure, RemoteError) and self.failure.code == "changed"
-            if not (again or isinstance(self.failure, UnreachableError)) or loop.time() >= until:
-                raise self.failure
+            away = self._copy.waits or isinstance(self.failure, UnreachableError)
+            if not (again or away) or loop.time() >= until:
+                break
             await self._reach.rest(AGAIN_SECONDS if again else pause)
             pause = min(2 * pause, RETRY_MOST)
+        if self.failure is not None:
+            raise self.failure
+        if self._copy.waits:
+            self._teller.note("the last save waits in the journal: it goes home when the other side is next reached")
         if not await self._reach.workers.call(self._copy.file.exists):
             self._teller.note("the document was removed here; at home it is as it was last saved")
 
