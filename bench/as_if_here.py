@@ -158,9 +158,9 @@ def _note(wish: Wish, remarks: Sequence[str]) -> str:
         "`again` is the same command in the same mount, 3 times, after the first one. git compares sizes and seconds "
         "(core.checkStat=minimal), as sshfs shows no more of a time. Bytes are those of IP packets on the line, both "
         f"ways. {CHANGED // 1024} KiB in the middle of a document are written over in place, or by a program that "
-        "writes the whole to a new file and renames it; `at home` is when they are in the file there. `gimmal edit` runs "
-        "such a program too, which has the document in memory by then. sshfs runs as it is, "
-        f"rclone with {' '.join(RCLONE_OPTIONS)}, both over an sshd of the bench's own. The line's queue holds "
+        "writes the whole to a new file and renames it; `at home` is when they are in the file there. `gimmal edit` "
+        "runs such a program too, which has the document in memory by then. sshfs runs as it is, rclone with "
+        f"{' '.join(RCLONE_OPTIONS)}, both over an sshd of the bench's own. The line's queue holds "
         "what it carries in one round trip. A change that is not seen counts as 30 s, one that is not saved as 150 s."
     )
     return note + (" Remarks: " + "; ".join(dict.fromkeys(remarks)) + "." if remarks else "")
