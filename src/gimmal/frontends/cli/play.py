@@ -57,7 +57,7 @@ async def _play(reach: Reach, wanted: str, player: Player | None, *, url_only: b
     paths = await all_matching(await files(), [wanted])
     if len(paths) != 1:
         raise UsageError(f"{len(paths):,} files match", "name one of them")
-    cache = FileCache(files, kept=KeptContents(pinned_store(reach).files, reach.workers))
+    cache = FileCache(files, kept=KeptContents(pinned_store(reach), reach.workers))
     try:
         await cache.open(paths[0])
         server = StreamServer(cache, paths[0], reach.workers)
