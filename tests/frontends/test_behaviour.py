@@ -11,6 +11,8 @@ import pytest
 from tests.endtoend.mounting import MISSING, mounted
 from tests.endtoend.world import new_world, plug_in
 from tests.frontends.behaviour import Behaviour, Front
+from tests.frontends.dav.drive import Client, dav_client
+from tests.frontends.dav.front import DavFront
 from tests.frontends.os_front import OsFront
 from tests.frontends.tree_front import running_tree
 
@@ -52,5 +54,26 @@ class TestMount(Behaviour):
         name = f"test{next(_numbers)}"
         (home / name).mkdir()
         front = OsFront(home / name, here / name)
+        front.arrived("")
+        return front
+
+
+@pytest.fixture(scope="module")
+def folder_of_a_drive() -> Iterator[tuple[Path, Client]]:
+    with new_world() as world:
+        plugged = plug_in(world)
+        with dav_client(world, world.b) as client:
+            yield plugged.shared, client
+
+
+class TestDav(Behaviour):
+    """``gimmal dav``, by HTTP."""
+
+    @pytest.fixture
+    def front(self, folder_of_a_drive: tuple[Path, Client]) -> Front:
+        home, client = folder_of_a_drive
+        name = f"test{next(_numbers)}"
+        (home / name).mkdir()
+        front = DavFront(home / name, client, f"/shared/{name}")
         front.arrived("")
         return front

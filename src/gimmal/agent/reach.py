@@ -197,6 +197,11 @@ class Reach:
         self._presence.leave()
         self.workers.close()
 
+    def abandon(self) -> None:
+        """Let go of what is not the event loop's, where that is over and nothing can be awaited any more."""
+        self._presence.leave()
+        self.workers.close()
+
     async def open(self, deadline: float = OPEN_SECONDS, *, as_call: bool = False) -> Reached:
         """A session with the other side; the one at hand where it still lives.
 

@@ -28,6 +28,7 @@ _COMMANDS = {
     "edit": ("edit a document of the other side in your own program", "edit"),
     "conflicts": ("list files that both sides changed, and decide which stays", "conflicts"),
     "play": ("play a film of the other side, and seek in it", "play"),
+    "dav": ("show the other side's files as a network drive", "dav"),
     "mount": ("show the other side's files as a folder of this computer", "mount"),
     "unmount": ("end what gimmal mount shows", "unmount"),
     "pin": ("keep folders of the other side with the half", "pin"),

@@ -137,6 +137,16 @@ class TreeView:
         known = self._cache.find_anyway(path)
         return known.number if isinstance(known, Known) else None
 
+    def known(self, path: str) -> Found | None:
+        """An entry as it was told last, however long ago and without asking; None where it is not known to be there.
+
+        It is stale where the other side is not reached.
+        """
+        known = self._cache.find_anyway(path)
+        if not isinstance(known, Known):
+            return None
+        return Found(known.attributes, known.number, known.mapped, self._is_down)
+
     def borne_out(self, path: str) -> Borne:
         """What of an entry needs no question until ``on_touched`` says so: a notice would come of any change."""
         return self._cache.borne_out(path)
@@ -167,6 +177,10 @@ class TreeView:
         self._cache.remember(path, [entry for entry in entries if _is_name(entry.name)])
 
     # Looking ---------------------------------------------------------------------------------------------------------
+
+    def down(self) -> None:
+        """The other side was asked in vain another way: for a moment what is known is told without asking."""
+        self._down_until = self._loop.time() + DOWN_SECONDS
 
     async def find(self, path: str) -> Found:
         """The entry at a path.
@@ -431,11 +445,6 @@ class TreeView:
             await self._stream.unwatch(released)
         except GimmalError as error:
             logger.debug("watches stay: %s", error)
-
-    def known(self, path: str) -> Found | None:
-        """The entry as it was told last, without asking; None where nothing was, or it is not there."""
-        known = self._cache.find_anyway(path)
-        return Found(known.attributes, known.number, known.mapped, True) if isinstance(known, Known) else None
 
     def known_listing(self, path: str) -> Listing | None:
         """The entries of a folder as they were told last, without asking; None where they never were."""
