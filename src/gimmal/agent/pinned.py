@@ -17,6 +17,9 @@ from gimmal.remote.tree.view import TreeView
 
 logger = logging.getLogger("gimmal.agent")
 
+BEGIN_SECONDS = 3.0
+"""Whatever ends before that leaves it to others."""
+
 AGAIN_SECONDS = 600.0
 """How often it is brought up to date while something shows the other side's files."""
 
@@ -74,10 +77,11 @@ async def remember_pinned(reach: Reach, view: TreeView, store: PinnedStore) -> N
 
 
 async def keep_up(reach: Reach, store: PinnedStore, kept: KeptContents) -> None:
-    """Bring what is pinned up to date now, and now and then. Ends by being cancelled.
+    """Bring what is pinned up to date soon, and now and then. Ends by being cancelled.
 
-    What fails is tried again: nobody waits for it.
+    What fails is tried again: nobody waits for it. One file at a time, for the line is there for who reads.
     """
+    await asyncio.sleep(BEGIN_SECONDS)
     while True:
         kept.look_again()
         try:
@@ -94,7 +98,7 @@ async def _keep_up(reach: Reach, store: PinnedStore) -> None:
     if reached.through_agent and not await reach.leads_there():
         return
     async with fetching(store, reach.workers, 0.0):
-        await bring_up_to_date(reached.files, store, reach.workers)
+        await bring_up_to_date(reached.files, store, reach.workers, at_once=1)
 
 
 @contextlib.asynccontextmanager
