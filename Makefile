@@ -33,6 +33,7 @@ lab: ## system packages of the network laboratory (tests/lab) and of other tests
 	@sh scripts/lab.sh
 	@sh scripts/players.sh
 	@sh scripts/programs.sh
+	@sh scripts/dav.sh
 
 test: check lab ## every check and every test, long ones on a small fixed sample
 	$(BIN)/python -m pytest -n 2 -p randomly -rs

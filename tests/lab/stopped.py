@@ -55,6 +55,7 @@ ENTRIES = {
     "awake status": Entry(Kind.HERE),
     "cat": Entry(Kind.CALL, ":shared/file"),
     "cp": Entry(Kind.TRANSFER, f"{_WAIT} :shared/file {{target}}"),
+    "dav": Entry(Kind.CALL),
     "df": Entry(Kind.CALL),
     "half erase": Entry(Kind.HERE, "--yes {spare}"),
     "half show": Entry(Kind.HERE, "{half}"),

@@ -86,11 +86,11 @@ class Methods(RequestServer):
             return
         if "HTTP_IF" in environ:
             self._evaluate_if_headers(resource, environ)
-        bridge = self._provider.bridge
-        handle = bridge.call(self._provider.tree.open(wire_path(path)))
+        bridge, seconds = self._provider.bridge, self._provider.side.asked_seconds
+        handle = bridge.call(self._provider.tree.open(wire_path(path)), seconds)
         try:
             answer = plan(version_of(handle.attributes), content_type_of(path), fields_of(environ), head=head)
-            pieces = body(bridge, handle, answer.parts)
+            pieces = body(bridge, handle, answer.parts, seconds)
             # The first piece before the header: where the bytes cannot be had, that is the answer.
             first = next(pieces, b"")
             _start(start_response, answer)

@@ -160,7 +160,7 @@ class Provider(DAVProvider):
 
     async def _room(self, wire: str) -> dict[str, int]:
         room = await (self.tree.statfs(wire) if wire else self._rooms.largest())
-        return {"free": room.free, "used": max(0, room.total - room.free)}
+        return {"free": room.available, "used": max(0, room.total - room.free)}
 
     def _mark(self, environ: Environ, stale: bool) -> None:
         if stale:

@@ -77,22 +77,30 @@ def plan(version: Version, content_type: str, fields: Mapping[str, str], *, head
     return Plan(HTTPStatus.PARTIAL_CONTENT, about | several, (*parts, multipart.end))
 
 
-def body(bridge: Bridge, handle: OpenFile, parts: tuple[bytes | ByteRange, ...]) -> Iterator[bytes]:
-    """The bytes of an answer, piece by piece; the first piece is read before anything is promised.
+def body(
+    bridge: Bridge, handle: OpenFile, parts: tuple[bytes | ByteRange, ...], first_seconds: float
+) -> Iterator[bytes]:
+    """The bytes of an answer, piece by piece; the first piece is to be read before anything is promised.
+
+    Args:
+        bridge: to the loop.
+        handle: of the file.
+        parts: of the plan.
+        first_seconds: what the first piece may take.
 
     Raises:
         DAVError: they cannot be had. Where some are sent already, the connection has to be closed.
     """
-    length = FIRST_READ
+    length, seconds = FIRST_READ, first_seconds
     for part in parts:
         if isinstance(part, bytes):
             yield part
             continue
         at = part.start
         while at < part.end:
-            piece = bridge.call(handle.read(at, min(length, part.end - at)), READ_SECONDS)
+            piece = bridge.call(handle.read(at, min(length, part.end - at)), seconds)
             if not piece:
                 return  # it was cut short meanwhile; what was promised cannot be kept
             yield piece
             at += len(piece)
-            length = READ
+            length, seconds = READ, READ_SECONDS
