@@ -43,7 +43,7 @@ def mounted(
             take_away(folder)
             result = process.wait(60)
             assert result.code == 0, str(result)
-        assert folder not in own_mounts()
+        until(lambda: folder not in own_mounts(), "the mount gone", 30)
     finally:
         take_away(folder)
 

@@ -299,6 +299,16 @@ def test_where_nothing_can_be_mounted(desk: Desk) -> None:
     assert "there is no folder" in desk.run("mount", "missing", code=2).error
 
 
+def test_a_mount_in_what_is_shared_with_the_other_side_is_refused(plugged: Plugged) -> None:
+    world = plugged.world
+    world.up(world.b, plugged.mine).wait_connected()
+    inside = plugged.mine / "deep" / "Home"
+    inside.mkdir(parents=True)
+    refused = world.run(world.b, "mount", inside, code=2)
+    assert "which you share with the other side" in refused.error
+    assert is_gone(inside)
+
+
 def test_nothing_in_a_mount_is_shared_or_copied_again(desk: Desk) -> None:
     (desk.far / "file").write_text("x")
     b = desk.world.b
@@ -313,6 +323,10 @@ def test_nothing_in_a_mount_is_shared_or_copied_again(desk: Desk) -> None:
         assert refusal in desk.run("sync", desk.at(), inside, code=2).error
         assert refusal in desk.run("shares", "add", inside, code=2).error
         assert refusal in desk.run("up", "--share", f"name={folder}", code=2).error
+        holds = "holds a mount of gimmal's"
+        assert holds in desk.run("cp", "-r", folder.parent, desk.at("copy"), code=2).error
+        assert holds in desk.run("sync", desk.at(), folder.parent, code=2).error
+        assert holds in desk.run("up", "--share", f"name={folder.parent}", code=2).error
         assert "is mounted already" in desk.run("mount", folder, code=2).error
         (desk.near / "way").symlink_to(inside)
         assert refusal in desk.run("cp", "way/file", desk.at("copy"), code=2).error

@@ -45,6 +45,7 @@ def test_numbers_are_those_published() -> None:
         ("PACKED", 0x13),
         ("PACKED_BUNDLE", 0x14),
         ("NOTICES", 0x15),
+        ("REPEAT", 0x81),
     ]
     assert SKIPPABLE == 0x80
 

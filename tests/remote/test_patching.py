@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gimmal.base.errors import RemoteError
 from gimmal.protocol.features import EDIT, OFFERED
-from gimmal.protocol.limits import EDIT_DATA_MAX
+from gimmal.protocol.limits import BLOCK_SIZE, EDIT_DATA_MAX
 from gimmal.protocol.messages import Attributes, Replace
+from gimmal.remote import whole_patch
 from gimmal.remote.files import Files, version_of
 from gimmal.remote.patching import Patch, open_patch, save_ranges
+from gimmal.share import editing
+from gimmal.share.edit_file import EditFile
+from tests.figures import figure
+from tests.patience import PATIENCE
 from tests.remote.two_sides import Sides, TwoSides
 
 FEATURES = pytest.mark.parametrize("features", [OFFERED, OFFERED & ~EDIT], ids=["edits", "parts"])
@@ -124,10 +131,66 @@ def test_what_is_not_whole_is_not_placed(tmp_path: Path, features: int) -> None:
             await commit(other)
         assert failed.value.code == "failed"
         await other.discard()
+        while os.listdir(world.far) != ["file"]:
+            await asyncio.sleep(0.001)  # what was on its way when it was cut short comes to its end first
 
     world.run(work)
     assert (world.far / "file").read_bytes() == CONTENT
     assert os.listdir(world.far) == ["file"]
+
+
+def test_one_that_nobody_waited_for_is_given_up(world: TwoSides, monkeypatch: pytest.MonkeyPatch) -> None:
+    (world.far / "file").write_bytes(CONTENT)
+    begun, go_on, made = threading.Event(), threading.Event(), threading.Event()
+    begin = editing.begin_file
+
+    def slow(*arguments: Any) -> EditFile:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        file = begin(*arguments)
+        made.set()
+        return file
+
+    monkeypatch.setattr(editing, "begin_file", slow)
+
+    async def work(sides: Sides) -> None:
+        opening = asyncio.ensure_future(open_for_change(sides.far, "far/file"))
+        while not begun.is_set():
+            await asyncio.sleep(0.001)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        go_on.set()
+        while not made.is_set() or os.listdir(world.far) != ["file"]:
+            await asyncio.sleep(0.001)
+
+    world.run(work)
+
+
+def test_a_side_that_knows_no_edits_gets_no_more_than_memory_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whole_patch, "HELD_MAX", 2)
+    world = TwoSides(tmp_path, far_features=OFFERED & ~EDIT)
+    (world.far / "file").write_bytes(bytes(4 * BLOCK_SIZE))
+
+    async def work(sides: Sides) -> None:
+        patch = await open_for_change(sides.far, "far/file")
+        for index in (0, 3):
+            await patch.write(index * BLOCK_SIZE + 5, b"changed")
+        with pytest.raises(RemoteError) as refused:
+            await patch.write(BLOCK_SIZE, b"x")
+        assert refused.value.code == "too_large"
+        await patch.discard()
+        patch = await open_for_change(sides.far, "far/file", 3 * BLOCK_SIZE + 20)
+        for index in (0, 3):
+            await patch.write(index * BLOCK_SIZE + 5, b"changed")
+        await commit(patch)
+
+    world.run(work)
+    model = bytearray(3 * BLOCK_SIZE + 20)
+    model[5:12] = model[3 * BLOCK_SIZE + 5 : 3 * BLOCK_SIZE + 12] = b"changed"
+    assert (world.far / "file").read_bytes() == model
 
 
 @FEATURES
@@ -223,6 +286,8 @@ def test_a_small_save_of_a_large_file_is_one_question_and_few_bytes(world: TwoSi
         return asked, sides.wire_bytes - before
 
     asked, moved = world.run(work)
+    figure("save of 10 KiB changed in 20 MiB: questions asked", asked, "1")
+    figure("save of 10 KiB changed in 20 MiB: bytes on the line", moved, "< 11,000")
     assert asked == 1
     assert moved < 11_000
 

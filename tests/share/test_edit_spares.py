@@ -16,6 +16,7 @@ from gimmal.base.primitives import blake3_digest
 from gimmal.protocol.codec import decode_struct
 from gimmal.protocol.messages import (
     CommitEdit,
+    DiscardEdit,
     Done,
     EditOpened,
     Failed,
@@ -285,6 +286,35 @@ def test_each_save_is_told_to_who_watches(file: Rig) -> None:
         assert last is not None
         assert Version(last.identity, last.size, last.mtime_ns) == version
         assert {change.name for change in told} <= {"file", ""}
+
+
+def test_what_was_copied_for_one_that_was_given_up_is_there_for_the_next(file: Rig, copied: Copied) -> None:
+    base = version_of(file.rw / "file")
+    request = OpenEdit("rw/file", base, SIZE, SIZE, Replace.EXPECTED)
+    for tried in range(3):
+        opened = file.session.answer(request)
+        assert isinstance(opened, EditOpened)
+        assert copied.since() == (0 if tried else SIZE)
+        assert file.session.answer(DiscardEdit(opened.edit)) == Done()
+        assert len(hidden(file)) == 1
+    save(file, 5, b"x")
+    assert copied.since() == 0
+    assert (file.rw / "file").read_bytes() == bytes(5) + b"x" + bytes(SIZE - 6)
+    opened = file.session.answer(OpenEdit("rw/file", version_of(file.rw / "file"), SIZE, SIZE, Replace.EXPECTED))
+    assert isinstance(opened, EditOpened)
+    assert file.session.answer(WriteEdit(opened.edit, ((0, 1),), b"y", blake3_digest(b"y"))) == Done()
+    assert file.session.answer(DiscardEdit(opened.edit)) == Done()
+    assert hidden(file) == [], "of what was written nothing stays"
+
+
+def test_none_is_kept_of_a_file_that_was_written_anew(file: Rig) -> None:
+    save(file, 0, bytes(SIZE)[: 960 * 1024])
+    assert len(hidden(file)) == 1
+    base = version_of(file.rw / "file")
+    opened = file.session.answer(OpenEdit("rw/file", base, 0, SIZE, Replace.EXPECTED))
+    assert isinstance(opened, EditOpened)
+    assert isinstance(file.session.answer(CommitEdit(opened.edit)), Found)
+    assert hidden(file) == []
 
 
 def test_none_is_kept_where_room_is_short(file: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

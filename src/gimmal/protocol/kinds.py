@@ -47,6 +47,9 @@ class RecordKind(IntEnum):
     NOTICES = 0x15
     """stream: pushed stream; offset: bytes of its bodies pushed before; body: Notices, or empty where it is over."""
 
+    REPEAT = 0x81
+    """stream: request number; offset: how often its REQUEST, which follows on the same link, was sent before."""
+
 
 SKIPPABLE = 0x80
 """An unknown record type with this bit is skipped; without it the link fails."""

@@ -83,6 +83,11 @@ class FileCache:
         self._files.move_to_end(path)
         return file
 
+    def known(self, path: str) -> CachedFile | None:
+        """The version that the other side had when it was last asked; None where that is not known."""
+        known = self._files.get(path)
+        return known if known is not None and not known.changed else None
+
     def replaced(
         self, path: str, attributes: Attributes, kept: Sequence[Span], written: Iterable[tuple[int, bytes]]
     ) -> CachedFile:

@@ -7,16 +7,33 @@ not care.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 
+from gimmal.base.errors import GimmalError
 from gimmal.base.primitives import blake3_digest
+from gimmal.base.tasks import Tasks
 from gimmal.protocol.features import EDIT
 from gimmal.protocol.limits import EDIT_DATA_MAX, EDIT_RANGES_MAX
-from gimmal.protocol.messages import Attributes, EditOpened, Found, OpenEdit, QuickEdit, Replace, Version
+from gimmal.protocol.messages import (
+    Answer,
+    Attributes,
+    DiscardEdit,
+    EditOpened,
+    Found,
+    OpenEdit,
+    QuickEdit,
+    Replace,
+    Version,
+)
 from gimmal.remote.edit_patch import EditPatch
 from gimmal.remote.files import Files
 from gimmal.remote.patch import Data, Patch
 from gimmal.remote.whole_patch import WholePatch
+
+_openings = Tasks()
+"""Edits that are being opened, and given up where nobody waited; each ends with its session at the latest."""
 
 
 async def open_patch(
@@ -41,8 +58,34 @@ async def open_patch(
         kept = min(base.size, size) if base is not None else 0
     if not files.offers(EDIT):
         return WholePatch(files, path, base=base, kept=kept, size=size, replace=replace)
-    opened = files.expect(await files.ask(OpenEdit(path, base, kept, size, replace), None), EditOpened, path)
-    return EditPatch(files, path, opened.edit)
+    opening = _openings.start(_open(files, OpenEdit(path, base, kept, size, replace)), "open edit")
+    try:
+        opened = await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        # It is opened all the same, maybe after copying much: nobody would ever give it up before the session ends.
+        opening.add_done_callback(lambda _opening: _discard(files, opening))
+        raise
+    if isinstance(opened, GimmalError):
+        raise opened
+    return EditPatch(files, path, files.expect(opened, EditOpened, path).edit)
+
+
+async def _open(files: Files, request: OpenEdit) -> Answer | GimmalError:
+    """Maybe nobody is left to hear of a failure, so it is returned."""
+    try:
+        return await files.ask(request, None)
+    except GimmalError as exc:
+        return exc
+
+
+def _discard(files: Files, opening: asyncio.Task[Answer | GimmalError]) -> None:
+    if not opening.cancelled() and isinstance(opened := opening.result(), EditOpened):
+        _openings.start(_open_no_more(files, opened.edit), "discard edit")
+
+
+async def _open_no_more(files: Files, edit: int) -> None:
+    with contextlib.suppress(GimmalError):
+        await files.ask(DiscardEdit(edit))
 
 
 async def save_ranges(

@@ -142,7 +142,8 @@ class RemoteFiles(Files):
 
         async def send(link: Link, number: int) -> None:
             async with self.sending:
-                await send_block(link, number)
+                if self.session.is_awaited(number):  # it may have been long until its turn came
+                    await send_block(link, number)
 
         async def send_block(link: Link, number: int) -> None:
             nonlocal digest
@@ -153,10 +154,13 @@ class RemoteFiles(Files):
                 await asyncio.to_thread(self._packer.pack_pieces, part, block.pieces, level)
             try:
                 while block.pieces:
-                    piece = block.pieces.pop(0)
+                    piece = block.pieces[0]
                     size, at = len(piece.body), offset + piece.at
                     kind = RecordKind.PACKED if piece.packed_from else RecordKind.DATA
                     await self.pace(size)
+                    if not self.session.is_awaited(number):
+                        return  # its link is over, or it is answered: it was done before, and only the answer lost
+                    block.pieces.pop(0)
                     if piece.owner is None:
                         await link.writable()
                         link.post(kind, number, at, piece.body)

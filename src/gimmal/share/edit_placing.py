@@ -123,6 +123,9 @@ def _exchange(
     base, changed = file.base, file.changed
     if not wanted or base is None or base != ending.expected or changed is None or len(file.base_former) >= FORMER_MAX:
         return None
+    size = os.fstat(file.descriptor).st_size
+    if sum(max(0, min(end, size) - start) for start, end in changed) > size // 2:
+        return None  # bringing that over costs as much as copying
     old = open_old(final, folder, standing)
     if old is None:
         return None

@@ -32,8 +32,8 @@ SPARES_MAX = 2
 SPARE_SECONDS = 60.0
 """How long one is kept that no edit takes."""
 
-SPARE_BYTES_MIN, SPARE_BYTES_MAX = 1 << 20, 4 << 30
-"""Sizes of files of which one is kept: smaller ones are copied as fast, for larger ones the room is worth more."""
+SPARE_BYTES_MIN, SPARE_BYTES_MAX = 1 << 20, 64 << 30
+"""Sizes of files of which one is kept: smaller ones are copied as fast."""
 
 SPARE_ROOM = 4
 """One is kept only where so many times its size is free: what others want to write comes first."""
@@ -142,6 +142,19 @@ class EditSpares:
         return len(self._spares)
 
 
+def may_keep(folder: int, size: int) -> bool:
+    """Whether a file of so many bytes may be kept, by its size and the room there is.
+
+    Args:
+        folder: descriptor of the folder it lies in.
+        size: in bytes.
+    """
+    if not SPARE_BYTES_MIN <= size <= SPARE_BYTES_MAX:
+        return False
+    room = os.fstatvfs(folder)
+    return room.f_bavail * (room.f_frsize or room.f_bsize) >= SPARE_ROOM * size
+
+
 def open_old(name: bytes, folder: int, standing: os.stat_result) -> int | None:
     """The version that stands, opened to become a spare; None where it may not be one.
 
@@ -150,11 +163,10 @@ def open_old(name: bytes, folder: int, standing: os.stat_result) -> int | None:
         folder: descriptor of its folder.
         standing: its state.
     """
-    if standing.st_nlink != 1 or not SPARE_BYTES_MIN <= standing.st_size <= SPARE_BYTES_MAX:
+    if standing.st_nlink != 1:
         return None
     try:
-        room = os.fstatvfs(folder)
-        if room.f_bavail * (room.f_frsize or room.f_bsize) < SPARE_ROOM * standing.st_size:
+        if not may_keep(folder, standing.st_size):
             return None
         descriptor = os.open(name, _OLD, dir_fd=folder)
     except OSError:

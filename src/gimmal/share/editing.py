@@ -19,9 +19,9 @@ from gimmal.protocol.messages import (
     Version,
     WriteEdit,
 )
+from gimmal.share.edit import Edit
 from gimmal.share.edit_file import begin_file, check_beginning, check_ranges
 from gimmal.share.edit_placing import DiskFailedError, Ending, place_edit, settle
-from gimmal.share.edit_table import Edit
 from gimmal.share.part_opening import access_to_write
 from gimmal.share.places import Access, Place
 from gimmal.share.refused import RefusedError
@@ -92,7 +92,7 @@ def answer_commit_edit(state: SessionState, request: CommitEdit) -> Found:
 
 def answer_discard_edit(state: SessionState, request: DiscardEdit) -> Done:
     """Give an edit up."""
-    state.edits.get(request.edit)
+    state.edits.get(request.edit).give_up()
     state.edits.drop(request.edit, placed=False)
     return Done()
 

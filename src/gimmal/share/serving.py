@@ -28,6 +28,7 @@ from gimmal.protocol.messages import (
     Commit,
     CommitEdit,
     Copy,
+    DiscardEdit,
     Done,
     EmptyTrash,
     Failed,
@@ -176,6 +177,8 @@ class Serving:
         if isinstance(request, ListChunks):
             return await self._read_long(request)
         async with self._calls:
+            if isinstance(request, DiscardEdit):
+                return await self._edited_file(self._workers.call, request)
             return await self._workers.call(self._share.answer, request)
 
     async def _edited_file(

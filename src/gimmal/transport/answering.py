@@ -115,6 +115,7 @@ class AnsweringSide:
         self._carrier = carrier
         self._held_max = held_max
         self._incoming: dict[int, Incoming] = {}
+        self._repeats: dict[Link, tuple[int, int]] = {}
         self._answers_waiting = 0
         self._to_come = 0
         self._answers_left = asyncio.Event()
@@ -140,6 +141,7 @@ class AnsweringSide:
     def lose(self, link: Link, lost: LinkLost) -> None:
         """``link`` is over: what it was bringing will not come, what it was to take will be asked for again."""
         self.paused.discard(link)
+        self._repeats.pop(link, None)
         for incoming in list(self._incoming.values()):
             if incoming.link is not link:
                 continue
@@ -157,9 +159,18 @@ class AnsweringSide:
             self.handler.session_ended()
         self._shares.give_all()
 
+    def on_announced_repeat(self, link: Link, number: int, tries: int) -> None:
+        """A REPEAT record came in: the request of that number, which comes next on the link, was sent before."""
+        self._repeats[link] = (number, tries)
+
     def on_request(self, link: Link, number: int, mark: int, body: memoryview) -> None:
         """A REQUEST record came in; raises ProtocolViolation for one that may not come."""
         request = decode_request(body)
+        announced, tries = self._repeats.pop(link, (number, 0))
+        tries = tries if announced == number else 0
+        later = self._incoming.get(number)
+        if later is not None and tries < later.tries:
+            return  # it was overtaken by its own repeat: its link is over for the asker, who waits on another one
         arrival = self.requests.arrive(number, mark, changing=isinstance(request, CHANGING))
         if arrival is Arrival.ANSWERED:
             link.post(RecordKind.ANSWER, number, 0, self.requests.answer_of(number))
@@ -171,23 +182,23 @@ class AnsweringSide:
         elif arrival is Arrival.NEW:
             if isinstance(request, STREAMED) and self._open_streams() >= 2 * limits.WRITES_MAX:
                 raise ProtocolViolation("the other side writes more streams at once than is allowed")
-            incoming = Incoming(number, request, link, self._given_back)
+            incoming = Incoming(number, request, link, self._given_back, tries)
             self._incoming[number] = incoming
             if not isinstance(request, STREAMED):
                 self._take_body(incoming, len(body))
             incoming.task = self._tasks.start(self._serve(incoming), f"request {type(request).__name__}")
         elif arrival is Arrival.RUNNING:
-            self._on_repeat(link, number, request)
+            self._on_repeat(link, number, request, tries)
 
-    def _on_repeat(self, link: Link, number: int, request: Request) -> None:
+    def _on_repeat(self, link: Link, number: int, request: Request, tries: int) -> None:
         running = self._incoming[number]
         if not isinstance(request, STREAMED):
-            running.link = link
+            running.link, running.tries = link, tries
             return
         before = running.task
         assert before is not None
         running.lose(LinkLost("the request was sent again", ""))
-        again = Incoming(number, request, link, self._given_back)
+        again = Incoming(number, request, link, self._given_back, tries)
         self._incoming[number] = again
         again.task = self._tasks.start(self._serve_again(before, again), f"request {type(request).__name__}")
 

@@ -40,10 +40,12 @@ SinkT = TypeVar("SinkT", bound=Sink)
 
 
 class _Pending:
-    __slots__ = ("cause", "done", "left", "link", "sink")
+    __slots__ = ("cause", "done", "left", "link", "sink", "tries")
 
-    def __init__(self, link: Link, sink: Sink, size: int) -> None:
+    def __init__(self, link: Link, sink: Sink, size: int, tries: int = 0) -> None:
         self.link = link
+        self.tries = tries
+        """How often it was sent before under its number."""
         self.left = size
         """Bytes that the request still moves."""
         link.asked_bytes += size
@@ -140,15 +142,19 @@ class AskingSide:
         streams = isinstance(request, STREAMED)
         body = encode(request)
         number = await self._begin()
+        tries = 0
         try:
             while True:
                 link = await self._link(bulk)
                 sink = make_sink(asyncio.get_running_loop().create_future())
-                if await self._try(_Pending(link, sink, size_of(request)), number, body, send_more, streams=streams):
+                pending = _Pending(link, sink, size_of(request), tries)
+                if await self._try(pending, number, body, send_more, streams=streams):
                     return sink
+                tries += 1
                 if not changing:
                     self._settle(number)
                     number = await self._begin()
+                    tries = 0
         finally:
             self._settle(number)
 
@@ -188,6 +194,8 @@ class AskingSide:
         try:
             if len(body) > SMALL:
                 await link.writable()
+            if pending.tries:
+                link.post(RecordKind.REPEAT, number, pending.tries)
             link.post(RecordKind.REQUEST, number, self.numbers.mark, body)
             if send_more is not None:
                 await send_more(link, number)
@@ -215,6 +223,11 @@ class AskingSide:
     def is_pending(self, number: int) -> bool:
         """Whether records under this number answer a request that waits."""
         return number in self._pending
+
+    def is_awaited(self, number: int) -> bool:
+        """Whether a request still waits: neither answered nor to be asked anew."""
+        pending = self._pending.get(number)
+        return pending is not None and not pending.done.done()
 
     def on_record(
         self, kind: RecordKind, number: int, offset: int, body: memoryview, owner: RecordBuffer | None

@@ -290,6 +290,7 @@ class Incoming:
         number: its request number.
         request: the message.
         link: the link it came on last; answers go there.
+        tries: how often it was sent before, by what the other side says.
         held_bytes: memory that its records take until they are given back.
 
     Args:
@@ -297,9 +298,15 @@ class Incoming:
     """
 
     def __init__(
-        self, number: int, request: Request, link: Link, given: Callable[[RecordBuffer | None, int], None]
+        self,
+        number: int,
+        request: Request,
+        link: Link,
+        given: Callable[[RecordBuffer | None, int], None],
+        tries: int = 0,
     ) -> None:
         self.number = number
+        self.tries = tries
         self.request = request
         self.link = link
         self.task: asyncio.Task[None] | None = None

@@ -309,6 +309,10 @@ class Session:
         self._stir()
         return await self._asking.exchange(request, make_sink, send_more=send_more, deadline=deadline, bulk=bulk)
 
+    def is_awaited(self, number: int) -> bool:
+        """Whether this side still wants what it sends for a request: it is not answered, and its link is there."""
+        return self._asking.is_awaited(number)
+
     # Receiving -------------------------------------------------------------------------------------------------------
 
     def on_record(
@@ -326,6 +330,8 @@ class Session:
         if kind is RecordKind.REQUEST:
             self._stir()
             self._answering.on_request(link, stream, offset, body)
+        elif kind is RecordKind.REPEAT:
+            self._answering.on_announced_repeat(link, stream, offset)
         elif kind is RecordKind.CANCEL:
             if not self.streams.on_cancel(stream):
                 self._answering.on_cancel(stream)

@@ -68,8 +68,8 @@ def following(work: Callable[[Coherence, View, Inodes, Kernel], Awaitable[None]]
     async def main() -> None:
         view, kernel = View(), Kernel()
         inodes = Inodes(view)  # type: ignore[arg-type]
-        for number in (1, 2, 3, 4):
-            inodes.looked_up(number, "")
+        for path, (number, attributes) in view.entries.items():
+            inodes.tell(number, 2 if "/" in path else 1, path, is_folder=attributes.kind is Kind.DIRECTORY)
         made = Coherence(view, inodes, kernel.doubt)  # type: ignore[arg-type]
         made.start()
         try:
@@ -118,6 +118,20 @@ def test_where_anything_may_have_changed_folders_keep_their_names() -> None:
     following(work)
 
 
+def test_a_name_that_led_elsewhere_is_doubted_too() -> None:
+    """The file was moved over there while nobody told of it."""
+
+    async def work(made: Coherence, view: View, inodes: Inodes, kernel: Kernel) -> None:
+        view.entries["s/moved"] = view.entries.pop("s/file")
+        made.touched([Touched(None)])
+        await until_told(kernel, {(1, b""), (2, b""), (3, b""), (4, b""), (2, b"file")})
+        kernel.told.clear()
+        made.doubt_names((2, b"one"), (4, b"two"))
+        await until_told(kernel, {(2, b"one"), (4, b"two")})
+
+    following(work)
+
+
 def test_everything_is_doubted_once_in_a_while_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coherence, "ALL_SECONDS", 0.05)
 
@@ -152,5 +166,18 @@ def test_names_that_are_absent_are_kept_in_number(monkeypatch: pytest.MonkeyPatc
         assert [made.may_keep_absent(2, b"%d" % number) for number in range(4)] == [True, True, True, False]
         made.touched([Touched("s", "1")])
         assert made.may_keep_absent(2, b"more")
+
+    following(work)
+
+
+def test_a_kernel_that_knows_too_much_is_told_to_forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coherence, "INODES_MAX", 40)
+    monkeypatch.setattr(coherence, "ROOM_SECONDS", 1000)
+
+    async def work(made: Coherence, view: View, inodes: Inodes, kernel: Kernel) -> None:
+        for number in range(100, 140):
+            inodes.tell(number, 4, f"s/folder/{number}", is_folder=False)
+            made.make_room()
+        await until_told(kernel, {(2, b"file"), *((4, b"%d" % number) for number in range(100, 109))})
 
     following(work)

@@ -37,24 +37,64 @@ class View:
 def test_numbers_are_held_as_long_as_the_kernel_knows_them() -> None:
     view = View()
     inodes = Inodes(view)  # type: ignore[arg-type]
-    inodes.looked_up(3, "s/file")
-    inodes.looked_up(3, "s/file")
+    assert inodes.tell(3, 2, "s/file", is_folder=False) == 3
+    assert inodes.tell(3, 2, "s/file", is_folder=False) == 3
     assert view.held[3] == 2
     inodes.forget(3, 1)
     assert view.held[3] == 1
-    assert 3 in inodes
+    assert inodes.at(3, "s/file") == 3
+    inodes.forget(3, 1)
     inodes.forget(3, 1)
     assert view.held[3] == 0
-    assert 3 not in inodes
+    assert inodes.at(3, "s/file") is None
+
+
+def test_a_file_under_another_name_gets_another_inode() -> None:
+    """To the kernel one inode under two names is two links of a file: renaming one to the other does nothing."""
+    view = View()
+    inodes = Inodes(view)  # type: ignore[arg-type]
+    inodes.tell(3, 2, "s/old", is_folder=False)
+    other = inodes.tell(3, 2, "s/file", is_folder=False)
+    assert other != 3
+    assert inodes.tell(3, 2, "s/file", is_folder=False) == other
+    assert inodes.path(other) == inodes.path(3) == "s/file"
+    assert (inodes.at(3, "s/old"), inodes.at(3, "s/file")) == (3, other)
+    assert set(inodes.names()) == {(3, 2, b"old"), (other, 2, b"file")}
+    inodes.forget(3, 1)
+    inodes.forget(other, 2)
+    assert view.held[3] == 0
+    assert inodes.tell(3, 2, "s/file", is_folder=False) == 3
+
+
+def test_what_the_kernel_moved_itself_keeps_its_inode() -> None:
+    view = View()
+    inodes = Inodes(view)  # type: ignore[arg-type]
+    inodes.tell(3, 2, "s/old", is_folder=False)
+    other = inodes.tell(3, 2, "s/file", is_folder=False)
+    inodes.moved("s/file", 7, "s/there/file")
+    assert inodes.at(3, "s/there/file") == other
+    assert set(inodes.names()) == {(3, 2, b"old"), (other, 7, b"file")}
+    assert inodes.tell(3, 7, "s/there/file", is_folder=False) == other
+    inodes.moved("s/there", 2, "s/else")
+    assert inodes.at(3, "s/else/file") == other
+    assert set(inodes.names()) == {(3, 2, b"old"), (other, 7, b"file")}
+
+
+def test_a_folder_that_is_found_elsewhere_is_the_same() -> None:
+    view = View()
+    inodes = Inodes(view)  # type: ignore[arg-type]
+    inodes.tell(2, 1, "s", is_folder=True)
+    assert inodes.tell(2, 1, "t", is_folder=True) == 2
+    assert list(inodes.names()) == [(2, 1, b"")]
 
 
 def test_what_was_made_without_a_line_has_a_path_too() -> None:
     inodes = Inodes(View())  # type: ignore[arg-type]
     made = 1 << 62
-    inodes.looked_up(made, "s/folder/new")
+    inodes.tell(made, 2, "s/folder/new", is_folder=False)
     assert inodes.path(made) == "s/folder/new"
-    inodes.moved("s/fold", "s/other")
-    inodes.moved("s/folder", "s/moved")
+    inodes.moved("s/fold", 2, "s/other")
+    inodes.moved("s/folder", 2, "s/moved")
     assert inodes.path(made) == "s/moved/new"
     inodes.forget(made, 1)
     assert inodes.path(made) is None
@@ -62,12 +102,12 @@ def test_what_was_made_without_a_line_has_a_path_too() -> None:
 
 def test_pages_are_kept_while_the_version_is_the_same() -> None:
     inodes = Inodes(View())  # type: ignore[arg-type]
-    inodes.looked_up(3, "s/file")
+    inodes.tell(3, 2, "s/file", is_folder=False)
     assert not inodes.is_as_told(3, FILE)
     assert inodes.is_as_told(3, FILE)
     assert not inodes.is_as_told(3, replace(FILE, mtime_ns=8))
     inodes.forget(3, 1)
-    inodes.looked_up(3, "s/file")
+    inodes.tell(3, 2, "s/file", is_folder=False)
     assert not inodes.is_as_told(3, replace(FILE, mtime_ns=8))
 
 

@@ -27,11 +27,13 @@ class CutFiles(RemoteFiles):
 
     Attributes:
         is_cut: nothing comes through.
+        is_frozen: what is asked gets no answer and no error.
         swallows: what is asked comes through, and the answer does not; counted down.
         asked: what was asked.
     """
 
     is_cut = False
+    is_frozen = False
     swallows = 0
     on_ask: Callable[[Request], None] = staticmethod(lambda _request: None)
 
@@ -39,10 +41,15 @@ class CutFiles(RemoteFiles):
         if self.is_cut:
             raise Interrupted("the connection was cut")
 
+    async def _thaw(self) -> None:
+        while self.is_frozen:
+            await asyncio.sleep(0.02)
+
     async def _through(self, request: Request, asking: Coroutine[Any, Any, Answer]) -> Answer:
         try:
             self.on_ask(request)
             self._check()
+            await self._thaw()
         except BaseException:
             asking.close()
             raise
@@ -63,6 +70,7 @@ class CutFiles(RemoteFiles):
         self, path: str, offset: int, length: int, version: Version | None, *, sparse: bool = False
     ) -> Block:
         self._check()
+        await self._thaw()
         return await super().read_block(path, offset, length, version, sparse=sparse)
 
 
@@ -95,7 +103,8 @@ async def edited_tree(
     if base is not None:
         named |= {"journals": places_of(base), "key": KEY, "conflicts": conflicts_of(base)}
     view, cache = TreeView(far), FileCache(open_files)
-    tree = EditedTree(open_files, view, cache, workers=sides.workers, computer="anna", call_seconds=PATIENCE, **named)
+    named = {"call_seconds": PATIENCE} | named
+    tree = EditedTree(open_files, view, cache, workers=sides.workers, computer="anna", **named)
     try:
         yield tree
     finally:

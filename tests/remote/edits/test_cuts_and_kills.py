@@ -179,7 +179,7 @@ async def go_home(other: OtherSide, base: Path, workers: Workers, draw: random.R
         try:
             files = await way.open()
             with contextlib.suppress(asyncio.CancelledError):
-                refused = await send_left_over(files, places_in(base), KEY, workers, "anna", conflicts, tell)
+                refused = await send_left_over(files, places_in(base), KEY, workers, "guest", conflicts, tell)
                 assert refused == []
         finally:
             way.close()

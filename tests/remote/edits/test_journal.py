@@ -30,7 +30,7 @@ def claimed(path: Path, key: bytes = KEY) -> JournalFile:
 
 def filled(folder: Path) -> Path:
     """A folder made, a save of several records, a removal."""
-    journal = JournalFile.begin(folder, KEY)
+    journal = JournalFile.begin(folder, KEY, "anna")
     journal.add(MakeFolder(1, "far/new", None))
     journal.add_save(save(2), [(0, b"x" * 50), (100, b"y" * 20)], [(60, b"old")])
     journal.add(Remove(3, "far/b", VERSION, 0))
@@ -44,6 +44,7 @@ def test_what_was_noted_is_there_for_the_next_owner(tmp_path: Path) -> None:
     journal = claimed(path)
     assert list(journal.pending) == [1, 2, 3]
     assert journal.next_number == 4
+    assert journal.computer == "anna"
     assert list(journal.bytes_of(2)) == [Data(0, b"x" * 50), Data(100, b"y" * 20), Old(60, b"old")]
     assert list(journal.bytes_of(2)) == list(journal.bytes_of(2))
     journal.note_home(Gone(1, "far/new", None))
@@ -60,7 +61,7 @@ def test_what_was_noted_is_there_for_the_next_owner(tmp_path: Path) -> None:
 
 
 def test_bytes_of_large_saves_are_in_pieces_and_saves_follow_each_other(tmp_path: Path) -> None:
-    journal = JournalFile.begin(tmp_path / "edits", KEY)
+    journal = JournalFile.begin(tmp_path / "edits", KEY, "anna")
     content = os.urandom(3 * DATA_BYTES + 17)
     for number in range(1, 6):
         journal.add_save(save(number, f"far/{number}"), [(number, content)], [])
@@ -73,7 +74,7 @@ def test_bytes_of_large_saves_are_in_pieces_and_saves_follow_each_other(tmp_path
 
 
 def test_it_is_of_one_owner(tmp_path: Path) -> None:
-    journal = JournalFile.begin(tmp_path / "edits", KEY)
+    journal = JournalFile.begin(tmp_path / "edits", KEY, "anna")
     journal.add(Remove(1, "far/b", VERSION, 0))
     assert JournalFile.claim(journal.path, KEY) is None
     assert [operation.number for operation in waiting_operations([tmp_path / "edits"], KEY)] == [1]
@@ -125,7 +126,7 @@ def test_one_byte_that_is_another_ends_it_there(tmp_path: Path) -> None:
 
 
 def test_a_save_that_did_not_fit_was_never_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = JournalFile.begin(tmp_path / "edits", KEY)
+    journal = JournalFile.begin(tmp_path / "edits", KEY, "anna")
     journal.add(MakeFolder(1, "far/new", None))
     with monkeypatch.context() as patch:
         patch.setattr(module, "RESERVE", 1 << 60)

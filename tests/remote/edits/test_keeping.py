@@ -49,9 +49,9 @@ def test_a_save_while_the_line_is_down_goes_home_when_it_is_back(two: TwoSides) 
             assert (await tree.find("far/report.odt")).attributes.size == len(CONTENT)
             await reader.close()
             line.is_cut = False
-            await until(lambda: not tree.waiting)
+            await until(lambda: left_over(list(places_of(two.base))) == [])
+            assert tree.waiting == []
             assert (two.far / "report.odt").read_bytes() == expected
-            assert left_over(list(places_of(two.base))) == []
             reader = await tree.open("far/report.odt")
             before = sides.wire_bytes
             assert await reader.read(0, len(CONTENT)) == expected
@@ -75,6 +75,8 @@ def test_saving_by_rename_works_while_the_line_is_down(two: TwoSides) -> None:
             await temporary.close()
             with pytest.raises(RemoteError, match="already there"):
                 await tree.open("far/.tmp", write=True, create=True, exclusive=True)
+            number = (await tree.find("far/.tmp")).number
+            assert tree.view.path_of(number) == "far/.tmp"
             await tree.rename("far/report.odt", "far/report.odt~")
             await tree.rename("far/.tmp", "far/report.odt")
             await tree.remove("far/report.odt~")
@@ -84,6 +86,7 @@ def test_saving_by_rename_works_while_the_line_is_down(two: TwoSides) -> None:
             names = {name.name: name.kind for name in (await tree.listing("far")).names}
             assert names == {"report.odt": Kind.FILE, "new": Kind.DIRECTORY}
             assert (await tree.listing("far/new")).names == []
+            assert tree.view.path_of(number) == "far/report.odt"
             reader = await tree.open("far/report.odt")
             assert await reader.read(0, 100) == b"saved by rename"
             assert sorted(os.listdir(two.far)) == ["report.odt"]
@@ -94,6 +97,7 @@ def test_saving_by_rename_works_while_the_line_is_down(two: TwoSides) -> None:
             assert await reader.read(0, 100) == b"saved by rename"
             await reader.close()
             assert {name.name for name in (await tree.listing("far")).names} == {"report.odt", "new"}
+            assert (await tree.find("far/report.odt")).number == number
 
     two.run(work)
 

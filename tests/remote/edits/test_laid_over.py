@@ -23,12 +23,12 @@ def test_what_was_made_and_removed_is_seen_until_it_is_done_at_home() -> None:
     laid.put("far/a", Laid(None, 2, 0))
     laid.put("far/b", Laid(FILE, 3, 77))
     laid.put("other/x", Laid(FILE, 4, 78))
-    assert names(laid) == [("b", 3), ("c", number)]
+    assert names(laid) == [("b", 77), ("c", number)]
     assert laid.find("far/a") == Laid(None, 2, 0)
     assert laid.find("far/d") is None
     laid.done(1)
     laid.done(2)
-    assert names(laid) == [("a", 2), ("b", 3)]
+    assert names(laid) == [("a", 2), ("b", 77)]
     assert len(laid) == 2
 
 

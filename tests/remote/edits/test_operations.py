@@ -13,6 +13,7 @@ from gimmal.base.sealed_journal import RECORD_BYTES_MAX
 from gimmal.protocol.messages import Attributes, Kind, Version
 from gimmal.remote.edits.operations import (
     DATA_BYTES,
+    Begun,
     Data,
     End,
     Gone,
@@ -30,6 +31,7 @@ from gimmal.remote.edits.operations import (
 
 VERSION = Version(1, 2, 3)
 RECORDS: list[Record] = [
+    Begun("anna's laptop"),
     Save(1, "far/a", VERSION, 0, 5, 6, 7, 0o644),
     Save(2, "far/a", None, 1, 1 << 40, 6, -7, None),
     Data(0, b"x" * DATA_BYTES),

@@ -280,3 +280,30 @@ def test_an_edit_and_a_read_at_the_same_time_never_mix_two_versions(two: TwoSide
             assert (two.far / "same").read_bytes() == b"f" * 200_000
 
     two.run(work)
+
+
+def test_a_share_that_takes_new_files_only_gets_each_whole(tmp_path: Path) -> None:
+    two = TwoSides(tmp_path, Rights.DROP)
+
+    async def work(sides: Sides) -> None:
+        async with edited_tree(sides) as tree:
+            file = await tree.open("far/report", write=True, create=True, exclusive=True, mode=0o640)
+            assert os.listdir(two.far) == []
+            await file.write(0, b"whole")
+            found = await tree.find("far/report")
+            assert found.attributes.size == 5
+            assert await file.read(0, 10) == b"whole"
+            await file.close()
+            assert (two.far / "report").read_bytes() == b"whole"
+            assert stat.S_IMODE((two.far / "report").stat().st_mode) == 0o640
+            empty = await tree.open("far/empty", write=True, create=True)
+            await empty.close()
+            assert (two.far / "empty").read_bytes() == b""
+            with pytest.raises(RemoteError) as refused:
+                again = await tree.open("far/report", write=True)
+                await again.write(0, b"other")
+                await again.close()
+            assert refused.value.code == "not_granted"
+            assert (two.far / "report").read_bytes() == b"whole"
+
+    two.run(work)

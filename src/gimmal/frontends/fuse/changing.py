@@ -33,7 +33,7 @@ class Changing(Opening):
         """See pyfuse3."""
         path = self.path_in(parent_inode, name)
         await self.tree.make_directory(path, mode & PERMISSIONS)
-        return self.tell(path, await self.tree.find(path))
+        return self.tell(parent_inode, path, await self.tree.find(path))
 
     @answered()
     async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
@@ -52,7 +52,7 @@ class Changing(Opening):
         """See pyfuse3."""
         path = self.path_in(parent_inode, name)
         await self.tree.make_link(path, _text(target))
-        return self.tell(path, await self.tree.find(path))
+        return self.tell(parent_inode, path, await self.tree.find(path))
 
     @answered()
     async def rename(
@@ -68,8 +68,12 @@ class Changing(Opening):
         if flags & ~pyfuse3.RENAME_NOREPLACE:
             raise FUSEError(errno.EINVAL)
         source, target = self.path_in(parent_inode_old, name_old), self.path_in(parent_inode_new, name_new)
-        await self.tree.rename(source, target, replace=not flags & pyfuse3.RENAME_NOREPLACE)
-        self.inodes.moved(source, target)
+        try:
+            await self.tree.rename(source, target, replace=not flags & pyfuse3.RENAME_NOREPLACE)
+        except BaseException:
+            self.coherence.doubt_names((parent_inode_old, name_old), (parent_inode_new, name_new))
+            raise
+        self.inodes.moved(source, parent_inode_new, target)
 
     @answered()
     async def link(

@@ -11,14 +11,14 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
+from itertools import islice
 from math import inf
 
 import pyfuse3
 from pyfuse3 import InodeT
 
 from gimmal.frontends.fuse.inodes import Inodes
-from gimmal.protocol.messages import Kind
-from gimmal.remote.tree.records import joined, split
+from gimmal.remote.tree.records import joined
 from gimmal.remote.tree.view import Touched, TreeView
 
 ALL_SECONDS = 1.0
@@ -26,6 +26,12 @@ ALL_SECONDS = 1.0
 
 ABSENT_MAX = 8192
 """Names that the kernel is told to be absent for longer than a moment."""
+
+INODES_MAX = 100_000
+"""Inodes that the kernel may know: the view cannot forget them. Beyond, it is told to forget those it knows longest."""
+
+ROOM_SECONDS = 0.5
+"""Between two times that it is told so; it takes a moment."""
 
 ItemT = tuple[InodeT, bytes]
 """An inode, or, with a name, an entry of that folder."""
@@ -47,6 +53,7 @@ class Coherence:
         self._loop = asyncio.get_running_loop()
         self._all_at = -inf
         self._all_later: asyncio.TimerHandle | None = None
+        self._room_at = -inf
         self._absent: set[ItemT] = set()
         self._waiting: dict[ItemT, None] = {}
         self._woken = threading.Condition()
@@ -74,6 +81,15 @@ class Coherence:
         self._absent.add((folder, name))
         return True
 
+    def make_room(self) -> None:
+        """Called where the kernel was told of something: have it forget where it knows too much."""
+        now = self._loop.time()
+        if len(self._inodes) <= INODES_MAX or now - self._room_at < ROOM_SECONDS:
+            return
+        self._room_at = now
+        names = ((folder, name) for _inode, folder, name in self._inodes.names() if name)
+        self._tell(list(islice(names, INODES_MAX // 4)))
+
     # What is doubted -------------------------------------------------------------------------------------------------
 
     def touched(self, what: Sequence[Touched]) -> None:
@@ -90,9 +106,10 @@ class Coherence:
         items: list[ItemT] = [(inode, b"")]
         if not name:
             return items
-        number = self._view.number_of(joined(folder, name))
-        if number is not None and number in self._inodes:
-            return [*items, (number, b"")]  # the same as before: its name leads to it still
+        path = joined(folder, name)
+        number = self._view.number_of(path)
+        if number is not None and (known := self._inodes.at(number, path)) is not None:
+            return [*items, (known, b"")]  # the same as before: its name leads to it still
         self._absent.discard(entry := (inode, name.encode()))
         return [*items, entry]
 
@@ -108,21 +125,16 @@ class Coherence:
         self._all_at, self._all_later = self._loop.time(), None
         items: list[ItemT] = [*self._absent]
         self._absent.clear()
-        for inode in self._inodes:
+        for inode, folder, name in self._inodes.names():
             items.append((inode, b""))
-            path = self._inodes.path(inode)
-            if path and (entry := self._entry(path)) is not None:
-                items.append(entry)
+            if name:
+                items.append((folder, name))
         self._tell(items)
 
-    def _entry(self, path: str) -> ItemT | None:
-        """The name of a file in its folder."""
-        known = self._view.known(path)
-        if known is None or known.attributes.kind is Kind.DIRECTORY:
-            return None
-        above, name = split(path)
-        folder = self._view.number_of(above)
-        return None if folder is None else (folder, name.encode())
+    def doubt_names(self, *names: ItemT) -> None:
+        """What became of a change of these names is not known."""
+        self._absent.difference_update(names)
+        self._tell(names)
 
     # The kernel ------------------------------------------------------------------------------------------------------
 

@@ -33,10 +33,40 @@ class Owner:
     group: int
 
 
+FIRST_OTHER = 1 << 61
+"""Inodes of files that the kernel knows by another name still: far from the numbers that the view gives."""
+
+
+@dataclass(slots=True)
+class _Told:
+    """An inode as the kernel was told of it.
+
+    Attributes:
+        number: of the entry in the view.
+        folder: inode of the folder in which it was found.
+        path: by which it was found.
+        is_folder: whether it is one.
+        unknown: the view has no path for it: it was made here while the line was down.
+        count: how often the kernel was told.
+        version: in which it was opened last.
+    """
+
+    number: int
+    folder: InodeT
+    path: str
+    is_folder: bool
+    unknown: bool
+    count: int = 0
+    version: Version | None = None
+
+
 class Inodes:
     """The inodes that the kernel knows.
 
-    An entry's inode is its number in the view, which stays over renames and over what this mount itself saves.
+    An entry's inode is its number in the view, which stays over renames and over what this mount itself saves. But a
+    file has one name for each inode: where one that the kernel knows turns up under another name without a rename by
+    the kernel itself, it gets another inode there. With one for both names the kernel would take a rename of the one
+    to the other for done, and not ask for it.
 
     Args:
         view: of the other side's tree.
@@ -44,52 +74,103 @@ class Inodes:
 
     def __init__(self, view: TreeView) -> None:
         self._view = view
-        self._looked_up: dict[InodeT, int] = {}
-        self._told: dict[InodeT, Version] = {}
-        self._paths: dict[InodeT, str] = {}
+        self._told: dict[InodeT, _Told] = {}
+        self._others: dict[tuple[int, str], InodeT] = {}
+        self._next_other = FIRST_OTHER
 
-    def __contains__(self, inode: InodeT) -> bool:
-        return inode in self._looked_up
+    def __len__(self) -> int:
+        return len(self._told)
 
-    def __iter__(self) -> Iterator[InodeT]:
-        return iter(list(self._looked_up))
+    def tell(self, number: int, folder: InodeT, path: str, *, is_folder: bool) -> InodeT:
+        """The inode of an entry, of which the kernel is told now once more.
 
-    def path(self, inode: InodeT) -> str | None:
-        """Where the entry is now; None where it is known no more."""
-        path = self._view.path_of(inode)
-        return path if path is not None else self._paths.get(inode)
+        Args:
+            number: in the view.
+            folder: inode of the folder in which it is found.
+            path: of the entry.
+            is_folder: whether it is one.
+        """
+        inode = number
+        told = self._told.get(number)
+        if told is not None and told.path != path:
+            if is_folder:
+                told.folder, told.path = folder, path  # the kernel moves it, with all below it
+            else:
+                inode = self._other(number, path)
+                told = self._told.get(inode)
+        if told is None:
+            unknown = self._view.path_of(number) is None
+            told = self._told[inode] = _Told(number, folder, path, is_folder, unknown)
+        told.count += 1
+        self._view.hold(number)
+        return inode
 
-    def moved(self, source: str, target: str) -> None:
-        """This mount moved an entry, with all below it."""
-        for inode, path in self._paths.items():
-            if path == source or path.startswith(source + "/"):
-                self._paths[inode] = target + path[len(source) :]
-
-    def is_as_told(self, inode: InodeT, attributes: Attributes) -> bool:
-        """Whether a file is opened in the version in which it was opened before: then the kernel may keep its pages."""
-        version = version_of(attributes)
-        before = self._told.get(inode)
-        if inode in self._looked_up:
-            self._told[inode] = version
-        return before == version
-
-    def looked_up(self, inode: InodeT, path: str) -> None:
-        """The kernel was told of it once more, by this path."""
-        if self._view.path_of(inode) is None:
-            self._paths[inode] = path  # made here while the line was down: the view does not know it yet
-        self._looked_up[inode] = self._looked_up.get(inode, 0) + 1
-        self._view.hold(inode)
+    def _other(self, number: int, path: str) -> InodeT:
+        inode = self._others.get((number, path))
+        if inode is None:
+            self._next_other += 1
+            inode = self._others[number, path] = self._next_other
+        return inode
 
     def forget(self, inode: InodeT, count: int) -> None:
         """The kernel forgets so many tellings."""
-        left = self._looked_up.get(inode, 0) - count
-        self._view.release(inode, count)
-        if left > 0:
-            self._looked_up[inode] = left
+        told = self._told.get(inode)
+        if told is None:
             return
-        self._looked_up.pop(inode, None)
-        self._told.pop(inode, None)
-        self._paths.pop(inode, None)
+        self._view.release(told.number, count)
+        told.count -= count
+        if told.count <= 0:
+            del self._told[inode]
+            self._others.pop((told.number, told.path), None)
+
+    def path(self, inode: InodeT) -> str | None:
+        """Where the entry is now; None where it is known no more."""
+        told = self._told.get(inode)
+        if told is None:
+            return self._view.path_of(inode)
+        path = self._view.path_of(told.number)
+        return told.path if path is None and told.unknown else path
+
+    def at(self, number: int, path: str) -> InodeT | None:
+        """The inode by which the kernel knows an entry under this path; None where it does not."""
+        for inode in (number, self._others.get((number, path))):
+            if inode is not None and (told := self._told.get(inode)) is not None and told.path == path:
+                return inode
+        return None
+
+    def moved(self, source: str, folder: InodeT, target: str) -> None:
+        """The kernel itself moved an entry, with all below it.
+
+        Args:
+            source, target: paths.
+            folder: inode of the folder in which it is now.
+        """
+        below = source + "/"
+        for inode, told in self._told.items():
+            if told.path != source and not told.path.startswith(below):
+                continue
+            path = target + told.path[len(source) :]
+            if self._others.get((told.number, told.path)) == inode:
+                del self._others[told.number, told.path]
+                self._others[told.number, path] = inode
+            if told.path == source:
+                told.folder = folder
+            told.path = path
+
+    def names(self) -> Iterator[tuple[InodeT, InodeT, bytes]]:
+        """Each inode, and folder and name by which the kernel knows it; of folders no name."""
+        for inode, told in self._told.items():
+            name = b"" if told.is_folder else told.path.rpartition("/")[2].encode()
+            yield inode, told.folder, name
+
+    def is_as_told(self, inode: InodeT, attributes: Attributes) -> bool:
+        """Whether a file is opened in the version in which it was opened before: then the kernel may keep its pages."""
+        told = self._told.get(inode)
+        version = version_of(attributes)
+        if told is None or told.version == version:
+            return told is not None
+        told.version = version
+        return False
 
 
 def entry_attributes(inode: InodeT, attributes: Attributes, owner: Owner, borne: Borne) -> EntryAttributes:

@@ -62,6 +62,7 @@ class Parts:
 class _Listing:
     """A folder that is being listed: as it was when the listing began."""
 
+    inode: InodeT
     path: str
     names: list[Name]
 
@@ -96,7 +97,7 @@ class Looking(pyfuse3.Operations):
             borne = self.tree.view.borne_out(path)
             keep = borne.name and self.coherence.may_keep_absent(parent_inode, name)
             return absent_entry(borne if keep else NOT_BORNE)
-        return self.tell(path, found)
+        return self.tell(parent_inode, path, found)
 
     async def forget(self, inode_list: list[tuple[InodeT, int]]) -> None:  # type: ignore[override]
         """See pyfuse3."""
@@ -116,7 +117,7 @@ class Looking(pyfuse3.Operations):
         path = self.path(inode)
         names = (await self.tree.listing(path)).names
         handle = self.new_handle()
-        self._listings[handle] = _Listing(path, names)
+        self._listings[handle] = _Listing(inode, path, names)
         return handle
 
     @answered()
@@ -126,25 +127,24 @@ class Looking(pyfuse3.Operations):
         for at in range(start_id, len(listing.names)):
             name = listing.names[at]
             path = joined(listing.path, name.name)
-            entry = await self._listed(path, name.kind)
-            if entry is None:
+            found = await self._listed(path, name.kind)
+            if found is None:
                 continue  # removed since
+            entry = self.tell(listing.inode, path, found)
             if not pyfuse3.readdir_reply(token, name.name.encode(), entry, at + 1):
+                self.inodes.forget(entry.st_ino, 1)
                 return
-            self.inodes.looked_up(entry.st_ino, path)
 
-    async def _listed(self, path: str, kind: Kind) -> EntryAttributes | None:
-        """What is told of an entry of a listing. A folder in it as it was told last, for nobody may want to know more:
-        its time is not borne out by the watch of the folder above."""
+    async def _listed(self, path: str, kind: Kind) -> Found | None:
+        """An entry of a listing. A folder in it as it was told last, for nobody may want to know more: its time is not
+        borne out by the watch of the folder above."""
         known = self.tree.view.known(path) if kind is Kind.DIRECTORY else None
         if known is not None:
-            found = replace(known, stale=False)
-        else:
-            try:
-                found = await self.tree.find(path)
-            except RemoteError:
-                return None
-        return self.attributes_of(found.number, path, found)
+            return replace(known, stale=False)
+        try:
+            return await self.tree.find(path)
+        except RemoteError:
+            return None
 
     async def releasedir(self, fh: FileHandleT) -> None:
         """See pyfuse3."""
@@ -215,10 +215,12 @@ class Looking(pyfuse3.Operations):
         except UnicodeDecodeError:
             raise FUSEError(errno.EILSEQ) from None
 
-    def tell(self, path: str, found: Found) -> EntryAttributes:
-        """What the kernel is told of an entry by its name: from now on it knows it."""
-        self.inodes.looked_up(found.number, path)
-        return self.attributes_of(found.number, path, found)
+    def tell(self, folder: InodeT, path: str, found: Found) -> EntryAttributes:
+        """What the kernel is told of an entry by its name in a folder: from now on it knows it."""
+        is_folder = found.attributes.kind is Kind.DIRECTORY
+        inode = self.inodes.tell(found.number, folder, path, is_folder=is_folder)
+        self.coherence.make_room()
+        return self.attributes_of(inode, path, found)
 
     def attributes_of(self, inode: InodeT, path: str, found: Found) -> EntryAttributes:
         """What the kernel is told of an entry that it knows."""

@@ -16,8 +16,7 @@ MNT_DETACH = 2
 UNMOUNT_SECONDS = 5.0
 """What fusermount3 may take; it does not wait for anybody."""
 
-OPTIONS = frozenset({"default_permissions", "nosuid", "nodev", "fsname=gimmal", f"subtype={SUBTYPE}", "auto_unmount"})
-"""auto_unmount: a process of fuse3's own unmounts where this one dies, however it does."""
+OPTIONS = frozenset({"default_permissions", "nosuid", "nodev", "fsname=gimmal", f"subtype={SUBTYPE}"})
 
 
 def check_mount_point(text: str) -> Path:

@@ -77,7 +77,7 @@ class Opening(Looking):
         path = self.path_in(parent_inode, name)
         file = await self._create(path, mode, flags)
         try:
-            entry = self.tell(path, await self.tree.find(path))
+            entry = self.tell(parent_inode, path, await self.tree.find(path))
         except BaseException:
             await file.close()
             raise
@@ -92,7 +92,7 @@ class Opening(Looking):
             raise FUSEError(errno.EPERM)
         path = self.path_in(parent_inode, name)
         await (await self._create(path, mode, os.O_EXCL)).close()
-        return self.tell(path, await self.tree.find(path))
+        return self.tell(parent_inode, path, await self.tree.find(path))
 
     async def _create(self, path: str, mode: ModeT, flags: FlagT) -> OpenFile:
         return await self.tree.open(

@@ -18,6 +18,7 @@ from gimmal.base.errors import GimmalError, LocalError
 from gimmal.base.tasks import Tasks
 from gimmal.frontends.fuse.changing import Changing
 from gimmal.frontends.fuse.coherence import Coherence
+from gimmal.frontends.fuse.guard import Guard
 from gimmal.frontends.fuse.inodes import Inodes, Owner
 from gimmal.frontends.fuse.line import keep_reaching
 from gimmal.frontends.fuse.looking import Parts
@@ -51,6 +52,7 @@ class Mount:
         self._path = path
         self._tasks = Tasks()
         self._mounted = False
+        self._guard: Guard | None = None
 
     @contextlib.asynccontextmanager
     async def mounted(self) -> AsyncIterator[asyncio.Task[GimmalError | None]]:
@@ -82,9 +84,12 @@ class Mount:
 
     async def _mount(self, operations: pyfuse3.Operations) -> None:
         pyfuse3.asyncio.enable()
+        call = self._reach.workers.call
+        self._guard = await call(Guard, self._path)
         try:
-            await self._reach.workers.call(pyfuse3.init, operations, str(self._path), set(OPTIONS))
+            await call(pyfuse3.init, operations, str(self._path), set(OPTIONS))
         except RuntimeError as error:
+            await call(self._guard.dismiss)
             raise LocalError("the system did not mount it", "the lines above say why") from error
         self._mounted = True
 
@@ -101,9 +106,14 @@ class Mount:
         """Take the folder back at once, whoever uses it: what they ask from then on is answered by the system."""
         if self._mounted:
             self._mounted = False
-            await self._reach.workers.call(unmount, self._path)
+            await self._reach.workers.call(self._take_back)
             with contextlib.suppress(asyncio.InvalidStateError):  # the kernel has just said that it is over
                 pyfuse3.terminate()
+
+    def _take_back(self) -> None:
+        unmount(self._path)
+        assert self._guard is not None
+        self._guard.dismiss()
 
 
 async def _main() -> None:

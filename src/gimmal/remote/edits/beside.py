@@ -19,6 +19,7 @@ from gimmal.remote.edits.common import Common
 from gimmal.remote.edits.conflict_list import Conflict, ConflictList, new_identifier
 from gimmal.remote.edits.conflict_names import TRIES, conflict_path
 from gimmal.remote.edits.edited_file import EditedFile
+from gimmal.remote.edits.elsewhere import send_elsewhere
 from gimmal.remote.files import Files, shown, version_of
 
 logger = logging.getLogger("gimmal.remote")
@@ -56,7 +57,7 @@ class Beside:
             theirs = await standing(await self._common.files(), path, self._common.step)
             at, replaces = self._place(path, theirs, moment, number)
             try:
-                attributes, whole = await edited.send_elsewhere(at, theirs, replaces)
+                attributes, whole = await send_elsewhere(self._common, edited, at, theirs, replaces)
             except RemoteError as error:
                 if error.code not in ("exists", "changed"):
                     raise

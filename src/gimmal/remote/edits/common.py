@@ -22,10 +22,13 @@ CALL_SECONDS = 10.0
 """What a call may take in all, unless bytes move; one step of a save half of it, then the line counts as down."""
 
 SLOWEST_LINE = 65_536
-"""Bytes a second that a line is expected to carry at least: what takes longer is given up."""
+"""Bytes a second that a line is expected to carry at least; what takes longer than a call waits in the journal."""
 
 DOWN_LOOK_SECONDS = 1.0
 """What a look may take that nobody here can answer, while the line is down."""
+
+PIECE_MIN, PIECE_MAX = 256 << 10, 4 << 20
+"""Bytes that are sent ahead at once: about as many as the line carries in a second."""
 
 SEEN_MAX = 4096
 """Files of which it is remembered which version a program of this process saw last."""
@@ -40,6 +43,7 @@ class Common:
         clock: nanoseconds since 1970.
         computer: what this one is called, for names of conflicts.
         call_seconds: what a call may take.
+        piece: bytes that are sent ahead at once.
         seen: the version of a file that was opened or saved last: the one that an editor believes it replaces.
     """
 
@@ -52,6 +56,7 @@ class Common:
     tasks: Tasks = field(default_factory=Tasks)
     line: Line = field(default_factory=Line)
     seen: OrderedDict[str, Version] = field(default_factory=OrderedDict)
+    piece: int = PIECE_MIN
 
     async def files(self) -> RemoteFiles:
         """A way to the other side, by which the view goes too."""
@@ -78,37 +83,50 @@ class Common:
 
         Args:
             work: the question.
-            length: bytes that move with it: on a slow line they take their time, but not for ever.
+            length: bytes that move with it: they have more time, but not more than a call.
             seconds: what it may take; None for half of a call.
 
         Raises:
             DeadlinePassed: no answer in time.
             GimmalError: what the other side says, or why it cannot be asked.
         """
-        seconds = (self.call_seconds / 2 if seconds is None else seconds) + length / SLOWEST_LINE
+        half = self.call_seconds / 2
+        seconds = half + min(half, length / SLOWEST_LINE) if seconds is None else seconds
         try:
             result = await self._within(work, seconds)
         except RemoteError:
-            self.line.worked()
+            self._worked()
             raise
-        self.line.worked()
+        self._worked()
         return result
 
+    def _worked(self) -> None:
+        if self.is_down():
+            self.view.note_answer()
+        self.line.worked()
+
     async def _within(self, work: Awaitable[ResultT], seconds: float) -> ResultT:
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(seconds) as timeout:
                 return await work
         except TimeoutError:
             if not timeout.expired():
                 raise
-            self.line.failed(loop.time())
+            self._failed()
             raise DeadlinePassed(
                 "the other side did not answer in time", "`gimmal status` shows the connection"
             ) from None
         except UnreachableError:
-            self.line.failed(loop.time())
+            self._failed()
             raise
+
+    def _failed(self) -> None:
+        self.line.failed(asyncio.get_running_loop().time())
+        self.view.note_silence()
+
+    def sent(self, length: int, seconds: float) -> None:
+        """So many bytes were sent ahead and took so long: the next piece follows the line's speed."""
+        self.piece = int(min(PIECE_MAX, max(PIECE_MIN, length / max(seconds, 0.001))))
 
     def is_down(self) -> bool:
         """Whether the other side was just asked in vain."""

@@ -24,8 +24,8 @@ from gimmal.remote.edits.spans import Span, Spans
 from gimmal.remote.files import Files, shown, version_of
 from gimmal.remote.patching import Patch, open_patch, save_ranges
 
-SEND_BYTES = 1 << 20
-"""Bytes that are sent ahead in one step."""
+TIME_STEP_NS = 2_000_000_000
+"""The coarsest steps in which a disk keeps times."""
 
 READ_TRIES = 4
 """How often a read is begun anew because the file was saved, or replaced by the other side, meanwhile."""
@@ -87,6 +87,11 @@ class EditedFile:
         if self.mode is not None:
             mode = self.mode
         return replace(self.base, size=size, mtime_ns=time, mode=mode)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether neither the other side nor the journal has it yet."""
+        return not self.at_home and not self.last
 
     @property
     def differs(self) -> bool:
@@ -296,16 +301,31 @@ class EditedFile:
     async def send_ahead(self, most: int) -> None:
         """Send what was written into the patch, and forget of it here what is more than ``most`` bytes.
 
+        Others write meanwhile: the lock is held for one piece after another. No more is sent than was there to send.
+
         Raises:
             GimmalError: it cannot be sent; nothing is lost by that.
         """
-        async with self.locked():
-            if not self.removed and not self.last and self.content.held:
-                await self._send_ahead()
-                self.content.forget_sent(most)
+        left = self.content.unsent.total
+        while left > 0:
+            async with self.locked():
+                if self.removed or self.last:
+                    return
+                left -= self._common.piece
+                more = await self._send_next()
+                left = left if more else 0
+                if self._patch is not None:
+                    self.content.forget_sent(most)
 
     async def _send_ahead(self) -> None:
+        while await self._send_next():
+            pass
+
+    async def _send_next(self) -> bool:
+        """Send one piece of what is not in the patch; False where nothing is left."""
         content = self.content
+        if not content.unsent and content.cut_to is None:
+            return False
         try:
             patch = await self._open_patch()
             if self._late is not None:
@@ -316,16 +336,18 @@ class EditedFile:
                 await self._common.step(patch.truncate(content.cut_to))
                 content.cut_to = None
             for start, end in content.unsent:
-                for at in range(start, end, SEND_BYTES):
-                    await self._send_piece(patch, at, min(end, at + SEND_BYTES))
+                await self._send_piece(patch, start, min(end, start + self._common.piece))
+                break
         except GimmalError:
             if not content.forgotten:
                 await self.give_up_patch()
             raise
+        return bool(content.unsent)
 
     async def _send_piece(self, patch: Patch, start: int, end: int) -> None:
         """A patch in which a write was cut short is worth nothing: where it takes too long, it goes on by itself."""
         pieces = list(self.content.held.within(start, end))
+        began = asyncio.get_running_loop().time()
         sending = self._common.start(_write(patch, pieces), "send ahead what was written")
         try:
             failure = await self._common.step(asyncio.shield(sending), end - start)
@@ -335,6 +357,7 @@ class EditedFile:
         if failure is not None:
             raise failure
         self.content.sent(start, end)
+        self._common.sent(end - start, asyncio.get_running_loop().time() - began)
 
     async def _open_patch(self) -> Patch:
         content = self.content
@@ -360,78 +383,41 @@ class EditedFile:
         assert patch is not None
         step = self._common.step
         await step(patch.truncate(self.content.size))
-        committing = patch.commit(mtime_ns=self.mtime_ns, mode=self.mode, durable=True, path=path)
-        attributes = await self._common.call(committing)
+        try:
+            committing = patch.commit(mtime_ns=self.mtime_ns, mode=self.mode, durable=True, path=path)
+            attributes = await self._common.call(committing)
+        except RemoteError as error:
+            found = await self._committed(path or self.path) if error.code == "unknown_part" else None
+            if found is None:
+                raise
+            attributes = found
         self._patch = None
         return attributes
 
-    async def send_elsewhere(
-        self, at: str, theirs: Attributes | None, replaces: Version | None
-    ) -> tuple[Attributes, bool]:
-        """Give the other side what is here under another name; the caller holds the lock.
-
-        Args:
-            at: the name.
-            theirs: what stands in place of the version that was written over; None for nothing.
-            replaces: the version at ``at`` that is replaced; None where nothing may stand there.
-
-        Returns:
-            attributes of the file, and whether all bytes are those that were seen here: where the version that was
-            written over is gone and was not held, those of ``theirs`` are taken.
-
-        Raises:
-            RemoteError: ``exists`` or ``changed`` where something else stands there; what the other side says.
-            UnreachableError: it cannot be asked.
-        """
-        if self._patch is not None and replaces is None:
-            await self._send_ahead()
-            async with self._common.view.changing(at) as change:
-                attributes = await self._commit(at)
-                change.done(attributes)
-            return attributes, True
-        if self._patch is not None:
-            await self.give_up_patch()
-            self.check()
-        ranges, missing = self._known_bytes()
+    async def _committed(self, path: str) -> Attributes | None:
+        """What a commit made whose answer was lost; None where it was not done: the patch is gone then."""
         files = await self._common.files()
-        base, kept, size = None, 0, self.content.size
-        if missing and theirs is not None and theirs.kind is Kind.FILE and replaces is None:
-            base, kept = version_of(theirs), min(theirs.size, size)
-        async with self._common.view.changing(at, same=replaces is not None) as change:
-            if base is not None:
-                attributes = await self._over_theirs(files, at, base, kept, ranges)
-            else:
-                saving = save_ranges(
-                    files,
-                    at,
-                    base=replaces,
-                    kept=0,
-                    size=size,
-                    replace=Replace.NEVER if replaces is None else Replace.EXPECTED,
-                    ranges=ranges,
-                    mtime_ns=self.mtime_ns,
-                    mode=self.mode if self.mode is not None else self.base.mode & 0o777,
-                    durable=True,
-                )
-                attributes = await self._common.step(saving, _length(ranges))
+        found = await self._common.step(files.stat(path))
+        time = self.mtime_ns if self.mtime_ns is not None else found.mtime_ns
+        if found.kind is Kind.FILE and found.size == self.content.size and abs(found.mtime_ns - time) < TIME_STEP_NS:
+            return found
+        await self.give_up_patch()
+        return None
+
+    @property
+    def has_patch(self) -> bool:
+        """Whether something was sent ahead, over the version that was opened."""
+        return self._patch is not None
+
+    async def commit_as(self, at: str) -> Attributes:
+        """Give what was sent ahead, and the rest, another name; the caller holds the lock. Raises as ``send_home``."""
+        await self._send_ahead()
+        async with self._common.view.changing(at) as change:
+            attributes = await self._commit(at)
             change.done(attributes)
-        return attributes, not missing
+        return attributes
 
-    async def _over_theirs(
-        self, files: Files, at: str, base: Version, kept: int, ranges: list[tuple[int, bytes]]
-    ) -> Attributes:
-        """What is known of ours over the other side's version, under a name of its own."""
-        step, size = self._common.step, self.content.size
-        opening = open_patch(files, self.path, base=base, kept=kept, size=size, replace=Replace.EXPECTED)
-        patch = await step(opening)
-        try:
-            await step(patch.write_many(ranges), _length(ranges))
-            committing = patch.commit(mtime_ns=self.mtime_ns, mode=self.mode, durable=True, path=at)
-            return await self._common.call(committing)
-        finally:
-            self._common.start(_discard(patch), "give up a patch")
-
-    def _known_bytes(self) -> tuple[list[tuple[int, bytes]], bool]:
+    def known_bytes(self) -> tuple[list[tuple[int, bytes]], bool]:
         """All bytes that can be had without the other side, and whether some are missing."""
         known: list[tuple[int, bytes]] = []
         missing = bool(self.content.forgotten)

@@ -19,6 +19,7 @@ from gimmal.protocol.messages import Attributes, FolderTimes, Kind, Replace, Ver
 from gimmal.remote.edits.beside import local_time, note_conflict
 from gimmal.remote.edits.conflict_list import Conflict, ConflictList, new_identifier
 from gimmal.remote.edits.conflict_names import TRIES, conflict_path
+from gimmal.remote.edits.edited_file import TIME_STEP_NS
 from gimmal.remote.edits.journal import JournalFile
 from gimmal.remote.edits.operations import (
     Data,
@@ -40,9 +41,6 @@ logger = logging.getLogger("gimmal.remote")
 
 BATCH_BYTES = 1 << 20
 """Bytes that are read from the journal at a time."""
-
-TIME_STEP_NS = 2_000_000_000
-"""The coarsest steps in which a disk keeps times."""
 
 _OTHER_VERSION = frozenset(code.name.lower() for code in (Code.CHANGED, Code.EXISTS, Code.NOT_FOUND))
 
@@ -69,7 +67,7 @@ class GoingHome:
         files: the other side.
         journal: is noted in what was done; the caller owns it.
         workers: threads for this computer's disk.
-        computer: what the computer is called on which the operations were done.
+        computer: what this one is called, for names of conflicts where the journal does not say whose they are.
         conflicts: where conflicts are noted; None for nowhere.
         tell: called after each operation, with what came of it.
     """
@@ -86,7 +84,7 @@ class GoingHome:
         self._files = files
         self._journal = journal
         self._workers = workers
-        self._computer = computer
+        self._computer = journal.computer or computer
         self._conflicts = conflicts
         self._tell = tell
         self.conflicts = 0
@@ -194,7 +192,10 @@ class GoingHome:
             at = path if theirs is None else conflict_path(path, self._computer, moment, number)
             there = await self._standing(at) if at != path else None
             if there is not None and await self._is_ours(save, at, there):
-                return Gone(save.number, at, there)  # done before, and not noted
+                # Done before, and perhaps not noted.
+                if theirs is not None and not await self._is_noted(at):
+                    await self._note(path, at, theirs, there, save.mtime_ns / 1e9, whole=True)
+                return Gone(save.number, at, there)
             try:
                 attributes, whole = await self._send_beside(save, path, at, theirs)
             except RemoteError as error:
@@ -279,6 +280,11 @@ class GoingHome:
                     batch = []
         if batch:
             yield batch
+
+    async def _is_noted(self, at: str) -> bool:
+        if self._conflicts is None:
+            return True
+        return any(conflict.mine == at for conflict in await self._workers.call(self._conflicts.read))
 
     async def _next(self, ranges: Iterator[list[Range]]) -> list[Range]:
         """The next portion; empty where there is none."""

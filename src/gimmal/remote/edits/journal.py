@@ -24,6 +24,7 @@ from gimmal.base.sealed_journal import SealedJournal
 from gimmal.half.places import EDITS_FOLDER
 from gimmal.remote.edits.operations import (
     DATA_BYTES,
+    Begun,
     Data,
     End,
     Gone,
@@ -54,6 +55,7 @@ class JournalFile:
     Attributes:
         pending: operations that are complete and not yet at home, by number, in order.
         results: what came of those that are.
+        computer: on which they were done.
     """
 
     def __init__(self, path: Path, lock: int, journal: SealedJournal) -> None:
@@ -61,6 +63,7 @@ class JournalFile:
         self.pending: dict[int, Operation] = {}
         self.results: dict[int, Gone] = {}
         self.next_number = 1
+        self.computer = ""
         self._lock = lock
         self._journal = journal
         self._one = threading.Lock()
@@ -68,12 +71,13 @@ class JournalFile:
         self._passed = 0
 
     @classmethod
-    def begin(cls, folder: Path, key: bytes) -> Self:
+    def begin(cls, folder: Path, key: bytes, computer: str = "") -> Self:
         """A new journal.
 
         Args:
             folder: made where it is missing.
             key: 32 bytes from the half; without it the file is noise.
+            computer: what this one is called, for names of conflicts.
 
         Raises:
             LocalError: the disk refuses.
@@ -86,12 +90,17 @@ class JournalFile:
             try:
                 _take(lock)
                 journal = SealedJournal.open(path, _seal_key(key), path.name.encode())
+                journal.append(encode_record(Begun(computer)))
             except BaseException:
                 os.close(lock)
+                with contextlib.suppress(OSError):
+                    path.unlink()
                 raise
         fsync_directory(folder)
         fsync_directory(folder.parent)
-        return cls(path, lock, journal)
+        made = cls(path, lock, journal)
+        made.computer = computer
+        return made
 
     @classmethod
     def claim(cls, path: Path, key: bytes) -> Self | None:
@@ -137,6 +146,8 @@ class JournalFile:
             elif isinstance(record, Gone):
                 self.pending.pop(record.number, None)
                 self.results[record.number] = record
+            elif isinstance(record, Begun):
+                self.computer = record.computer
             elif not isinstance(record, Data | Old):
                 self.pending[record.number] = record
             number = getattr(record, "number", 0)

@@ -178,15 +178,16 @@ class Keeping:
             number = journal.next_number
             await self._workers.call(journal.add, Remove(number, path, base, after))
         self.laid.put(path, Laid(None, number, 0))
+        self._common.view.note_done(path, None)
 
     async def keep_move(
-        self, source: str, target: str, attributes: Attributes, number: int, replaces: bool, expected: Version | None
+        self, source: str, target: str, attributes: Attributes, replaces: bool, expected: Version | None
     ) -> None:
         """Note that a file has another name; durable on return.
 
         Args:
             source, target: wire paths.
-            attributes, number: of the file.
+            attributes: of the file.
             replaces: whether something may stand there.
             expected: the version at home that may; None for any.
         """
@@ -208,7 +209,8 @@ class Keeping:
             )
             await self._workers.call(journal.add, operation)
         self.laid.put(source, Laid(None, operation.number, 0))
-        self.laid.put(target, Laid(attributes, operation.number, number, origin))
+        self._common.view.note_renamed(source, target)
+        self.laid.put(target, Laid(attributes, operation.number, self._number(target), origin))
         moving = self._files.get(source)
         if moving is not None:
             moving.waits_for(operation.number)
@@ -236,9 +238,14 @@ class Keeping:
 
     def _lay(self, path: str, attributes: Attributes, operation: int) -> None:
         known = self.laid.find(path)
-        number = known.number if known is not None and known.attributes is not None else self.laid.new_number()
         origin = known.origin if known is not None and known.attributes is not None else ""
-        self.laid.put(path, Laid(attributes, operation, number, origin))
+        self._common.view.note_done(path, attributes)
+        self.laid.put(path, Laid(attributes, operation, self._number(path), origin))
+
+    def _number(self, path: str) -> int:
+        """The view gives numbers, as long as it keeps the entry."""
+        known = self._common.view.known(path)
+        return known.number if known is not None else self.laid.new_number()
 
     @contextlib.asynccontextmanager
     async def _adding(self) -> AsyncIterator[JournalFile]:
@@ -252,9 +259,9 @@ class Keeping:
 
     def _begin(self) -> JournalFile:
         try:
-            return JournalFile.begin(choose_folder(self._folders), self._key)
+            return JournalFile.begin(choose_folder(self._folders), self._key, self._common.computer)
         except LocalError:
-            return JournalFile.begin(self._folders[-1], self._key)
+            return JournalFile.begin(self._folders[-1], self._key, self._common.computer)
 
     # Going home ------------------------------------------------------------------------------------------------------
 
@@ -307,7 +314,10 @@ class Keeping:
     def _is_home(self, operation: Operation, gone: Gone) -> None:
         """One operation was done on the other side."""
         for path in {*places(operation), gone.path}:
-            self._common.view.doubt(path)
+            if path == gone.path and gone.attributes is not None:
+                self._common.view.note_done(path, gone.attributes)
+            else:
+                self._common.view.doubt(path)
         if isinstance(operation, Move) and gone.attributes is not None:
             self._common.cache.renamed(operation.path, gone.path)
             self.laid.moved_home(operation.path, gone.path)

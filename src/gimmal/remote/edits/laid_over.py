@@ -79,7 +79,7 @@ class LaidOver:
                 continue
             if laid.attributes is None:
                 found.pop(name, None)
-            elif name not in found or found[name].kind is not laid.attributes.kind:
+            else:
                 found[name] = Name(name, laid.attributes.kind, laid.number, False)
         return list(found.values())
 

@@ -36,7 +36,7 @@ async def send_left_over(
         folders: where journals may lie (see `journal.folders`).
         key: 32 bytes from the half.
         workers: threads for this computer's disk.
-        computer: what this one is called, for names of conflicts.
+        computer: what this one is called; see GoingHome.
         conflicts: where conflicts are noted.
         tell: called after each operation, with what came of it.
 

@@ -62,6 +62,12 @@ class End(Struct, frozen=True, tag="end"):
     number: Number
 
 
+class Begun(Struct, frozen=True, tag="begun"):
+    """The first record: on which computer what follows was done."""
+
+    computer: Annotated[str, Meta(max_length=256)]
+
+
 class MakeFolder(Struct, frozen=True, tag="folder"):
     """A folder was made."""
 
@@ -122,7 +128,7 @@ class Gone(Struct, frozen=True, tag="home"):
 
 
 Operation: TypeAlias = Save | MakeFolder | Remove | Move | SetTimes
-Record: TypeAlias = Operation | Data | Old | End | Gone
+Record: TypeAlias = Begun | Operation | Data | Old | End | Gone
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)

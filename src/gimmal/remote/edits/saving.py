@@ -74,6 +74,9 @@ class Saving:
 
     async def _saved(self, edited: EditedFile) -> GimmalError | None:
         try:
+            if edited.content.unsent.total > AHEAD_BYTES and not self._common.is_down():
+                with contextlib.suppress(GimmalError):  # then it is found out again below
+                    await edited.send_ahead(HELD_MAX)
             async with edited.lock:
                 edited.check()
                 if not _is_done(edited):
@@ -94,11 +97,15 @@ class Saving:
                     raise
                 # Here is no room for it: perhaps the line is back.
         try:
-            edited.saved(await edited.send_home())
+            await self._send(edited)
         except UnreachableError:
             if keeping is None or edited.content.forgotten:
                 raise
             await keeping.keep_save(edited)
+
+    async def _send(self, edited: EditedFile) -> None:
+        try:
+            edited.saved(await edited.send_home())
         except RemoteError as error:
             if error.code not in _OTHER_VERSION:
                 raise

@@ -45,7 +45,7 @@ class EditedTree:
         open_files: a way to the other side, the one at hand where it still lives; raises GimmalError.
         view: of the other side's tree; the caller closes it after this.
         cache: of its files; the caller closes it after this.
-        workers: threads for this computer's disk.
+        workers: threads for this computer's disk; None for its own.
         journals: folders in which a journal of what cannot be sent may lie (see `journal.folders`); none for none.
         key: 32 bytes from the half that seal it.
         conflicts: where it is noted that both sides changed a file; None for nowhere.
@@ -63,7 +63,7 @@ class EditedTree:
         view: TreeView,
         cache: FileCache,
         *,
-        workers: Workers,
+        workers: Workers | None = None,
         journals: Sequence[Path] = (),
         key: bytes = b"",
         conflicts: ConflictList | None = None,
@@ -73,12 +73,14 @@ class EditedTree:
     ) -> None:
         self.view = view
         self.cache = cache
+        self._workers = workers if workers is not None else Workers()
+        self._owns_workers = workers is None
         self._common = Common(open_files, view, cache, clock, computer, call_seconds)
         self._open: dict[str, EditedFile] = {}
-        self.beside = Beside(self._common, conflicts, workers)
+        self.beside = Beside(self._common, conflicts, self._workers)
         self._keeping: Keeping | None = None
         if journals:
-            self._keeping = Keeping(self._common, list(journals), key, workers, conflicts, self._open)
+            self._keeping = Keeping(self._common, list(journals), key, self._workers, conflicts, self._open)
             self._keeping.left = self._left
         self._saving = Saving(self._common, self._open, self.beside, self._keeping)
 
@@ -91,6 +93,8 @@ class EditedTree:
         for edited in list(self._open.values()):
             edited.close()
         self._open.clear()
+        if self._owns_workers:
+            self._workers.close()
 
     @property
     def held(self) -> int:
@@ -123,11 +127,32 @@ class EditedTree:
         laid = self._laid(path)
         if laid is not None:
             return self._as_laid(path, laid)
-        found = await self._common.look(self.view.find(path))
+        edited = self._open.get(path)
+        if edited is not None and edited.is_new and (known := self.view.known(path)) is not None:
+            return Found(edited.attributes, known.number, False, False)
+        found = await self._look(path)
         edited = self._open.get(path)
         if edited is None or not edited.differs:
             return found
         return Found(edited.attributes, found.number, found.mapped, found.stale)
+
+    async def _look(self, path: str) -> Found:
+        try:
+            return await self._common.look(self.view.find(path))
+        except UnreachableError:
+            known = self.view.known(path)
+            if known is None:
+                raise
+            return known
+
+    async def _look_at_all(self, path: str) -> Listing:
+        try:
+            return await self._common.look(self.view.listing(path))
+        except UnreachableError:
+            known = self.view.known_listing(path)
+            if known is None:
+                raise
+            return known
 
     def _laid(self, path: str) -> Laid | None:
         return self._keeping.laid.find(path) if self._keeping is not None else None
@@ -135,21 +160,19 @@ class EditedTree:
     def _as_laid(self, path: str, laid: Laid) -> Found:
         if laid.attributes is None:
             raise error_of_code(Code.NOT_FOUND, shown(path))
-        known = self.view.known(path) if not laid.origin else None
-        number = known.number if known is not None else laid.number
         edited = self._open.get(path)
-        return Found(edited.attributes if edited is not None else laid.attributes, number, False, False)
+        return Found(edited.attributes if edited is not None else laid.attributes, laid.number, False, False)
 
     async def listing(self, path: str) -> Listing:
         """All entries of a folder; raises as ``find``."""
         keeping = self._keeping
         if keeping is None or not keeping.laid:
-            return await self._common.look(self.view.listing(path))
+            return await self._look_at_all(path)
         if (laid := keeping.laid.find(path)) is not None and laid.attributes is None:
             raise error_of_code(Code.NOT_FOUND, shown(path))
         if keeping.laid.is_new_folder(path):
             return Listing(keeping.laid.listing(path, []), False)
-        found = await self._common.look(self.view.listing(path))
+        found = await self._look_at_all(path)
         return Listing(keeping.laid.listing(path, found.names), found.stale)
 
     async def read_link(self, path: str) -> str:
@@ -219,7 +242,8 @@ class EditedTree:
             try:
                 return await self._adopt(path)
             except RemoteError as error:
-                if error.code != "not_found" or not create:
+                unseen = error.code == "not_granted" and await self._is_for_dropping(path)
+                if not create or not (error.code == "not_found" or unseen):
                     raise
         try:
             return await self._create(path, mode)
@@ -235,7 +259,8 @@ class EditedTree:
             raise error_of_code(_NO_FILE[kind], shown(path))
         laid = self._laid(path)
         if laid is None:
-            return self._add(path, found.attributes)
+            file = self.cache.known(path) if found.stale else None
+            return self._add(path, found.attributes if file is None else file.attributes)
         return self._add_laid(path, found.attributes, laid)
 
     def _add(self, path: str, attributes: Attributes) -> EditedFile:
@@ -247,9 +272,7 @@ class EditedTree:
 
     def _add_laid(self, path: str, attributes: Attributes, laid: Laid) -> EditedFile:
         """A file that the journal has made what it is, by another name or time, and that was not open."""
-        home = laid.origin or path
-        known = self.view.known(home)
-        file = self.cache.adopt(home, known.attributes) if known is not None else None
+        file = self.cache.known(laid.origin or path)
         edited = self._open[path] = EditedFile(self._common, path, attributes, file)
         edited.waits_for(laid.operation)
         return edited
@@ -263,9 +286,25 @@ class EditedTree:
             return edited
 
         async def send() -> EditedFile:
+            if await self._is_for_dropping(path):
+                return self._new_to_drop(path, mode)
             return self._add(path, await self._send_new(path, mode))
 
         return await self._done_or_kept(send, keep)
+
+    async def _is_for_dropping(self, path: str) -> bool:
+        """Whether its share takes new files and lets nobody look at them."""
+        share = await self._look(path.partition("/")[0])
+        return not share.attributes.mode & 0o400
+
+    def _new_to_drop(self, path: str, mode: int | None) -> EditedFile:
+        """A file that is made at home when it is whole: there it cannot be changed afterwards."""
+        attributes = Attributes(Kind.FILE, 0, self._common.clock(), 0o644 if mode is None else mode, 0)
+        self.view.note_done(path, attributes)
+        edited = self._open[path] = EditedFile(self._common, path, attributes, None, at_home=False)
+        edited.mode = mode
+        edited.mtime_ns = attributes.mtime_ns
+        return edited
 
     async def _send_new(self, path: str, mode: int | None) -> Attributes:
         async with self.view.changing(path) as change:
@@ -327,7 +366,7 @@ class EditedTree:
         if not below:
             raise error_of_code(Code.IS_A_DIRECTORY, shown(path))
         with contextlib.suppress(UnreachableError):  # then it fails at the end
-            found = await self._common.look(self.view.find(share))
+            found = await self._look(share)
             if not found.attributes.mode & 0o200:
                 raise error_of_code(Code.NOT_GRANTED, shown(path))
 
@@ -412,7 +451,7 @@ class EditedTree:
         async def keep(keeping: Keeping) -> None:
             _check_move(source, before, target, there, replace)
             expected = self._common.seen.get(target) or (version_of(there.attributes) if there is not None else None)
-            await keeping.keep_move(source, target, before.attributes, before.number, replace, expected)
+            await keeping.keep_move(source, target, before.attributes, replace, expected)
             self._is_renamed(source, target)
 
         await self._done_or_kept(send, keep)

@@ -377,6 +377,29 @@ class TreeView:
         known = self._cache.find_anyway(path)
         return Found(known.attributes, known.number, known.mapped, True) if isinstance(known, Known) else None
 
+    def known_listing(self, path: str) -> Listing | None:
+        """The entries of a folder as they were told last, without asking; None where they never were."""
+        names = self._cache.listing_anyway(path)
+        return Listing(names, True) if names is not None else None
+
+    def note_silence(self) -> None:
+        """Who asks by himself had no answer: for a moment what is known is told without asking."""
+        self._down_until = self._loop.time() + DOWN_SECONDS
+
+    def note_answer(self) -> None:
+        """Who asks by himself had an answer."""
+        self._down_until = 0.0
+
+    def note_done(self, path: str, attributes: Attributes | None) -> None:
+        """This side has made an entry what it is now, or will, and it is the same one as before; None: it is gone."""
+        now = self._loop.time()
+        self._cache.changed(self._cache.begin_change(path, now, same=True), attributes, now)
+
+    def note_renamed(self, source: str, target: str) -> None:
+        """This side has moved an entry, or will."""
+        now = self._loop.time()
+        self._cache.renamed(self._cache.begin_change(source, now), self._cache.begin_change(target, now), now)
+
     def doubt(self, path: str) -> None:
         """Something was done to an entry of which the result is not known here: it is asked for before it is told."""
         now = self._loop.time()
