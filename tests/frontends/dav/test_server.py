@@ -514,6 +514,20 @@ def test_a_lock_keeps_others_out(two: TwoSides) -> None:
     drive(two, work)
 
 
+def test_in_a_folder_that_others_have_locked_nothing_is_made(two: TwoSides) -> None:
+    (two.far / "folder").mkdir()
+
+    def work(client: Client) -> None:
+        token = client.ask("LOCK", "/far/folder", LOCK, depth="infinity").fields["lock-token"]
+        for method, body in (("LOCK", LOCK), ("PUT", b"1"), ("MKCOL", None)):
+            assert client.ask(method, "/far/folder/new", body).status == 423
+        assert list((two.far / "folder").iterdir()) == []
+        assert client.ask("PUT", "/far/folder/new", b"1", if_=f"<{client.url}far/folder> ({token})").status == 201
+        assert client.ask("LOCK", "/far/folder", depth="0", if_=f"({token})", timeout="Second-60").status == 200
+
+    drive(two, work)
+
+
 def test_a_share_that_is_read_only_stays_as_it_is(tmp_path: Path) -> None:
     two = TwoSides(tmp_path, far_rights=Rights.READ_ONLY)
     (two.far / "film.mkv").write_bytes(CONTENT)

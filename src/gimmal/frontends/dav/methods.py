@@ -124,6 +124,15 @@ class Methods(RequestServer):
         start_response("201 Created" if resource is None else "204 No Content", answer)
         return [b""]
 
+    def do_LOCK(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """A lock; of what is not there an empty file is made first, where nobody else has locked the folder."""
+        path = environ["PATH_INFO"]
+        if self._provider.get_resource_inst(path, environ) is None:
+            folder = self._provider.get_resource_inst(get_uri_parent(path) or "/", environ)
+            self._check_write_permission(folder, "0", environ)
+        answer: Iterable[bytes] = super().do_LOCK(environ, start_response)
+        return answer
+
     def do_COPY(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """A copy on the other side: its bytes do not come here."""
         return self._copy_or_move(environ, start_response, is_move=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from http import HTTPStatus
 
@@ -22,6 +23,9 @@ from gimmal.remote.tree.view import Found
 
 LISTED_MAX = 50_000
 """Entries of a folder that are told in one answer; a larger one cannot be shown."""
+
+LISTED_AT_ONCE = 1000
+"""Entries that are put together in one go on the event loop."""
 
 _MISSING = ("not_found", "not_a_directory", "link_refused", "special_file")
 
@@ -150,13 +154,18 @@ class Provider(DAVProvider):
         listing = await self.side.look(lambda: self.tree.listing(wire))
         if len(listing.names) > LISTED_MAX:
             raise DAVError(HTTPStatus.INSUFFICIENT_STORAGE, f"a folder of more than {LISTED_MAX:,} entries")
-        entries, stale = [], listing.stale
-        for name in listing.names:
-            found = await self._found(f"{wire}/{name.name}" if wire else name.name)
+        entries = []
+        for count, name in enumerate(listing.names, 1):
+            path = f"{wire}/{name.name}" if wire else name.name
+            # What the listing itself told: asked for one by one, those of a large folder would be too old by then.
+            found = self.tree.view.known(path) if not self.tree.waiting else None
+            if found is None:
+                found = await self._found(path)
             if found is not None:
                 entries.append((name.name, found.attributes))
-                stale = stale or found.stale
-        return entries, stale
+            if not count % LISTED_AT_ONCE:
+                await asyncio.sleep(0)  # others have their turn
+        return entries, listing.stale
 
     async def _room(self, wire: str) -> dict[str, int]:
         room = await (self.tree.statfs(wire) if wire else self._rooms.largest())
