@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup lab format check test demo campaign bench faults paths release clean
+.PHONY: help setup lab data format check test demo campaign bench faults paths release clean
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,10 @@ lab: ## system packages of the network laboratory (tests/lab) and of other tests
 	@sh scripts/programs.sh
 	@sh scripts/dav.sh
 
-test: check lab ## every check and every test, long ones on a small fixed sample
+data: setup ## libraries that the tests of gimmal:// read and write through
+	@VIRTUAL_ENV="$$PWD/$(VENV)" $(BIN)/uv sync -q --locked --active --inexact --group data
+
+test: check lab data ## every check and every test, long ones on a small fixed sample
 	$(BIN)/python -m pytest -n 2 -p randomly -rs
 
 demo: setup ## the main job on real files: join, plug in, list, copy both ways, unplug

@@ -248,6 +248,8 @@ class CachedFile:
             self._end(fetch, _closed() if task.cancelled() else failed)
 
     async def _fetch(self, fetch: _Fetch) -> None:
+        if await self._take_kept(fetch):
+            return
         loop = asyncio.get_running_loop()
         pause = RETRY_FIRST
         while True:
@@ -271,6 +273,18 @@ class CachedFile:
             self.confirmed_at = max(self.confirmed_at, asked_at)
             self._arrived(fetch, content, loop.time())
             return
+
+    async def _take_kept(self, fetch: _Fetch) -> bool:
+        """Whether the bytes lie on this side: the line is free of the fetch then, and nothing is learned of it."""
+        kept = self._cache.kept
+        length = fetch.end - fetch.start
+        content = await kept.read(self.path, self.version, fetch.start, length) if kept is not None else None
+        if content is None or len(content) != length:
+            return False
+        self._cache.stretches.put(self.number, fetch.start, content)
+        self._end(fetch)
+        self._cache.pump()
+        return True
 
     def _arrived(self, fetch: _Fetch, content: bytes, now: float) -> None:
         self._cache.stretches.put(self.number, fetch.start, content)

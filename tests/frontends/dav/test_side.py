@@ -38,7 +38,7 @@ class Tree:
         self.downs = 0
         self.waiting: list[str] = []
 
-    def down(self) -> None:
+    def note_silence(self) -> None:
         self.downs += 1
 
     async def files(self) -> Files:

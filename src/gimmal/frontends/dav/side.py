@@ -77,7 +77,7 @@ class Side:
                 return await _within(ask(), CALL_SECONDS)
             except UnreachableError:
                 self.failed()
-        self.tree.view.down()
+        self.tree.view.note_silence()
         return await _within(ask(), KNOWN_SECONDS)
 
     def failed(self) -> None:

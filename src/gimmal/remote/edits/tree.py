@@ -127,11 +127,14 @@ class EditedTree:
         laid = self._laid(path)
         if laid is not None:
             return self._as_laid(path, laid)
+        # Thousands of entries are told of one after another: those that need no question need no deadline either.
+        found = self.view.at_hand(path)
         edited = self._open.get(path)
-        if edited is not None and edited.is_new and (known := self.view.known(path)) is not None:
+        if found is None and edited is not None and edited.is_new and (known := self.view.known(path)) is not None:
             return Found(edited.attributes, known.number, False, False)
-        found = await self._look(path)
-        edited = self._open.get(path)
+        if found is None:
+            found = await self._look(path)
+            edited = self._open.get(path)
         if edited is None or not edited.differs:
             return found
         return Found(edited.attributes, found.number, found.mapped, found.stale)
@@ -155,7 +158,8 @@ class EditedTree:
             return known
 
     def _laid(self, path: str) -> Laid | None:
-        return self._keeping.laid.find(path) if self._keeping is not None else None
+        keeping = self._keeping
+        return keeping.laid.find(path) if keeping is not None and keeping.laid else None
 
     def _as_laid(self, path: str, laid: Laid) -> Found:
         if laid.attributes is None:

@@ -39,6 +39,7 @@ class TreeCache:
 
     def __init__(self, entries_max: int = ENTRIES_MAX, bytes_max: int = BYTES_MAX) -> None:
         self._store = Store(entries_max, bytes_max, self._unwatch, self._void_below)
+        self.entries_max = entries_max
         self.numbers = self._store.numbers
         self.stream = 0
         """Number of the stream of notices; 0 for none."""
@@ -65,6 +66,14 @@ class TreeCache:
     def listing(self, path: str, now: float) -> list[Name] | Ask:
         """All entries of a folder, in the order in which they were told."""
         return looking.listing(self._store, path, now)
+
+    def before_listing(self, path: str, now: float) -> Ask | None:
+        """What has to be asked before a folder can be listed; None for nothing. It does not count as used."""
+        return looking.before_listing(self._store, path, now)
+
+    def folders_in(self, path: str) -> tuple[list[str], int] | None:
+        """Names of the folders in a folder as listed last, and how many entries it has; None where it never was."""
+        return looking.folders_in(self._store, path)
 
     def find_anyway(self, path: str) -> Known | Absent | None:
         """The entry as it was told last, however long ago; None where nothing was."""
@@ -246,6 +255,17 @@ class TreeCache:
         self.end(ticket)
         if ticket.ask.question is Question.LIST:
             self._store.folder(ticket.ask.path).unlistable = True
+
+    def remember(self, path: str, entries: Sequence[Entry]) -> None:
+        """A folder was told so by another process, at some time: it is asked for before it is told as it is."""
+        self._store.remember(path, entries)
+        self._store.shrink()
+
+    def not_taken(self, ticket: Ticket, watch: int) -> None:
+        """A LIST was not read to its end: nobody waits for it. It brought a watch, or 0."""
+        self.end(ticket)
+        if watch and ticket.stream == self.stream and not ticket.unwatched and watch not in self._watches:
+            self._released.append(watch)
 
     def _cross(self, path: str) -> None:
         """Something is known of a folder, later perhaps than what is being done there still."""

@@ -68,12 +68,20 @@ def find(store: Store, path: str, now: float) -> Known | Absent | Ask:
 
 def listing(store: Store, path: str, now: float) -> list[Name] | Ask:
     """All entries of a folder, in the order in which they were told."""
+    ask = before_listing(store, path, now)
+    if ask is not None and ask.question is Question.LIST:
+        return ask
+    store.folders.move_to_end(path)
+    return ask if ask is not None else list(_names(store.folders[path]))
+
+
+def before_listing(store: Store, path: str, now: float) -> Ask | None:
+    """What has to be asked before a folder is listed; None for nothing."""
     folder = store.folders.get(path)
     if folder is None or not folder.listed or folder.doubtful:
         return Ask(Question.LIST, path)
-    store.folders.move_to_end(path)
     if folder.watch or now - folder.at <= CHECK_SECONDS:
-        return list(_names(folder))
+        return None
     if path and (folder.version is None or is_settled(folder)):
         return Ask(Question.STAT, path)
     return Ask(Question.LIST, path)
@@ -95,6 +103,14 @@ def listing_anyway(store: Store, path: str) -> list[Name] | None:
     """The entries as they were told last, however long ago; None where they never were."""
     folder = store.folders.get(path)
     return list(_names(folder)) if folder is not None and folder.listed_at > -inf else None
+
+
+def folders_in(store: Store, path: str) -> tuple[list[str], int] | None:
+    """Names of the folders in a folder as it was listed last, and how many entries it has; None where it never was."""
+    folder = store.folders.get(path)
+    if folder is None or folder.listed_at == -inf:
+        return None
+    return [name for name, known in folder.entries.items() if known.is_folder], len(folder.entries)
 
 
 def is_fresh(store: Store, folder: Folder, known: Known, path: str, now: float) -> bool:

@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from gimmal.base.errors import BadName, GimmalError, RemoteError, UnreachableError
@@ -24,6 +25,7 @@ from gimmal.remote.tree.cache import ENTRIES_MAX, TreeCache
 from gimmal.remote.tree.looking import Borne
 from gimmal.remote.tree.notices import NoticeStream
 from gimmal.remote.tree.records import Absent, Ask, Known, Name, Question, Ticket
+from gimmal.remote.tree.walking import WalkAhead
 from gimmal.share.plain_names import plain_wire_name
 
 logger = logging.getLogger("gimmal.remote")
@@ -107,7 +109,11 @@ class TreeView:
         self._loop = asyncio.get_running_loop()
         self._tasks = Tasks()
         self._asking: dict[Ask, asyncio.Task[GimmalError | None]] = {}
+        self._guessed: set[Ask] = set()
+        """Of these, what is asked ahead and nobody waits for."""
+        self._walks = WalkAhead(self._cache.folders_in, self._cache.entries_max // 8)
         self._hearing: asyncio.Task[None] | None = None
+        self._closed = False
         self._down_until = 0.0
         self._stream = NoticeStream(files, self._noticed, self._lost)
         self.requests = 0
@@ -130,6 +136,16 @@ class TreeView:
         """The number of an entry as it was told last; None where none is known."""
         known = self._cache.find_anyway(path)
         return known.number if isinstance(known, Known) else None
+
+    def known(self, path: str) -> Found | None:
+        """An entry as it was told last, however long ago and without asking; None where it is not known to be there.
+
+        It is stale where the other side is not reached.
+        """
+        known = self._cache.find_anyway(path)
+        if not isinstance(known, Known):
+            return None
+        return Found(known.attributes, known.number, known.mapped, self._is_down)
 
     def borne_out(self, path: str) -> Borne:
         """What of an entry needs no question until ``on_touched`` says so: a notice would come of any change."""
@@ -156,11 +172,11 @@ class TreeView:
         if files is not self._files:
             self.use(files)
 
-    # Looking ---------------------------------------------------------------------------------------------------------
+    def remember(self, path: str, entries: Sequence[Entry]) -> None:
+        """A folder was told so by another process, at some time: that is told while the other side is not reached."""
+        self._cache.remember(path, [entry for entry in entries if _is_name(entry.name)])
 
-    def down(self) -> None:
-        """The other side was asked in vain another way: for a moment what is known is told without asking."""
-        self._down_until = self._loop.time() + DOWN_SECONDS
+    # Looking ---------------------------------------------------------------------------------------------------------
 
     async def find(self, path: str) -> Found:
         """The entry at a path.
@@ -170,12 +186,28 @@ class TreeView:
             UnreachableError: it cannot be reached, and the entry was never known.
         """
         known: Known | Absent | None
-        known, stale = await self._know(lambda now: self._cache.find(path, now), lambda: self._cache.find_anyway(path))
+        known, stale = await self._know(partial(self._look_for, path), lambda: self._cache.find_anyway(path))
         if known is None:  # more is held than may be kept
             raise self._files.error(Code.LIMIT, path)
         if isinstance(known, Absent):
             raise self._files.error(Code.NOT_FOUND, path)
         return Found(known.attributes, known.number, known.mapped, stale)
+
+    def at_hand(self, path: str) -> Found | None:
+        """What ``find`` would tell, where it is there and may be told without a question; None where not."""
+        now = self._loop.time()
+        if not self._cache.is_heard(now):
+            return None
+        known = self._cache.find(path, now)
+        if not isinstance(known, Known):
+            return None
+        return Found(known.attributes, known.number, known.mapped, False)
+
+    def _look_for(self, path: str, now: float) -> Known | Absent | Ask:
+        found = self._cache.find(path, now)
+        if isinstance(found, Ask) and found.question is Question.LIST:
+            self._walk_to(found.path)
+        return found
 
     async def listing(self, path: str) -> Listing:
         """All entries of a folder.
@@ -185,6 +217,7 @@ class TreeView:
             UnreachableError: it cannot be reached, and the folder was never listed.
         """
         names: list[Name] | None
+        self._walk_to(path)
         names, stale = await self._know(
             lambda now: self._cache.listing(path, now), lambda: self._cache.listing_anyway(path)
         )
@@ -209,8 +242,10 @@ class TreeView:
             if known is not None and not await self._may_ask():
                 return known, True
             failure = await self._ask(found)
-            if isinstance(failure, UnreachableError) and (known := look_anyway()) is not None:
-                return known, True
+            if isinstance(failure, UnreachableError):
+                self._down_until = self._loop.time() + DOWN_SECONDS
+                if (known := look_anyway()) is not None:
+                    return known, True
             if failure is not None:
                 raise failure
         return look_anyway(), False
@@ -234,11 +269,21 @@ class TreeView:
 
     async def _ask(self, ask: Ask) -> GimmalError | None:
         """Ask, or wait with those who ask already; the reason where there was no answer."""
-        task = self._asking.get(ask)
-        if task is None:
-            task = self._asking[ask] = self._tasks.start(self._put(ask), "look at the other side")
-            task.add_done_callback(lambda _done: self._asking.pop(ask, None))
+        self._guessed.discard(ask)
+        task = self._asking.get(ask) or self._start(ask)
+        if ask.question is Question.LIST:
+            self._walk_on()
         return await asyncio.shield(task)
+
+    def _start(self, ask: Ask) -> asyncio.Task[GimmalError | None]:
+        task = self._asking[ask] = self._tasks.start(self._put(ask), "look at the other side")
+
+        def done(_task: asyncio.Task[GimmalError | None]) -> None:
+            del self._asking[ask]
+            self._guessed.discard(ask)
+
+        task.add_done_callback(done)
+        return task
 
     async def _put(self, ask: Ask) -> GimmalError | None:
         try:
@@ -249,11 +294,32 @@ class TreeView:
             finally:
                 self._cache.end(ticket)
         except GimmalError as failure:
-            if isinstance(failure, UnreachableError):
-                self._down_until = self._loop.time() + DOWN_SECONDS
+            self._walks.failed(ask.path)
             return failure
         self._unwatch()
+        self._walks.came(ask.path, self._loop.time())
+        self._walk_on()
         return None
+
+    def _walk_to(self, path: str) -> None:
+        """A reader lists a folder: what they come to next is asked for after what they ask now."""
+        now = self._loop.time()
+        fresh = self._cache.before_listing(path, now) is None
+        self._walks.reads(path, now, fresh=fresh)
+        if fresh:  # otherwise after what is asked for it, if it is
+            self._walk_on()
+
+    def _walk_on(self) -> None:
+        now = self._loop.time()
+        if self._closed or self._is_down or not self._cache.is_heard(now):
+            return
+        while (path := self._walks.next()) is not None:
+            ask = self._cache.before_listing(path, now)
+            if ask is None:
+                self._walks.came(path, now)
+            elif ask not in self._asking:
+                self._guessed.add(ask)
+                self._start(ask)
 
     async def _open_stream(self) -> None:
         if self._cache.stream:
@@ -294,6 +360,10 @@ class TreeView:
                 cursor = page.cursor
                 if not cursor or len(entries) > ENTRIES_MAX:
                     break
+                if ticket.ask in self._guessed:
+                    self._cache.not_taken(ticket, watch)
+                    self._walks.failed(path)
+                    return
         except RemoteError as error:
             if error.code in _MISSING:
                 self._cache.missing(ticket)
@@ -371,11 +441,6 @@ class TreeView:
             await self._stream.unwatch(released)
         except GimmalError as error:
             logger.debug("watches stay: %s", error)
-
-    def known(self, path: str) -> Found | None:
-        """The entry as it was told last, without asking; None where nothing was, or it is not there."""
-        known = self._cache.find_anyway(path)
-        return Found(known.attributes, known.number, known.mapped, True) if isinstance(known, Known) else None
 
     def known_listing(self, path: str) -> Listing | None:
         """The entries of a folder as they were told last, without asking; None where they never were."""
@@ -491,6 +556,7 @@ class TreeView:
 
     async def close(self) -> None:
         """Let go of the stream; whoever waits is told nothing more."""
+        self._closed = True
         self._stream.close()
         await self._tasks.close()
 
