@@ -53,13 +53,12 @@ class Methods(RequestServer):
         resource = self._resource(environ)
         if "HTTP_IF" in environ:
             self._evaluate_if_headers(resource, environ)
-        told = [resource]
-        if depth == "1" and isinstance(resource, Folder):
-            told += resource.get_member_list()
-        answer = multistatus(told, wanted, names)
-        fields = [("Content-Type", "application/xml; charset=utf-8"), ("Content-Length", str(len(answer)))]
+        below = self._provider.members(resource.path, environ) if depth == "1" and isinstance(resource, Folder) else ()
+        answer = multistatus(chain((resource,), below), wanted, names)
+        length = sum(len(piece) for piece in answer)
+        fields = [("Content-Type", "application/xml; charset=utf-8"), ("Content-Length", str(length))]
         start_response("207 Multi-Status", fields)
-        return [answer]
+        return answer
 
     def _resource(self, environ: Environ) -> File | Folder:
         """What a request names; raises DAVError where it is not there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from http import HTTPStatus
 
 from wsgidav.dav_error import DAVError
@@ -69,8 +70,8 @@ class Provider(DAVProvider):
         self._mark(environ, found.stale)
         return _resource(path, environ, found.attributes)
 
-    def members(self, path: str, environ: Environ) -> list[File | Folder]:
-        """Files and folders in a folder; what is neither is left out.
+    def members(self, path: str, environ: Environ) -> Iterator[File | Folder]:
+        """Files and folders in a folder, made one by one; what is neither is left out.
 
         Raises:
             DAVError: it cannot be listed, or holds too much.
@@ -79,7 +80,7 @@ class Provider(DAVProvider):
         self._mark(environ, stale)
         above = path.rstrip("/")
         shown = (_resource(f"{above}/{name}", environ, attributes) for name, attributes in entries)
-        return [one for one in shown if one is not None]
+        return (one for one in shown if one is not None)
 
     def room(self, wire: str) -> dict[str, int]:
         """Bytes that are free, and used, on the disk that holds a path; of the list of shares, on the roomiest disk."""
