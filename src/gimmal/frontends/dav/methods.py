@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from itertools import chain
@@ -88,14 +89,16 @@ class Methods(RequestServer):
         bridge, seconds = self._provider.bridge, self._provider.side.asked_seconds
         handle = bridge.call(self._provider.tree.open(wire_path(path)), seconds)
         try:
-            answer = plan(version_of(handle.attributes), content_type_of(path), fields_of(environ), head=head)
-            pieces = body(bridge, handle, answer.parts, seconds)
+            version = version_of(handle.attributes)
+            answer = plan(version, content_type_of(path), fields_of(environ), head=head)
+            pieces = body(bridge, handle, version, answer.parts, seconds)
             # The first piece before the header: where the bytes cannot be had, that is the answer.
             first = next(pieces, b"")
             _start(start_response, answer)
             yield from chain((first,), pieces)
         finally:
-            bridge.call(handle.close())
+            with contextlib.suppress(DAVError):
+                bridge.call(handle.close())
 
     def do_PUT(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """The whole new contents of a file: it has them when this is answered, or none of them."""

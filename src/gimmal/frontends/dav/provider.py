@@ -136,12 +136,13 @@ class Provider(DAVProvider):
         except RemoteError as error:
             if error.code != "cross_device":
                 raise
-            await self._copy(source, target, below=True)
+            # What is not copied must not be removed.
+            await self._copy(source, target, below=True, whole=True)
             await self._remove_tree(source)
 
-    async def _copy(self, source: str, target: str, *, below: bool) -> None:
+    async def _copy(self, source: str, target: str, *, below: bool, whole: bool = False) -> None:
         async with self.tree.view.changing(target):
-            await copy_tree(await self.side.files(), source, target, below=below)
+            await copy_tree(await self.side.files(), source, target, below=below, whole=whole)
 
     async def _found(self, wire: str) -> Found | None:
         try:
