@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from gimmal.agent.reach import Reach
 
+ASK_SECONDS = 2.0
+"""What the agent on this computer may take to say what it shares."""
+
 
 @click.command("mount")
 @click.argument("folder", metavar="DIR")
@@ -48,6 +51,7 @@ async def _mount(reach: Reach, path: Path, ready: Callable[[], None], *, as_json
     from gimmal.frontends.cli.output import print_json
     from gimmal.frontends.fuse.serving import Mount
 
+    await _refuse_in_share(reach, path)
     async with edited_tree(reach) as tree, Mount(reach, tree, path).mounted() as over:
         if as_json:
             print_json({"event": "mounted", "path": str(path)})
@@ -58,3 +62,32 @@ async def _mount(reach: Reach, path: Path, ready: Callable[[], None], *, as_json
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if over.done() and (failure := over.result()) is not None:
             raise failure
+
+
+async def _refuse_in_share(reach: Reach, path: Path) -> None:
+    """The other side would see its own files in what this computer shares with it, and in those its own again.
+
+    Raises:
+        UsageError: the folder lies in a share of the agent of this half.
+    """
+    from pathlib import Path
+
+    from gimmal.base.display import displayable
+    from gimmal.base.errors import UnreachableError, UsageError
+
+    try:
+        answered = await reach.ask_agent("status", ASK_SECONDS)
+    except UnreachableError:
+        return  # an agent that is just ending shares nothing
+    if answered is None:
+        return
+    reply, connection = answered
+    connection.close()
+    shares = reply.status.get("shares")
+    for share in shares if isinstance(shares, list) else ():
+        folder = Path(share["path"])
+        if path == folder or folder in path.parents:
+            raise UsageError(
+                f"{displayable(str(path))} lies in {displayable(str(folder))}, which you share with the other side",
+                "choose a folder outside of it: the other side would see its own files there",
+            )
