@@ -185,6 +185,7 @@ def test_a_save_that_is_refused_is_kept_and_said(plugged: Plugged) -> None:
     plugged.agent_a.stop()
     world.up(world.a, f"{frozen}:ro")
     result = desk.run("edit", "--program", a_program(desk, 'echo two >> "$1"'), ":frozen/a.txt", code=4)
+    assert "note: this share grants reading only: no save can go home" in result.err
     assert "the share does not grant this" in result.error
     (hint,) = [line for line in result.err.splitlines() if line.startswith("hint: it is kept in ")]
     kept = Path(hint.removeprefix("hint: it is kept in "))

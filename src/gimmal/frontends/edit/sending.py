@@ -100,6 +100,7 @@ class DocumentCopy:
         self._placed: Attributes | None = attributes
         """At home, as far as is known."""
         self._kept = KeptSaves(reach)
+        self._kept_bytes = 0
         self._tasks = Tasks()
 
     async def fetch(self, progress: Progress) -> None:
@@ -171,9 +172,11 @@ class DocumentCopy:
         if isinstance(saved, GimmalError):
             if kept:  # the other side has said no: it would say so again
                 await self._kept.is_home(Gone(kept, self.path, None))
+                self._kept_bytes = 0
             raise saved
         if kept:
             await self._kept.is_home(Gone(kept, self.path, self._placed))
+            self._kept_bytes = 0
         return saved
 
     async def _deliver(self, here: Files, now: Attributes, content: Content) -> Saved | GimmalError:
@@ -182,8 +185,10 @@ class DocumentCopy:
             try:
                 return await self._send(here, home, now, content)
             except RemoteError as exc:
-                if exc.code not in _OTHER_VERSION or await self._look(here) != now:
+                if exc.code not in _OTHER_VERSION:
                     raise
+                if await self._look(here) != now:
+                    raise _being_written() from exc
                 return await self._send_beside(here, home, now, content)
         except GimmalError as exc:
             return exc
@@ -201,7 +206,7 @@ class DocumentCopy:
         if length <= QUICK_MAX and home.offers(EDIT):
             placed = await self._send_spans(here, home, now, content, spans)
         else:
-            length, placed = await self._send_by_copy(here, home, now, self.path)
+            length, placed, content = await self._send_by_copy(here, home, now, content, self.path)
         self._is_home(now, placed, content)
         return Saved(length, now.size)
 
@@ -227,18 +232,22 @@ class DocumentCopy:
             durable=True,
         )
 
-    async def _send_by_copy(self, here: Files, home: Files, now: Attributes, path: str) -> tuple[int, Attributes]:
-        """By the copy engine, which finds stretches that only moved."""
+    async def _send_by_copy(
+        self, here: Files, home: Files, now: Attributes, content: Content, path: str
+    ) -> tuple[int, Attributes, Content]:
+        """By the copy engine, which finds stretches that only moved.
+
+        Returns:
+            bytes that travelled; what is at home; what that is known to hold.
+        """
         attributes = msgspec.structs.replace(now, mode=now.mode if self._mode is None else self._mode)
         progress = Progress()
         replace = Replace.NEVER if self._base is None else Replace.EXPECTED
         job = FileJob(self._here, path, attributes, replace, self._base)
         placed = await FileCopier(here, home, progress).copy(job)
-        if await self._look(here) != now:
-            # What arrived is whole all the same; what it holds of the next version is not known.
-            self._base, self._content = version_of(placed), EMPTY
-            raise _being_written()
-        return progress.bytes - progress.reused_bytes - progress.resumed_bytes, placed
+        sent = progress.bytes - progress.reused_bytes - progress.resumed_bytes
+        # What arrived is whole all the same; but saved again meanwhile, it need not be what was read before.
+        return sent, placed, content if await self._look(here) == now else EMPTY
 
     def _is_home(self, now: Attributes, placed: Attributes, content: Content) -> None:
         self._sent, self._base, self._content = version_of(now), version_of(placed), content
@@ -264,6 +273,7 @@ class DocumentCopy:
             number = await self._kept.keep(save, written, old)
         except (ValueError, OSError) as exc:
             raise _being_written() from exc
+        self._kept_bytes += sum(end - start for start, end in spans)
         if not going:
             self._is_kept(now, content)
         return number
@@ -280,12 +290,12 @@ class DocumentCopy:
             gone = await self._kept.send((await self._reach.open(as_call=True)).files)
         except UnreachableError as exc:
             return self._waiting(self._content.size, exc.message)
-        size = self._content.size
+        sent, size, self._kept_bytes = self._kept_bytes, self._content.size, 0
         if gone is None or gone.attributes is None:
-            return Saved(size, size)
+            return Saved(sent, size)
         beside = gone.path if gone.path != self.path else ""
         self.path, self._base, self._placed = gone.path, version_of(gone.attributes), gone.attributes
-        return Saved(size, size, beside)
+        return Saved(sent, size, beside)
 
     def _length(self, content: Content) -> int:
         return sum(end - start for start, end in content.spans(self._content))
@@ -305,7 +315,7 @@ class DocumentCopy:
             theirs = await stat_or_none(home, self.path)
             path = self.path if theirs is None else conflict_path(self.path, computer_name(), moment, number)
             try:
-                sent, placed = await self._send_by_copy(here, home, now, path)
+                sent, placed, content = await self._send_by_copy(here, home, now, content, path)
             except RemoteError as exc:
                 if exc.code == "exists":
                     continue
