@@ -45,6 +45,12 @@ def test_a_place_in_a_mount_is_refused_also_through_links(table: Path, tmp_path:
         refuse_own_mount(mount / "\x1bfile", "second/\x1bfile", table=table)
 
 
+def test_what_is_no_place_is_left_to_others(table: Path, tmp_path: Path) -> None:
+    refuse_own_mount(tmp_path / "nul\0byte", "nul", below=True, table=table)
+    (tmp_path / "loop").symlink_to("loop")
+    refuse_own_mount(tmp_path / "loop" / "file", "loop", below=True, table=table)
+
+
 def test_a_place_that_holds_a_mount_is_refused_where_all_in_it_counts(table: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds a mount of gimmal's"):
         refuse_own_mount(tmp_path, "~", below=True, table=table)

@@ -409,6 +409,18 @@ def test_nothing_in_a_mount_is_shared_or_copied_again(desk: Desk) -> None:
         take_away(folder)
 
 
+def test_read_only(desk: Desk) -> None:
+    (desk.far / "file").write_text("x")
+    with mounted(desk.world, desk.world.b, "--read-only", name="read-only") as (folder, _process):
+        here = folder / "shared" / desk.far.name
+        assert (here / "file").read_text() == "x"
+        for change in (lambda: (here / "file").write_text("y"), lambda: (here / "new").mkdir()):
+            with pytest.raises(OSError) as failed:
+                change()
+            assert failed.value.errno == errno.EROFS
+    assert (desk.far / "file").read_text() == "x"
+
+
 # In the background ---------------------------------------------------------------------------------------------------
 
 

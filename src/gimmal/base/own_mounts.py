@@ -52,7 +52,10 @@ def refuse_own_mount(path: Path, shown: str, *, below: bool = False, table: Path
     mounts = own_mounts(table)
     if not mounts:
         return
-    real = Path(os.path.realpath(path))
+    try:
+        real = Path(os.path.realpath(path))
+    except (OSError, ValueError):
+        return  # it is no place at all: who opens it says so
     if any(real == mount or mount in real.parents for mount in mounts):
         raise UsageError(
             f"{displayable(shown)} lies in a mount of gimmal's: it is on the other side",

@@ -21,8 +21,9 @@ ASK_SECONDS = 2.0
 @click.command("mount")
 @click.argument("folder", metavar="DIR")
 @click.option("--background", is_flag=True, help="Give the terminal back once it is mounted.")
+@click.option("--read-only", is_flag=True, help="Let no program change anything.")
 @reach_options
-def command(folder: str, background: bool, way: Way, as_json: bool) -> int:
+def command(folder: str, background: bool, read_only: bool, way: Way, as_json: bool) -> int:
     """Show the other side's shares in DIR, an empty folder, until Ctrl-C, `gimmal unmount DIR`, or the half is pulled.
 
     Every program of yours on this computer can use them. Only what is read is fetched.
@@ -34,7 +35,7 @@ def command(folder: str, background: bool, way: Way, as_json: bool) -> int:
     path = check_mount_point(folder)
 
     def mount(ready: Callable[[], None]) -> None:
-        run_with_reach(way, lambda reach: _mount(reach, path, ready, as_json=as_json))
+        run_with_reach(way, lambda reach: _mount(reach, path, ready, read_only=read_only, as_json=as_json))
 
     if background:
         return in_background(mount)
@@ -42,7 +43,7 @@ def command(folder: str, background: bool, way: Way, as_json: bool) -> int:
     return 0
 
 
-async def _mount(reach: Reach, path: Path, ready: Callable[[], None], *, as_json: bool) -> None:
+async def _mount(reach: Reach, path: Path, ready: Callable[[], None], *, read_only: bool, as_json: bool) -> None:
     import asyncio
 
     from gimmal.agent.editing import edited_tree
@@ -52,7 +53,7 @@ async def _mount(reach: Reach, path: Path, ready: Callable[[], None], *, as_json
     from gimmal.frontends.fuse.serving import Mount
 
     await _refuse_in_share(reach, path)
-    async with edited_tree(reach) as tree, Mount(reach, tree, path).mounted() as over:
+    async with edited_tree(reach) as tree, Mount(reach, tree, path, read_only=read_only).mounted() as over:
         if as_json:
             print_json({"event": "mounted", "path": str(path)})
         else:
