@@ -292,6 +292,20 @@ def test_a_film_is_made_smaller_at_home_for_a_slow_line(desk: Desk) -> None:
     assert 0 < read < film.stat().st_size / 4
 
 
+@needs("ffmpeg", "ffprobe")
+def test_picture_and_parts_come_through_the_agent(plugged: Plugged) -> None:
+    world = plugged.world
+    make_film(plugged.shared / "film.mkv", 6)
+    world.up(world.b, plugged.mine)
+    process: Process = world.start(world.b, "play", "--url-only", ":shared/film.mkv")
+    page = process.wait_line("page: ")
+    status, picture = get(page + "poster.jpg")
+    assert (status, picture[:2]) == (200, b"\xff\xd8")
+    status, part = get(page + "hls/original/0.ts")
+    assert (status, part[0], len(part) % 188) == (200, 0x47, 0)
+    end(process)
+
+
 def test_what_cannot_be_converted_is_said(desk: Desk) -> None:
     write_file(desk.far / "film.mkv", 1000)
     result = desk.run("play", "--url-only", "--height", "480", desk.at("film.mkv"), code=9)

@@ -7,13 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import PARTS_MAX
 from gimmal.protocol.messages import (
+    AboutFilm,
     Copy,
     DigestBlocks,
     DigestFiles,
     Discard,
     EmptyTrash,
+    Failed,
+    Film,
+    FilmBytes,
+    FilmPart,
     FolderTimes,
     LinkItem,
     List,
@@ -22,17 +28,21 @@ from gimmal.protocol.messages import (
     MakeLinks,
     OpenPart,
     PartOpened,
+    Picture,
     Read,
     ReadBundle,
+    ReadFilmText,
     RemoveMany,
     Rename,
     RestoreTrash,
     SetAttributes,
     Stat,
     StatFileSystem,
+    Thumbnail,
     Trash,
     TrashPage,
     Tree,
+    Version,
 )
 from gimmal.share.using import Act, Used, Using
 from tests.share.rig import MTIME, SOURCE, Rig
@@ -102,6 +112,23 @@ def test_reads(watched: Rig, told: Told) -> None:
     assert told.last() == Used(Act.READ, "rw/sub", ["b"], size=3)
     watched.session.open_range(Read("rw/absent", 0, 1))
     watched.session.read_bundle(ReadBundle("rw/absent", ["b"]))
+    assert told.all == []
+
+
+def test_what_is_made_of_a_film_is_read(watched: Rig, told: Told) -> None:
+    using = Using(told)
+    version = Version(1, 2, 3)
+    using.answered(FilmPart("rw/film", version, 0, 5), FilmBytes(100, b"12345"))
+    assert told.last() == Used(Act.READ, "rw", ["film"], size=5)
+    using.answered(ReadFilmText("rw/film", version, 0), FilmBytes(100, b"12"))
+    assert told.last() == Used(Act.READ, "rw", ["film"], size=2)
+    using.answered(Thumbnail("rw/film"), Picture(version, b"jpeg"))
+    assert told.last() == Used(Act.READ, "rw", ["film"], size=4)
+    using.answered(AboutFilm("rw/film"), Film(version, 1, 1, 1, 1, "h264"))
+    assert told.last() == Used(Act.LOOKED, "rw", ["film"])
+    using.answered(FilmPart("rw/film", version, 0, 5), Failed(Code.NOT_GRANTED))
+    assert told.last() == Used(Act.REFUSED, "rw", ["film"])
+    using.answered(Thumbnail("rw/film"), Failed(Code.UNSUPPORTED))
     assert told.all == []
 
 

@@ -109,7 +109,7 @@ def read_film(written: bytes, version: Version) -> tuple[Film, bool, float] | No
     film = Film(
         version,
         duration,
-        max(0, round(_number(about.format.bit_rate))),
+        max(0, round(_number(about.format.bit_rate))) or version.size * 8_000_000 // duration,
         video.width,
         video.height,
         _word(video.codec_name),
