@@ -18,6 +18,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from gimmal.frontends.edit.memory_folder import PREFIX
 from tests.endtoend.guest import (
     LoopDisk,
     in_files,
@@ -210,6 +211,33 @@ def test_nothing_is_left_of_a_film_that_was_played(guest: Guest) -> None:
     assert guest.found() == {}
     guest.disk.sync()
     assert not in_image(guest.disk.image, guest.secret)
+
+
+@pytest.mark.skipif(shutil.which("vim") is None, reason="vim is missing: apt-get install vim")
+def test_nothing_is_left_of_a_document_that_was_edited(guest: Guest) -> None:
+    name = f"{guest.secret.decode()}-large"
+    # It saves, and is there still when the half is pulled out, with a line that was not saved.
+    vim = "vim -es -u NONE -c '1s/^/new/' -c 'set undofile' -c w -c '1s/^/unsaved/' -c 'sleep 600'"
+    before = set(document_folders())
+    edits = guest.world.start(guest.computer, "edit", "--program", vim, f":shared/{name}")
+    edits.wait_line("saved ", of_err=True)
+    (folder,) = set(document_folders()) - before
+    assert (folder / name).stat().st_size > 64 * MIB
+    assert guest.secret in (folder / name).read_bytes()[: 2 * MIB]
+    pulled = pull(guest, "renamed")
+    until(lambda: not folder.exists(), "the folder is gone")
+    assert within(time.monotonic() - pulled, PULLED_SECONDS, "half pulled out to the folder of gimmal edit gone")
+    result = edits.wait()
+    assert within(time.monotonic() - pulled, PULLED_SECONDS, "half pulled out to gimmal edit ended")
+    assert result.code == 5, str(result)
+    assert processes_of(guest.computer.base) == []
+    assert guest.found() == {}
+    guest.disk.sync()
+    assert not in_image(guest.disk.image, guest.secret)
+
+
+def document_folders() -> list[Path]:
+    return list(Path("/dev/shm").glob(f"{PREFIX}*"))
 
 
 def on_the_disk(guest: Guest) -> int:

@@ -28,7 +28,12 @@ def test_it_ends_an_agent_and_tells_the_other_side(world: World) -> None:
     assert not list(world.b.runtime.glob("*.sock"))
     assert world.run(world.b, "unplug").lines == ["unplugged: no agent served it"]
     (value,) = world.json(world.b, "unplug")
-    assert value == {"half": f"{world.b.half}/GIMMAL", "ended": False, "ejected": False}
+    assert value == {
+        "half": f"{world.b.half}/GIMMAL",
+        "ended": False,
+        "ejected": False,
+        "edits": {"going_home": 0, "on_this_computer": 0},
+    }
 
 
 @pytest.mark.parametrize("unplugged", ["this half", "the other half"])

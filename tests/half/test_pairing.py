@@ -290,6 +290,16 @@ class TestDisabledAndErased:
         assert erase_half(two[1] / "GIMMAL") == ()
         assert [file.name for file in (two[1] / "GIMMAL").iterdir()] == ["notes.txt"]
 
+    def test_erasing_takes_edits_that_wait_there_too(self, two: list[Path]) -> None:
+        join(*two, "home")
+        (two[1] / "GIMMAL/edits").mkdir()
+        (two[1] / "GIMMAL/edits" / ("0" * 32)).write_bytes(b"sealed")
+        (two[1] / "GIMMAL/pinned/files").mkdir(parents=True)
+        (two[1] / "GIMMAL/pinned/pins").write_bytes(b"sealed")
+        (two[1] / "GIMMAL/pinned/files" / ("0" * 40)).write_bytes(b"sealed")
+        assert erase_half(two[1] / "GIMMAL") == ()
+        assert list(two[1].iterdir()) == []
+
     def test_erasing_says_what_it_could_not_remove(self, two: list[Path]) -> None:
         join(*two, "home")
         (two[1] / "GIMMAL/half.new").mkdir()

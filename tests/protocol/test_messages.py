@@ -10,7 +10,7 @@ import pytest
 
 from gimmal.protocol import messages
 from gimmal.protocol.codec import encode
-from gimmal.protocol.limits import BODY_MAX, PART_BLOCKS_MAX
+from gimmal.protocol.limits import BODY_MAX, EDIT_DATA_MAX, EDIT_RANGES_MAX, PART_BLOCKS_MAX
 from gimmal.protocol.messages import CHANGING, STREAMED, ChangeKind, CloseReason, Kind, Measured, PartOpened, Replace
 from tests.protocol.strategies import ANSWERS, REQUESTS
 
@@ -46,6 +46,13 @@ TAGS = {
     "OpenNotices": 52,
     "Watch": 53,
     "Unwatch": 54,
+    "OpenEdit": 56,
+    "WriteEdit": 57,
+    "ReadEdit": 58,
+    "TruncateEdit": 59,
+    "CommitEdit": 60,
+    "DiscardEdit": 61,
+    "QuickEdit": 62,
     "Thumbnail": 40,
     "Picture": 92,
     "AboutFilm": 41,
@@ -69,6 +76,8 @@ TAGS = {
     "Chunks": 76,
     "PunchPlaces": 100,
     "Watched": 101,
+    "EditOpened": 104,
+    "EditRead": 105,
 }
 """As published: none of these may ever change."""
 
@@ -118,6 +127,18 @@ def test_a_request_names_answers_that_exist(kind: type[msgspec.Struct]) -> None:
 def test_the_longest_part_answer_fits_into_a_record() -> None:
     longest = PartOpened((1 << 32) - 1, [b"x" * 32] * PART_BLOCKS_MAX)
     assert len(encode(longest)) <= BODY_MAX
+
+
+def test_the_longest_edit_fits_into_a_record() -> None:
+    version = messages.Version((1 << 64) - 1, (1 << 63) - 1, -(1 << 63))
+    ranges = (((1 << 63) - 1, (1 << 63) - 1),) * EDIT_RANGES_MAX
+    sizes = (1 << 63) - 1, (1 << 63) - 1
+    data = bytes(EDIT_DATA_MAX)
+    for path in ("p" * 4096, "\N{GRINNING FACE}" * 1024):
+        longest = messages.QuickEdit(
+            path, version, *sizes, Replace.EXPECTED, ranges, data, bytes(32), 1 << 62, 0o777, True, True
+        )
+        assert len(encode(longest)) <= BODY_MAX
 
 
 def test_paths_fill_a_request_within_a_record_or_the_asker_sees_it_before_sending() -> None:

@@ -85,3 +85,66 @@ def test_one_after_another_moves_each_byte_once(two: TwoSides) -> None:
         return sides.wire_bytes
 
     assert two.run(work) <= 1.05 * len(CONTENT)
+
+
+def test_a_version_that_this_side_made_is_not_fetched_where_it_is_known(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        cache = cache_of(sides)
+        old = await cache.open("far/film.mkv")
+        with old.reader() as reader:
+            assert await reader.read(0, 3_000_000) == CONTENT[:3_000_000]
+        content = CONTENT[:1_000_000] + b"new" + CONTENT[1_000_003:2_000_000] + CONTENT[1_500_000:]
+        (two.far / "film.mkv").write_bytes(content)
+        attributes = await sides.far.stat("far/film.mkv")
+        file = cache.replaced(
+            "far/film.mkv", attributes, [(0, 1_000_000), (1_000_003, 2_000_000)], [(1_000_000, b"new")]
+        )
+        assert old.changed
+        assert cache.known("far/film.mkv") is file
+        assert cache.adopt("far/film.mkv", attributes) is file
+        before = sides.wire_bytes
+        with file.reader() as reader:
+            assert await reader.read(0, 2_000_000) == content[:2_000_000]
+            assert sides.wire_bytes == before
+            assert await reader.read(0, 1 << 30) == content
+        await cache.close()
+
+    two.run(work)
+
+
+def test_what_moves_is_read_under_its_new_name_and_what_is_removed_not_at_all(two: TwoSides) -> None:
+    (two.far / "folder").mkdir()
+    (two.far / "folder" / "x").write_bytes(CONTENT)
+
+    async def work(sides: Sides) -> None:
+        cache = cache_of(sides)
+        file = await cache.open("far/folder/x")
+        with file.reader() as reader:
+            assert await reader.read(0, 1000) == CONTENT[:1000]
+            (two.far / "folder").rename(two.far / "other")
+            cache.renamed("far/folder", "far/other")
+            assert cache.known("far/other/x") is file
+            assert cache.known("far/folder/x") is None
+            assert await reader.read(4_000_000, 1000) == CONTENT[4_000_000:4_001_000]
+            cache.removed("far/other/x")
+            with pytest.raises(RemoteError, match="changed"):
+                await reader.read(0, 1000)
+        await cache.close()
+
+    two.run(work)
+
+
+def test_who_has_written_over_a_version_has_its_bytes_also_when_it_is_replaced(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        cache = cache_of(sides)
+        file = await cache.open("far/film.mkv")
+        with file.reader() as reader:
+            await reader.read(0, 10_000)
+        file.edited()
+        cache.removed("far/film.mkv")
+        assert bytes(file.held(0, 4096)) == CONTENT[:4096]
+        file.edits_over()
+        assert not file.held(0, 4096)
+        await cache.close()
+
+    two.run(work)

@@ -70,3 +70,24 @@ def test_more_than_the_budget_at_once_is_not_held() -> None:
     put(held, 1, 0, 4)
     put(held, 1, 10, 6)
     assert known(held, 1) == set(range(4))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=8),
+    st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=4),
+    st.lists(st.integers(0, 80), max_size=6),
+)
+def test_what_moves_to_another_file_is_what_lies_between_the_places(
+    mine: list[tuple[int, int]], theirs: list[tuple[int, int]], places: list[int]
+) -> None:
+    held = Stretches(10_000)
+    for start, length in mine:
+        put(held, 1, start, length)
+    for start, length in theirs:
+        put(held, 2, start, length)
+    spans = list(zip(sorted(places)[::2], sorted(places)[1::2], strict=False))
+    wanted = known(held, 2) | {place for place in known(held, 1) if any(a <= place < b for a, b in spans)}
+    held.move(1, 2, spans)
+    assert known(held, 1) == set()
+    assert known(held, 2) == wanted
+    assert held.held == len(wanted)

@@ -18,13 +18,32 @@ from pathlib import Path
 from typing import Any
 
 from gimmal.base import system_calls
-from gimmal.protocol.messages import BundleWritten, Copy, Done, Failed, Found, Rename, Replace
+from gimmal.base.primitives import blake3_digest
+from gimmal.protocol.messages import (
+    BundleWritten,
+    CommitEdit,
+    Copy,
+    Done,
+    EditOpened,
+    Failed,
+    Found,
+    OpenEdit,
+    QuickEdit,
+    Rename,
+    Replace,
+    Stat,
+    Version,
+    WriteEdit,
+)
+from gimmal.remote.files import version_of
+from gimmal.share import edit_spares
 from gimmal.share.stale_parts import is_our_part
 from tests.share.rig import Rig, bundle_of
 
 CALLS = (
     "open", "stat", "fstat", "pwrite", "pwritev", "pread", "preadv", "fsync", "fdatasync", "rename", "link", "unlink",
-    "ftruncate", "fchmod", "utime", "mkdir", "fstatvfs", "copy_file_range",
+    "ftruncate", "fchmod", "utime", "mkdir", "fstatvfs", "copy_file_range", "fchown", "listxattr", "getxattr",
+    "setxattr", "removexattr",
 )  # fmt: skip
 OLD = b"old content"
 NEW = b"new content " * 1000
@@ -103,6 +122,8 @@ def install(fault: Fault) -> None:
     for name in CALLS:
         setattr(os, name, fault.wrap(name, getattr(os, name)))
     fcntl.flock = fault.wrap("flock", fcntl.flock)
+    fcntl.ioctl = fault.wrap("ioctl", fcntl.ioctl)
+    fcntl.fcntl = fault.wrap("fcntl", fcntl.fcntl)
     system_calls._libc = FaultyLibrary(system_calls._libc, fault)
 
 
@@ -130,7 +151,54 @@ def _rename(rig: Rig, replace: Replace) -> bool:
     return isinstance(rig.session.answer(Rename("rw/source", "rw/file", replace)), Done)
 
 
-ACTS = {"upload": _upload, "bundle": _bundle, "copy": _copy, "rename": _rename}
+def _base(rig: Rig) -> Version | None:
+    """The version that an edit keeps the beginning of."""
+    found = rig.session.answer(Stat("rw/file"))
+    return version_of(found.attributes) if isinstance(found, Found) else None
+
+
+def _edit(rig: Rig, replace: Replace) -> bool:
+    base = None if replace is Replace.NEVER else _base(rig)
+    kept = 0 if base is None else min(base.size, len(OLD))
+    opened = rig.session.answer(OpenEdit("rw/file", base, kept, len(OLD), replace))
+    if not isinstance(opened, EditOpened):
+        return False
+    write = WriteEdit(opened.edit, ((0, len(NEW)),), NEW, blake3_digest(NEW))
+    if not isinstance(rig.session.answer(write), Done):
+        return False
+    return isinstance(rig.session.answer(CommitEdit(opened.edit)), Found)
+
+
+def _quick(rig: Rig, replace: Replace) -> bool:
+    base = None if replace is Replace.NEVER else _base(rig)
+    kept = 0 if base is None else min(base.size, len(OLD))
+    ranges = ((0, len(NEW)),)
+    request = QuickEdit("rw/file", base, kept, len(NEW), replace, ranges, NEW, blake3_digest(NEW))
+    return isinstance(rig.session.answer(request), Found)
+
+
+def _resave(rig: Rig, _replace: Replace) -> bool:
+    """Two saves: the second takes the version before the first, made what the first made of it."""
+    edit_spares.SPARE_BYTES_MIN = 1
+    first, second = _base(rig), None
+    if first is None:
+        return False
+    same = OLD if first.size == len(OLD) else NEW
+    for base, content in ((first, same), (second, NEW)):
+        base = base or _base(rig)
+        if base is None:
+            return False
+        ranges = ((0, len(content)),)
+        request = QuickEdit(
+            "rw/file", base, base.size, len(content), Replace.EXPECTED, ranges, content, blake3_digest(content)
+        )
+        if not isinstance(rig.session.answer(request), Found):
+            return False
+    return True
+
+
+ACTS = {"upload": _upload, "bundle": _bundle, "copy": _copy, "rename": _rename, "edit": _edit, "quick": _quick,
+        "resave": _resave}  # fmt: skip
 
 
 def _prepare(base: Path, replacing: bool) -> None:

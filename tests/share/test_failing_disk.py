@@ -11,15 +11,28 @@ from pathlib import Path
 
 import pytest
 
+from gimmal.base.primitives import blake3_digest
 from gimmal.protocol.codes import Code
-from gimmal.protocol.messages import Copy, Failed, Found, OpenPart, PartOpened, Replace
+from gimmal.protocol.messages import (
+    CommitEdit,
+    Copy,
+    EditOpened,
+    Failed,
+    Found,
+    OpenEdit,
+    OpenPart,
+    PartOpened,
+    QuickEdit,
+    Replace,
+)
 from gimmal.share import flushing
 from tests.figures import figure
 from tests.patience import PATIENCE
 from tests.share.rig import SOURCE, Rig
 
 SCENARIOS = ["upload-new", "upload-replace", "bundle-new", "bundle-replace", "copy-new", "copy-replace", "rename-new",
-             "rename-replace"]  # fmt: skip
+             "rename-replace", "edit-new", "edit-replace", "quick-new", "quick-replace",
+             "resave-replace"]  # fmt: skip
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
 FAULTS = ["kill before", "kill after", "EIO", "ENOSPC", "EACCES", "short"]
 
@@ -52,6 +65,8 @@ def test_every_call_fails_once(scenario: str, fault: str, tmp_path: Path) -> Non
     [
         ("upload", ["fsync file", "rename", "fsync folder"]),
         ("copy", ["fsync file", "rename", "fsync folder"]),
+        ("edit", ["fsync file", "rename", "fsync folder"]),
+        ("quick edit", ["fsync file", "rename", "fsync folder"]),
         ("bundle", ["syncfs", "rename", "rename", "fsync folder"]),
     ],
 )
@@ -83,6 +98,13 @@ def test_contents_are_durable_before_the_name_and_the_name_before_the_answer(
         assert isinstance(rig.upload("rw/a", b"new", replace=Replace.ALWAYS), Found)
     elif act == "copy":
         assert isinstance(rig.session.answer(Copy("rw/source", "rw/a", Replace.ALWAYS)), Found)
+    elif act == "edit":
+        opened = rig.session.answer(OpenEdit("rw/a", None, 0, 0, Replace.ALWAYS))
+        assert isinstance(opened, EditOpened)
+        assert isinstance(rig.session.answer(CommitEdit(opened.edit)), Found)
+    elif act == "quick edit":
+        quick = QuickEdit("rw/a", None, 0, 3, Replace.ALWAYS, ((0, 3),), b"new", blake3_digest(b"new"))
+        assert isinstance(rig.session.answer(quick), Found)
     else:
         assert rig.bundle("rw", {"a": b"1", "b": b"2"}, Replace.ALWAYS) == [0, 0]
     assert trace == expected

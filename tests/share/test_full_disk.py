@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -14,7 +15,21 @@ import pytest
 from gimmal.base.primitives import blake3_digest
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import BLOCK_SIZE
-from gimmal.protocol.messages import Copy, Failed, Found, MakeDirectories, OpenPart, PartOpened, Replace
+from gimmal.protocol.messages import (
+    CommitEdit,
+    Copy,
+    Done,
+    EditOpened,
+    Failed,
+    Found,
+    MakeDirectories,
+    OpenEdit,
+    OpenPart,
+    PartOpened,
+    Replace,
+    Version,
+    WriteEdit,
+)
 from tests.exfat import exfat
 from tests.patience import PATIENCE
 from tests.share.rig import SOURCE, Rig, upload, write_block
@@ -79,6 +94,28 @@ def test_a_bundle_and_a_copy_on_a_full_disk(small: Rig) -> None:
     assert small.code(Copy("rw/source", "rw/copy")) == Code.NO_SPACE
     assert small.code(Copy("rw/source", "rw/old", Replace.ALWAYS)) == Code.NO_SPACE
     assert not [name for name in os.listdir(small.rw) if name.startswith(".gimmal")]
+
+
+def test_an_edit_on_a_full_disk(small: Rig) -> None:
+    (small.rw / "file").write_bytes(bytes(6 << 20))
+    state = (small.rw / "file").stat()
+    base = Version(state.st_ino, state.st_size, state.st_mtime_ns)
+    whole = OpenEdit("rw/file", base, base.size, base.size, Replace.EXPECTED)
+    opened = small.session.answer(whole)
+    assert isinstance(opened, EditOpened)
+    (small.base / "hog").write_bytes(bytes(3 << 20))
+    assert small.code(whole) == Code.NO_SPACE
+    more = os.urandom(1 << 19)
+    write = [WriteEdit(opened.edit, (((6 << 20) + at, len(more)),), more, blake3_digest(more)) for at in (0, 1 << 20)]
+    assert small.session.answer(write[0]) == Done()
+    with contextlib.suppress(OSError):
+        (small.base / "hog").write_bytes(bytes(9 << 20))
+    assert small.code(write[1]) == Code.NO_SPACE
+    (small.base / "hog").unlink()
+    assert small.session.answer(write[1]) == Done(), "written again, it is whole"
+    assert isinstance(small.session.answer(CommitEdit(opened.edit)), Found)
+    assert (small.rw / "file").read_bytes() == bytes(6 << 20) + more + bytes(1 << 19) + more
+    assert os.listdir(small.rw) == ["file"]
 
 
 def test_no_room_for_another_name(small: Rig) -> None:

@@ -6,12 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
+from gimmal.base.primitives import blake3_digest
 from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import (
+    CommitEdit,
     Copy,
     DigestBlocks,
     Discard,
+    DiscardEdit,
     Done,
+    EditOpened,
     Failed,
     FolderTimes,
     Found,
@@ -19,9 +23,12 @@ from gimmal.protocol.messages import (
     MakeDirectories,
     Measure,
     Measured,
+    OpenEdit,
     OpenPart,
     Page,
     PartOpened,
+    QuickEdit,
+    ReadEdit,
     RemoveMany,
     Rename,
     Replace,
@@ -45,6 +52,25 @@ def _expected(rig: Rig, share: str) -> Version:
 def _open_discard(rig: Rig, share: str) -> object:
     opened = rig.session.answer(OpenPart(f"{share}/new", 3, SOURCE))
     return rig.session.answer(Discard(opened.part)) if isinstance(opened, PartOpened) else opened
+
+
+def _edit(rig: Rig, request: OpenEdit) -> object:
+    opened = rig.session.answer(request)
+    return rig.session.answer(CommitEdit(opened.edit)) if isinstance(opened, EditOpened) else opened
+
+
+def _edit_read(rig: Rig, share: str) -> object:
+    opened = rig.session.answer(OpenEdit(f"{share}/new", None, 0, 3))
+    if not isinstance(opened, EditOpened):
+        return opened
+    read = rig.session.answer(ReadEdit(opened.edit, 0, 3))
+    rig.session.answer(DiscardEdit(opened.edit))
+    return read
+
+
+def _quick(rig: Rig, path: str, base: Version | None) -> object:
+    replace = Replace.EXPECTED if base else Replace.NEVER
+    return rig.session.answer(QuickEdit(path, base, 0, 3, replace, ((0, 3),), b"new", blake3_digest(b"new")))
 
 
 Operation = Callable[[Rig, str], object]
@@ -71,6 +97,13 @@ MATRIX: dict[str, tuple[Operation, tuple[int, int, int]]] = {
         lambda rig, s: rig.upload(f"{s}/file", b"new", replace=Replace.EXPECTED, expected=_expected(rig, s)),
         (0, NO, NO),
     ),
+    "edit": (lambda rig, s: _edit(rig, OpenEdit(f"{s}/file", _expected(rig, s), 0, 3, Replace.EXPECTED)), (0, NO, NO)),
+    "edit, any": (lambda rig, s: _edit(rig, OpenEdit(f"{s}/file", None, 0, 3, Replace.ALWAYS)), (0, NO, NO)),
+    "edit new": (lambda rig, s: _edit(rig, OpenEdit(f"{s}/new", None, 0, 3)), (0, NO, 0)),
+    "edit over": (lambda rig, s: _edit(rig, OpenEdit(f"{s}/file", None, 0, 3)), (Code.EXISTS, NO, Code.EXISTS)),
+    "edit, then read": (_edit_read, (0, NO, NO)),
+    "quick edit": (lambda rig, s: _quick(rig, f"{s}/file", _expected(rig, s)), (0, NO, NO)),
+    "quick edit new": (lambda rig, s: _quick(rig, f"{s}/new", None), (0, NO, 0)),
     "open and discard": (_open_discard, (0, NO, 0)),
     "bundle new": (lambda rig, s: rig.bundle(s, {"new": b"x"}), (0, NO, 0)),
     "bundle over": (lambda rig, s: rig.bundle(s, {"file": b"x"}), (Code.EXISTS, NO, Code.EXISTS)),

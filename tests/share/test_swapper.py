@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from gimmal.base.primitives import blake3_digest
 from gimmal.protocol.messages import (
     BundleItem,
+    CommitEdit,
     Copy,
+    DiscardEdit,
+    EditOpened,
+    EditRead,
     Examine,
     Examined,
     FolderTimes,
+    Found,
     LinkItem,
     List,
     MakeDirectories,
     MakeLinks,
+    OpenEdit,
     Page,
+    QuickEdit,
     ReadBundle,
+    ReadEdit,
     RemoveMany,
     Rename,
     Replace,
     SetAttributes,
+    Stat,
     Tree,
+    Version,
 )
+from gimmal.remote.files import version_of
+from gimmal.share import edit_spares
 from tests.base.test_beneath import swapping
 from tests.figures import figure
 from tests.share.rig import MTIME, Rig, tree_of, upload
@@ -32,9 +46,33 @@ from tests.share.rig import MTIME, Rig, tree_of, upload
 FULL = os.environ.get("GIMMAL_CAMPAIGN") == "full"
 
 
+def edited_elsewhere(rig: Rig, outside: Path) -> int:
+    """How many bytes of a file outside an edit gives; the peer may have guessed its version."""
+    ask = rig.session.answer
+    state = (outside / "b/file").stat()
+    bases = [Version(state.st_ino, state.st_size, state.st_mtime_ns)]
+    found = ask(Stat("rw/a/b/file"))
+    if isinstance(found, Found):
+        bases.append(version_of(found.attributes))
+    read = 0
+    for base in bases:
+        ranges, digest = ((0, 6),), blake3_digest(b"inside")
+        ask(QuickEdit("rw/a/b/file", base, base.size, 6, Replace.EXPECTED, ranges, b"inside", digest))
+        opened = ask(OpenEdit("rw/a/b/file", base, base.size, base.size, Replace.ALWAYS))
+        if isinstance(opened, EditOpened):
+            answer = ask(ReadEdit(opened.edit, 0, 100))
+            read += len(answer.data) if isinstance(answer, EditRead) and answer.data != b"inside" else 0
+            ask(CommitEdit(opened.edit, keep_open=True))
+            ask(CommitEdit(opened.edit, path="rw/a/b/moved"))
+            ask(RemoveMany(["rw/a/b/moved"]))
+            ask(DiscardEdit(opened.edit))
+    return read
+
+
 @pytest.mark.campaign
 @pytest.mark.timeout(1800)
-def test_swapped_links_lead_nowhere(rig: Rig) -> None:
+def test_swapped_links_lead_nowhere(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edit_spares, "SPARE_BYTES_MIN", 1)
     outside = rig.base / "outside"
     for folder in (rig.rw / "a" / "b", outside / "b"):
         folder.mkdir(parents=True)
@@ -51,7 +89,7 @@ def test_swapped_links_lead_nowhere(rig: Rig) -> None:
     with swapping(rig.rw / "a", rig.rw / "trap"):
         for number in range(tries):
             session = rig.session
-            act = number % 12
+            act = number % 13
             if act == 0:
                 content = rig.read("rw/a/b/file")
                 escapes += content == b"secret"
@@ -91,6 +129,8 @@ def test_swapped_links_lead_nowhere(rig: Rig) -> None:
                 examined = session.answer(Examine("rw/a/b"))
                 escapes += isinstance(examined, Examined) and ("user.secret", b"1") in examined.xattrs
                 session.answer(SetAttributes([FolderTimes("rw/a/b", 7, 0o777, (("user.mark", b"1"),))]))
+            elif act == 11:
+                escapes += edited_elsewhere(rig, outside)
             else:
                 for request in (List("rw/a/b"), Tree("rw/a"), Tree("rw", 0, True)):
                     page = session.answer(request)

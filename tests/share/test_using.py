@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from gimmal.base.primitives import blake3_digest
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import PARTS_MAX
 from gimmal.protocol.messages import (
     AboutFilm,
+    CommitEdit,
     Copy,
     DigestBlocks,
     DigestFiles,
     Discard,
+    DiscardEdit,
+    EditOpened,
     EmptyTrash,
     Failed,
     Film,
@@ -26,14 +30,18 @@ from gimmal.protocol.messages import (
     ListTrash,
     MakeDirectories,
     MakeLinks,
+    OpenEdit,
     OpenPart,
     PartOpened,
     Picture,
+    QuickEdit,
     Read,
     ReadBundle,
+    ReadEdit,
     ReadFilmText,
     RemoveMany,
     Rename,
+    Replace,
     RestoreTrash,
     SetAttributes,
     Stat,
@@ -43,6 +51,7 @@ from gimmal.protocol.messages import (
     TrashPage,
     Tree,
     Version,
+    WriteEdit,
 )
 from gimmal.share.using import Act, Used, Using
 from tests.share.rig import MTIME, SOURCE, Rig
@@ -142,6 +151,34 @@ def test_uploads(watched: Rig, told: Told) -> None:
     opened = watched.session.answer(OpenPart("rw/given-up", 5, SOURCE))
     assert isinstance(opened, PartOpened)
     watched.session.answer(Discard(opened.part))
+    assert told.all == []
+
+
+def test_edits(watched: Rig, told: Told) -> None:
+    ask = watched.session.answer
+    state = (watched.rw / "file").write_bytes(b"content") and (watched.rw / "file").stat()
+    base = Version(state.st_ino, state.st_size, state.st_mtime_ns)
+    opened = ask(OpenEdit("rw/file", base, 7, 7, Replace.EXPECTED))
+    assert isinstance(opened, EditOpened)
+    ask(WriteEdit(opened.edit, ((0, 3),), b"new", blake3_digest(b"new")))
+    assert told.all == []
+    ask(ReadEdit(opened.edit, 2, 100))
+    assert told.last() == Used(Act.READ, "rw", ["file"], size=5)
+    ask(CommitEdit(opened.edit, keep_open=True))
+    assert told.last() == Used(Act.WROTE, "rw", ["file"], size=3)
+    ask(CommitEdit(opened.edit, path="rw/other"))
+    assert told.last() == Used(Act.WROTE, "rw", ["other"], size=0)
+    ask(DiscardEdit(opened.edit))
+    ask(QuickEdit("rw/new", None, 0, 9, Replace.NEVER, ((0, 3),), b"new", blake3_digest(b"new")))
+    assert told.last() == Used(Act.WROTE, "rw", ["new"], size=3)
+    ask(QuickEdit("ro/new", None, 0, 9, Replace.NEVER, (), b"", blake3_digest(b"")))
+    assert told.last() == Used(Act.REFUSED, "ro", ["new"])
+    ask(OpenEdit("ro/new", None, 0, 9, Replace.NEVER))
+    assert told.last() == Used(Act.REFUSED, "ro", ["new"])
+    given_up = ask(OpenEdit("rw/given-up", None, 0, 9, Replace.NEVER))
+    assert isinstance(given_up, EditOpened)
+    ask(DiscardEdit(given_up.edit))
+    ask(ReadEdit(given_up.edit, 0, 1))
     assert told.all == []
 
 

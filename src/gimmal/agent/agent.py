@@ -17,6 +17,7 @@ from pathlib import Path
 from gimmal.agent.addresses import own_addresses
 from gimmal.agent.awake.stay_awake import AwakeStatus
 from gimmal.agent.control import ControlServer, Question, socket_path
+from gimmal.agent.edits_home import EditsHome
 from gimmal.agent.last_seen import LastSeen
 from gimmal.agent.live_settings import LiveSettings
 from gimmal.agent.local_commands import LocalCommands
@@ -215,6 +216,7 @@ class Agent:
             own_log=self.own_log,
         )
         self.queue = TransferQueue(queueing, on_event)
+        self._edits = EditsHome(queueing, half.location, on_event)
 
     # Start and stop --------------------------------------------------------------------------------------------------
 
@@ -256,6 +258,7 @@ class Agent:
         if self._listener is not None:
             self._tasks.start(self._answer_near(self._listener.port), "answer in the local network")
         self.other_agent.start(diallers, self._keepers)
+        self._edits.start()
         return address
 
     def _dialler(self, ways: Ways) -> Dialler:
@@ -330,6 +333,7 @@ class Agent:
     async def stop(self, reason: CloseReason) -> None:
         """Close every session and link, leave the relays, remove the control socket; bounded."""
         self._stopping = True
+        self._edits.close()
         self.other_agent.close()
         sessions = self._sessions.close(reason)
         self._commands.close(reason)

@@ -9,6 +9,7 @@ import asyncio
 from functools import partial
 
 from gimmal.agent.forwarded_notices import NOTICES, ForwardedNotices
+from gimmal.agent.open_edits import OpenEdits
 from gimmal.agent.open_parts import OpenParts
 from gimmal.base.errors import GimmalError
 from gimmal.base.tasks import Tasks
@@ -17,24 +18,32 @@ from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.messages import (
     Answer,
     Commit,
+    CommitEdit,
     Discard,
+    DiscardEdit,
     List,
     Measure,
     Measured,
     MeasureUp,
+    OpenEdit,
     OpenPart,
     Packing,
+    QuickEdit,
     Read,
     ReadBundle,
+    ReadEdit,
+    Request,
     StreamEnd,
     Write,
     WriteBundle,
+    WriteEdit,
 )
 from gimmal.protocol.reused import reused_bytes
+from gimmal.transport.asking import size_of
 from gimmal.transport.exchange import AnswerSink, BundleSink, Incoming, LinkLost, Piece
 from gimmal.transport.link import Link
 from gimmal.transport.packing import Packer, pack_bundle, packing_level
-from gimmal.transport.ranges import RangeRead, read_measured, read_range
+from gimmal.transport.ranges import SMALL_READ, RangeRead, read_measured, read_range
 from gimmal.transport.session import Session
 
 STREAMS_AT_ONCE = 8
@@ -58,6 +67,7 @@ class Forwarding:
         self._streams = asyncio.Semaphore(STREAMS_AT_ONCE)
         self._packer = Packer()
         self._parts = OpenParts(session, tasks)
+        self._edits = OpenEdits(session, tasks)
         self._notices = ForwardedNotices(session)
 
     async def handle(self, incoming: Incoming) -> Answer | None:
@@ -90,6 +100,11 @@ class Forwarding:
                 return await self._write(incoming, request)
         if isinstance(request, OpenPart):
             return await self._parts.open(request)
+        if isinstance(request, OpenEdit):
+            return await self._edits.open(request)
+        if isinstance(request, WriteEdit | ReadEdit | QuickEdit):
+            async with self._streams:
+                return await self._call(request, bulk=size_of(request) > SMALL_READ)
         if isinstance(request, NOTICES):
             return await self._notices.handle(incoming)
         if isinstance(request, List):
@@ -97,7 +112,14 @@ class Forwarding:
         answer = await self._session.call(request, deadline=None)
         if isinstance(request, Commit | Discard):
             self._parts.settled(request.part)
+        if isinstance(request, CommitEdit | DiscardEdit):
+            self._edits.answered(request, answer)
         return answer
+
+    async def _call(self, request: Request, *, bulk: bool) -> Answer:
+        sink = await self._session.exchange(request, AnswerSink, bulk=bulk)
+        assert sink.answer is not None
+        return sink.answer
 
     def watch(self, session: Session) -> None:
         """This is the session with the command: what is pushed goes there."""
@@ -109,6 +131,7 @@ class Forwarding:
     def session_ended(self) -> None:
         """See transport.answering.Handler."""
         self._parts.leave()
+        self._edits.leave()
         self._notices.leave()
 
     async def _read(self, incoming: Incoming, start: int, read: RangeRead) -> Answer | None:

@@ -35,6 +35,7 @@ from gimmal.agent.plugged import (
 )
 from gimmal.agent.present import until_gone
 from gimmal.agent.use_log.own_acts import OwnActs
+from gimmal.agent.uses import NotedUse
 from gimmal.base.errors import (
     DeadlinePassed,
     GimmalError,
@@ -48,6 +49,7 @@ from gimmal.base.errors import (
 from gimmal.base.primitives import random_bytes
 from gimmal.base.tasks import Tasks
 from gimmal.base.workers import Workers
+from gimmal.half.opened import OpenedHalf
 from gimmal.half.plugged import choose_half
 from gimmal.half.presence_watch import watch_half
 from gimmal.half.reading import HalfHeader, open_half, read_header
@@ -107,6 +109,7 @@ class ReachOptions:
         only: path to insist on, or None.
         lan: whether the other side may be looked for in the local network.
         password: asks for the half's password when it has one.
+        command: what this process is called where somebody asks who uses the half; empty to say nothing.
     """
 
     half: Path | None
@@ -114,6 +117,7 @@ class ReachOptions:
     only: PathKind | None = None
     lan: bool = False
     password: Callable[[], str] | None = field(default=None, repr=False)
+    command: str = ""
 
 
 @dataclass
@@ -158,10 +162,14 @@ class Reach:
         """The other side was reached by this command itself."""
         self.last_seen = 0
         """Second since 1970 at which it was last reached from here, where it cannot be now; 0 if unknown."""
+        self._half: OpenedHalf | None = None
+        self._use: NotedUse | None = None
         self._gone = asyncio.Event()
         self._unplugged = False
         """A half was unplugged while the agent had the session: this one, where that agent runs no more."""
         self._opening: asyncio.Timeout | None = None
+        self._one_at_a_time = asyncio.Lock()
+        """Who wants a session while one is being opened gets that one."""
         self.journal_key = b""
         self.journal_directory = Path()
         self.relay_addresses: list[tuple[str, int]] = []
@@ -169,9 +177,14 @@ class Reach:
 
     async def __aenter__(self) -> Self:
         self._tasks.start(self._watch(), "presence of the half")
+        if self._options.command:
+            about = self.header.pair_id, self.header.side, self._options.command
+            self._use = await self.workers.call(NotedUse, *about)
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._use is not None:
+            self._use.close()
         await self.drop(CloseReason.DONE)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WRITE_GONE_SECONDS if self._gone.is_set() else WRITE_SECONDS):
@@ -181,6 +194,11 @@ class Reach:
         if self._network is not None:
             self._network.close()
         self._tasks.cancel()
+        self._presence.leave()
+        self.workers.close()
+
+    def abandon(self) -> None:
+        """Let go of what is not the event loop's, where that is over and nothing can be awaited any more."""
         self._presence.leave()
         self.workers.close()
 
@@ -196,14 +214,15 @@ class Reach:
             HalfGone: the half was pulled out, now or earlier.
             GimmalError: why there is none.
         """
-        if self._reached is not None and not self._reached.session.over:
-            return self._reached
-        if self._gone.is_set():
-            raise _gone()
-        self._reached = reached = await self.while_there(self._find(deadline))
-        if as_call:
-            self._tasks.start(self._end_when_silent(reached), "silence of the other side")
-        return reached
+        async with self._one_at_a_time:
+            if self._reached is not None and not self._reached.session.over:
+                return self._reached
+            if self._gone.is_set():
+                raise _gone()
+            self._reached = reached = await self.while_there(self._find(deadline))
+            if as_call:
+                self._tasks.start(self._end_when_silent(reached), "silence of the other side")
+            return reached
 
     async def _write_down(self) -> None:
         """What is kept of this command on this computer, sealed."""
@@ -428,7 +447,25 @@ class Reach:
         reached.files.using = self._own.of_session(self.header.side.other.value, computer, reached.session.ended)
         return reached
 
-    async def _make_dialler(self) -> Dialler:
+    async def learn_keys(self) -> None:
+        """Know ``journal_key`` and ``journal_directory``, without reaching the other side.
+
+        Raises:
+            GimmalError: the agent does not answer, or the half cannot be opened.
+        """
+        if self.journal_key:
+            return
+        answered = await self.ask_agent("log", OPEN_SECONDS)
+        if answered is None:
+            await self._open_half()
+            return
+        reply, connection = answered
+        connection.close()
+        self.journal_key, self.journal_directory = reply.journal_key, state_directory(reply.lineage)
+
+    async def _open_half(self) -> OpenedHalf:
+        if self._half is not None:  # nobody is asked for a password twice
+            return self._half
         try:
             half = await self.workers.call(open_half, self.location, self._options.password)
         except (HalfMissing, LocalError) as exc:
@@ -437,6 +474,11 @@ class Reach:
             raise _gone() from exc  # it was there when this command began
         self.journal_key = journal_key_of(half)
         self.journal_directory = state_directory(half.lineage_id)
+        self._half = half
+        return half
+
+    async def _make_dialler(self) -> Dialler:
+        half = await self._open_half()
         self._seen = LastSeen(half)
         if self._options.at is None and not half.relays and not self._options.lan:
             raise UsageError("this pair has no relay", "name the other side with --at HOST:PORT")

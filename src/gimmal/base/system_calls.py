@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import platform
 import struct
 import sys
 
 RENAME_NOREPLACE = 1
+_RENAME_EXCHANGE = 2
 
 _FALLOC_KEEP_SIZE = 0x01
 _FALLOC_PUNCH_HOLE = 0x02
+
+_FICLONE = 0x40049409
 
 _FUSE = 0x65735546
 _STATFS_BYTES = 512  # more than any architecture's; the type comes first
@@ -73,6 +77,23 @@ def rename_without_replacing(source: bytes, target: bytes, source_directory: int
         os.rename(source, target, src_dir_fd=source_directory, dst_dir_fd=target_directory)
         return
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fsdecode(target))
+
+
+def exchange_names(one: bytes, other: bytes, directory: int) -> bool:
+    """Let two entries of a folder change their names, in one step; False where the file system has no such call.
+
+    Args:
+        one, other: components below ``directory``.
+        directory: descriptor of the folder.
+    """
+    if _libc is None or not hasattr(_libc, "renameat2"):
+        return False
+    if not _libc.renameat2(directory, one, directory, other, _RENAME_EXCHANGE):
+        return True
+    error = _failure(other)
+    if error.errno in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+        return False
+    raise error
 
 
 def sync_file_system(descriptor: int) -> bool:
@@ -162,3 +183,22 @@ def remove_inotify_watch(inotify: int, watch: int) -> None:
     """Watch no more; one that is gone already is none."""
     assert _libc is not None
     _libc.inotify_rm_watch(inotify, watch)
+
+
+def clone_file(source: int, target: int) -> bool:
+    """Let a file share all bytes of another; False where the file system cannot, or they lie on different ones.
+
+    Args:
+        source: descriptor opened for reading.
+        target: descriptor opened for writing; what the file held is gone.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        # Each file system has its own way to say that it has no such call.
+        return False
+    return True

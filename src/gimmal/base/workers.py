@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -37,8 +38,14 @@ class Workers:
         *arguments: ParametersT.args,
         **named: ParametersT.kwargs,
     ) -> ResultT:
-        """Run a short blocking function in a thread for calls."""
+        """Run a short blocking function in a thread for calls.
+
+        Where the interpreter ends, and no thread takes work any more, it runs in the calling one: what a program has
+        still to write down then keeps nobody waiting.
+        """
         assert not named
+        if not threading.main_thread().is_alive():
+            return function(*arguments, **named)
         return await asyncio.get_running_loop().run_in_executor(self._calls, function, *arguments)
 
     async def bulk(

@@ -26,11 +26,14 @@ PUNCH = 128
 WATCH = 256
 """Requests 52 to 54, NOTICES, and ``watch`` in List and Page."""
 
+EDIT = 512
+"""Requests 56 to 62: parts of a file are changed where it lies."""
+
 THUMBNAIL = 1024
 """Request 40: small pictures that are made where the file lies."""
 
 FILM = 2048
 """Requests 41 to 43: films in parts that any browser plays, made where the film lies."""
 
-OFFERED = FIDELITY | TRASH | DELTA | PACKED | MEASURE | GRAIN | PUNCH | WATCH | THUMBNAIL | FILM
+OFFERED = FIDELITY | TRASH | DELTA | PACKED | MEASURE | GRAIN | PUNCH | WATCH | EDIT | THUMBNAIL | FILM
 """All that this program offers."""

@@ -55,6 +55,15 @@ CHUNK_DIGEST_SIZE = 8
 REUSED_MAX = 512
 """Stretches of the old version in one Write."""
 
+EDIT_DATA_MAX = 960 * 1024
+"""Bytes of contents in one WriteEdit, QuickEdit or EditRead; the rest of the record is for what stands around them."""
+
+EDIT_RANGES_MAX = 1024
+"""Stretches that one WriteEdit or QuickEdit writes."""
+
+EDITS_MAX = 64
+"""Edits one session may hold open on the answering side."""
+
 XATTRS_MAX = 64
 """Extended attributes of one file or folder."""
 

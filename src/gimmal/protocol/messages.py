@@ -19,6 +19,17 @@ from gimmal.protocol.answers import (
     Room,
 )
 from gimmal.protocol.chunk_messages import Chunks, ListChunks
+from gimmal.protocol.edit_messages import (
+    CommitEdit,
+    DiscardEdit,
+    EditOpened,
+    EditRead,
+    OpenEdit,
+    QuickEdit,
+    ReadEdit,
+    TruncateEdit,
+    WriteEdit,
+)
 from gimmal.protocol.film_messages import (
     AboutFilm,
     Film,
@@ -123,6 +134,13 @@ Request = (
     | OpenNotices
     | Watch
     | Unwatch
+    | OpenEdit
+    | WriteEdit
+    | ReadEdit
+    | TruncateEdit
+    | CommitEdit
+    | DiscardEdit
+    | QuickEdit
     | Thumbnail
     | AboutFilm
     | FilmPart
@@ -145,6 +163,12 @@ CHANGING = (
     RestoreTrash,
     EmptyTrash,
     MeasureUp,
+    OpenEdit,
+    WriteEdit,
+    TruncateEdit,
+    CommitEdit,
+    DiscardEdit,
+    QuickEdit,
 )
 """Requests whose number and answer the answering side remembers, so that a repeat is answered, not done twice."""
 
@@ -168,6 +192,8 @@ Answer = (
     | Chunks
     | PunchPlaces
     | Watched
+    | EditOpened
+    | EditRead
     | Picture
     | Film
     | FilmBytes
@@ -189,13 +215,17 @@ __all__ = [
     "Close",
     "CloseReason",
     "Commit",
+    "CommitEdit",
     "Copy",
     "Counter",
     "Digest",
     "DigestBlocks",
     "DigestFiles",
     "Discard",
+    "DiscardEdit",
     "Done",
+    "EditOpened",
+    "EditRead",
     "EmptyTrash",
     "Entry",
     "Examine",
@@ -227,6 +257,7 @@ __all__ = [
     "Mode",
     "Nanoseconds",
     "Notices",
+    "OpenEdit",
     "OpenNotices",
     "OpenPart",
     "Packing",
@@ -236,8 +267,10 @@ __all__ = [
     "Picture",
     "Punch",
     "PunchPlaces",
+    "QuickEdit",
     "Read",
     "ReadBundle",
+    "ReadEdit",
     "ReadFilmText",
     "RemoveMany",
     "Rename",
@@ -261,12 +294,14 @@ __all__ = [
     "TrashName",
     "TrashPage",
     "Tree",
+    "TruncateEdit",
     "Unwatch",
     "Version",
     "Watch",
     "Watched",
     "Write",
     "WriteBundle",
+    "WriteEdit",
     "Xattr",
     "Xattrs",
 ]

@@ -67,6 +67,7 @@ class CachedFile:
         changed: the other side has another version now; nothing more can be read.
         confirmed_at: when, on the event loop's clock, the other side had this version for certain.
         readers: how many read it.
+        editors: how many have written over it: what is held of it stays when the other side has another version.
     """
 
     def __init__(self, cache: FileCache, number: int, path: str, attributes: Attributes, confirmed_at: float) -> None:
@@ -78,6 +79,7 @@ class CachedFile:
         self.changed = False
         self.confirmed_at = confirmed_at
         self.readers = 0
+        self.editors = 0
         self._fetches: list[_Fetch] = []
         self._wanted: dict[Reader, list[Span]] = {}
 
@@ -106,10 +108,28 @@ class CachedFile:
         if self.changed or (not fresh and await self._cache.open(self.path, anew=True) is not self):
             raise self._changed()
 
+    def held(self, offset: int, length: int) -> memoryview:
+        """Bytes of this version that are in memory, also where the other side has another one by now.
+
+        At most ``length`` from ``offset`` on, as many as lie together; empty where the first is not held.
+        """
+        return self._cache.stretches.view(self.number, offset, length)
+
+    def edited(self) -> None:
+        """Somebody has written over this version, and may need bytes of it when it has been replaced over there."""
+        self.editors += 1
+
+    def edits_over(self) -> None:
+        """That one does not need them any more."""
+        self.editors -= 1
+        if self.changed and not self.editors:
+            self._cache.stretches.forget(self.number)
+
     def change(self) -> None:
         """The other side has another version: whoever reads this one is told so."""
         self.changed = True
-        self._cache.stretches.forget(self.number)
+        if not self.editors:
+            self._cache.stretches.forget(self.number)
         for fetch in list(self._fetches):
             self._end(fetch, self._changed())
 
@@ -228,6 +248,8 @@ class CachedFile:
             self._end(fetch, _closed() if task.cancelled() else failed)
 
     async def _fetch(self, fetch: _Fetch) -> None:
+        if await self._take_kept(fetch):
+            return
         loop = asyncio.get_running_loop()
         pause = RETRY_FIRST
         while True:
@@ -251,6 +273,18 @@ class CachedFile:
             self.confirmed_at = max(self.confirmed_at, asked_at)
             self._arrived(fetch, content, loop.time())
             return
+
+    async def _take_kept(self, fetch: _Fetch) -> bool:
+        """Whether the bytes lie on this side: the line is free of the fetch then, and nothing is learned of it."""
+        kept = self._cache.kept
+        length = fetch.end - fetch.start
+        content = await kept.read(self.path, self.version, fetch.start, length) if kept is not None else None
+        if content is None or len(content) != length:
+            return False
+        self._cache.stretches.put(self.number, fetch.start, content)
+        self._end(fetch)
+        self._cache.pump()
+        return True
 
     def _arrived(self, fetch: _Fetch, content: bytes, now: float) -> None:
         self._cache.stretches.put(self.number, fetch.start, content)

@@ -16,7 +16,7 @@ from gimmal.protocol.data_blocks import DataBlocks, add_blocks, are_stretches, f
 from gimmal.protocol.digest import block_count, block_length, file_digest
 from gimmal.protocol.features import FIDELITY
 from gimmal.protocol.limits import BLOCK_SIZE, EXTENTS_MAX, HOLE_MIN, PART_BLOCKS_MAX, SPARSE_SIZE_MAX
-from gimmal.protocol.messages import Commit, Extent, Extents, OpenPart, Xattrs
+from gimmal.protocol.messages import Attributes, Commit, Extent, Extents, OpenPart, Xattrs
 from gimmal.protocol.reused import reused_bytes
 from gimmal.remote.comparison import Plan
 from gimmal.remote.file_job import FileJob, fingerprint, first_of
@@ -93,8 +93,11 @@ class FileCopier:
         self._takes = asyncio.Semaphore(TAKES_AT_ONCE)
         self._reuse = Reuse(source, target, progress, wanted=delta)
 
-    async def copy(self, job: FileJob) -> None:
+    async def copy(self, job: FileJob) -> Attributes:
         """Copy one file, continuing a part file of the same version of the source.
+
+        Returns:
+            what it is at the target.
 
         Raises:
             RemoteError: ``changed`` where the source is another file than ``job.attributes`` says; what either
@@ -106,13 +109,13 @@ class FileCopier:
         examining = tasks.start(self._examined(job), "examine")
         try:
             data = (await _form(examining)).data if self._is_sparse(job) else None
-            await self._copy(job, DataBlocks(job.attributes.size, data), data, examining)
+            return await self._copy(job, DataBlocks(job.attributes.size, data), data, examining)
         finally:
             tasks.cancel()
 
     async def _copy(
         self, job: FileJob, blocks: DataBlocks, data: Extents | None, examining: asyncio.Task[_Form | GimmalError]
-    ) -> None:
+    ) -> Attributes:
         size = job.attributes.size
         part, verified = await self._open_part(job, blocks, data)
         digests = [b""] * block_count(size) if data is None else _holes(size)
@@ -131,7 +134,7 @@ class FileCopier:
             digest = file_digest(size, digests)
             mode = job.attributes.mode & 0o777
             xattrs = (await _form(examining)).xattrs
-            await self._target.commit(
+            placed = await self._target.commit(
                 Commit(part, digest, job.attributes.mtime_ns, mode, xattrs=xattrs), job.target_path
             )
         except RemoteError as exc:
@@ -141,6 +144,7 @@ class FileCopier:
         self._progress.did_file()
         if self._verifier is not None:
             await self._verifier.placed(job.target_path, job.attributes, digests)
+        return placed
 
     def _is_sparse(self, job: FileJob) -> bool:
         return self._sparse and job.attributes.sparse and job.attributes.size <= SPARSE_SIZE_MAX

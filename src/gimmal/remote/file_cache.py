@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from math import inf
+from typing import Protocol
 
 from gimmal.base.tasks import Tasks
-from gimmal.remote.cached_file import CachedFile, Reader
+from gimmal.protocol.messages import Attributes, Version
+from gimmal.remote.cached_file import CachedFile, Reader, Span
 from gimmal.remote.files import Files, version_of
 from gimmal.remote.line_pace import PIECE_MAX, LinePace
 from gimmal.remote.read_ahead import AHEAD_MAX
@@ -21,20 +24,31 @@ FILES_MAX = 256
 """Files without a reader whose attributes and bytes are kept."""
 
 
+class KeptBytes(Protocol):
+    """Bytes of versions of files that lie on this side."""
+
+    async def read(self, path: str, version: Version, offset: int, length: int) -> bytes | None:
+        """All that is asked for, which lies in the file; None where it is not kept."""
+
+
 class FileCache:
     """What all readers of the other side's files share: one budget, one line.
 
     Args:
         open_files: a way to the other side, the one at hand where it still lives; raises GimmalError.
         budget: bytes that may be held, at least 4 MiB.
+        kept: where bytes are looked for before they are fetched.
 
     ``close`` ends what it fetches.
     """
 
-    def __init__(self, open_files: Callable[[], Awaitable[Files]], budget: int = BUDGET) -> None:
+    def __init__(
+        self, open_files: Callable[[], Awaitable[Files]], budget: int = BUDGET, kept: KeptBytes | None = None
+    ) -> None:
         self.stretches = Stretches(max(budget, 4 * PIECE_MAX))
         self.pace = LinePace()
         self.tasks = Tasks()
+        self.kept = kept
         self._open_files = open_files
         self._opening = asyncio.Lock()
         self._files: OrderedDict[str, CachedFile] = OrderedDict()
@@ -68,6 +82,66 @@ class FileCache:
     async def _ask(self, path: str) -> CachedFile:
         asked_at = asyncio.get_running_loop().time()
         attributes = await regular_file(await self.files(), path)
+        return self._is_now(path, attributes, asked_at)
+
+    def adopt(self, path: str, attributes: Attributes) -> CachedFile:
+        """A file that somebody was told of by the other side just now: nothing is asked.
+
+        Args:
+            path: wire path.
+            attributes: of the file, which is a regular one.
+        """
+        file = self._is_now(path, attributes, -inf)
+        self._files.move_to_end(path)
+        return file
+
+    def known(self, path: str) -> CachedFile | None:
+        """The version that the other side had when it was last asked; None where that is not known."""
+        known = self._files.get(path)
+        return known if known is not None and not known.changed else None
+
+    def replaced(
+        self, path: str, attributes: Attributes, kept: Sequence[Span], written: Iterable[tuple[int, bytes]]
+    ) -> CachedFile:
+        """This side has made a new version of a file: what is known of its bytes is held on.
+
+        Args:
+            path: wire path.
+            attributes: of the new version, as the other side answered.
+            kept: places at which it has the bytes of the version before, in order.
+            written: bytes that this side wrote, and where.
+        """
+        known = self._files.get(path)
+        self._numbers += 1
+        number = self._numbers
+        if known is not None:
+            if not known.changed:
+                self.stretches.move(known.number, number, kept)
+            known.change()
+        for start, content in written:
+            self.stretches.put(number, start, content)
+        asked_at = asyncio.get_running_loop().time()
+        self._files[path] = file = CachedFile(self, number, path, attributes, asked_at)
+        self._files.move_to_end(path)
+        self._forget_some()
+        return file
+
+    def renamed(self, source: str, target: str) -> None:
+        """This side has moved a file or folder: what is held of it, and who reads it, goes on under the new name."""
+        self.removed(target)
+        below = source + "/"
+        for path in [path for path in self._files if path == source or path.startswith(below)]:
+            file = self._files.pop(path)
+            file.path = target + path[len(source) :]
+            self._files[file.path] = file
+
+    def removed(self, path: str) -> None:
+        """This side has removed a file: whoever reads it is told that it changed."""
+        known = self._files.pop(path, None)
+        if known is not None:
+            known.change()
+
+    def _is_now(self, path: str, attributes: Attributes, asked_at: float) -> CachedFile:
         known = self._files.get(path)
         if known is not None and not known.changed and known.version == version_of(attributes):
             known.confirmed_at = max(known.confirmed_at, asked_at)

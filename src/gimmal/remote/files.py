@@ -156,6 +156,10 @@ class Files(ABC):
     async def ask(self, request: Request, deadline: float | None = CALL_SECONDS) -> Answer:
         """Put one question; ``deadline`` in seconds, None for one that may take any time."""
 
+    async def send(self, request: Request, size: int) -> Answer:
+        """Put a question that brings, or is answered with, so many bytes of contents; it has no deadline."""
+        return await self.ask(request, None)
+
     @abstractmethod
     async def read_block(
         self, path: str, offset: int, length: int, version: Version | None, *, sparse: bool = False
@@ -296,9 +300,9 @@ class Files(ABC):
             codes += _codes(self.expect(answer, Results, share).codes, len(some))
         return codes
 
-    async def rename(self, source: str, target: str, replace: Replace) -> None:
-        """Move within one share."""
-        self.expect(await self.ask(Rename(source, target, replace)), Done, target)
+    async def rename(self, source: str, target: str, replace: Replace, expected: Version | None = None) -> None:
+        """Move within one share; ``expected`` is the version that may be replaced, with EXPECTED."""
+        self.expect(await self.ask(Rename(source, target, replace, expected)), Done, target)
 
     async def copy(self, source: str, target: str, replace: Replace, *, xattrs: bool = False) -> Attributes:
         """Copy one file without moving its bytes to the other side."""

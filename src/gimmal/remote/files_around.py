@@ -63,6 +63,10 @@ class FilesAround(Files):
         """See Files."""
         return await self.inner.ask(request, deadline)
 
+    async def send(self, request: Request, size: int) -> Answer:
+        """See Files."""
+        return await self.inner.send(request, size)
+
     async def tree(self, path: str, *, xattrs: bool = False) -> AsyncIterator[Page]:
         """See Files."""
         async for page in self.inner.tree(path, xattrs=xattrs):

@@ -31,7 +31,15 @@ async def regular_file(files: Files, path: str) -> Attributes:
     Raises:
         RemoteError: it is no file; what the other side says.
     """
-    attributes = await files.stat(path)
+    return require_file(await files.stat(path), path)
+
+
+def require_file(attributes: Attributes, path: str) -> Attributes:
+    """The same attributes, of a file that can be read.
+
+    Raises:
+        RemoteError: it is no file.
+    """
     if attributes.kind is not Kind.FILE:
         raise error_of_code(_NO_FILES[attributes.kind], displayable(":" + path))
     return attributes
@@ -65,12 +73,17 @@ async def read_blocks(files: Files, path: str) -> AsyncIterator[Block]:
 async def _read(files: Files, path: str, offset: int, length: int, version: Version) -> Block | GimmalError:
     """A block, or why there is none: of those read ahead only the first failure is told."""
     try:
-        return await _verified(files, path, offset, length, version)
+        return await read_verified(files, path, offset, length, version)
     except GimmalError as exc:
         return exc
 
 
-async def _verified(files: Files, path: str, offset: int, length: int, version: Version) -> Block:
+async def read_verified(files: Files, path: str, offset: int, length: int, version: Version) -> Block:
+    """A stretch of a file that must lie in it, as `Files.read_block`; the caller releases it.
+
+    Raises:
+        RemoteError: ``changed`` where it does not, ``corrupt``; what the other side says.
+    """
     block = await files.read_block(path, offset, length, version)
     if block.length != length:
         files.release(block)

@@ -36,7 +36,7 @@ from gimmal.remote.files import BLOCKS_AT_ONCE, Block, Bundle, Files
 from gimmal.transport.exchange import AnswerSink, BundleSink
 from gimmal.transport.link import Link, PathKind
 from gimmal.transport.packing import Packer, pack_buffer, packing_level
-from gimmal.transport.ranges import read_range, unpack_answer
+from gimmal.transport.ranges import SMALL_READ, read_range, unpack_answer
 from gimmal.transport.session import Session
 
 if TYPE_CHECKING:
@@ -102,6 +102,17 @@ class RemoteFiles(Files):
         if self.using is not None:
             self.using.answered(request, answer)
         return answer
+
+    async def send(self, request: Request, size: int) -> Answer:
+        """See Files: over the links for bulk where it is more than a little."""
+        await self.pace(size)
+        if size <= SMALL_READ:
+            return await self.ask(request, None)
+        sink = await self.session.exchange(request, AnswerSink, bulk=True)
+        assert sink.answer is not None
+        if self.using is not None:
+            self.using.answered(request, sink.answer)
+        return sink.answer
 
     async def read_block(
         self, path: str, offset: int, length: int, version: Version | None, *, sparse: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import OrderedDict
+from collections.abc import Sequence
 
 _Key = tuple[int, int]
 """Number of a file, and where in it a stretch begins."""
@@ -56,15 +57,36 @@ class Stretches:
         """What is not held of a file between two places, in order, as beginnings and ends."""
         starts = self._starts.get(file, [])
         gaps: list[tuple[int, int]] = []
-        for begin in starts[max(0, bisect_right(starts, start) - 1) :]:
+        for index in range(max(0, bisect_right(starts, start) - 1), len(starts)):
+            begin = starts[index]
             if begin >= end:
                 break
             if begin > start:
                 gaps.append((start, begin))
-            start = max(start, begin + len(self._contents[file, begin]))
+            until = begin + len(self._contents[file, begin])
+            if until > start:
+                start = until
         if start < end:
             gaps.append((start, end))
         return gaps
+
+    def move(self, file: int, other: int, spans: Sequence[tuple[int, int]]) -> None:
+        """Hold what lies between some places of a file as the bytes of another there, and the file's no more.
+
+        Args:
+            file: whose bytes they were.
+            other: whose they are now; of what it has already, nothing changes.
+            spans: beginnings and ends, in order.
+        """
+        for start in list(self._starts.get(file, ())):
+            content = self._contents[file, start]
+            self._drop((file, start))
+            end = start + len(content)
+            for begin, stop in spans:
+                at, until = max(start, begin), min(end, stop)
+                if at < until:
+                    whole = (at, until) == (start, end)
+                    self.put(other, at, content if whole else content[at - start : until - start])
 
     def forget(self, file: int) -> None:
         """Hold nothing of a file any more."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 
@@ -10,6 +9,7 @@ from gimmal.base.beneath import open_regular
 from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import Copy, Found, Replace
 from gimmal.share.attributes import PERMISSION_BITS, attributes_of, version_of
+from gimmal.share.byte_copying import copy_bytes
 from gimmal.share.holes import data_stretches
 from gimmal.share.keeping import keeping_one
 from gimmal.share.places import Access, Place
@@ -18,10 +18,6 @@ from gimmal.share.refused import RefusedError
 from gimmal.share.state import SessionState
 from gimmal.share.temporary import create_temporary, remove_temporary
 from gimmal.share.xattrs import read_xattrs, write_xattrs
-
-_AT_ONCE = 64 << 20
-_BUFFER = 1 << 20
-_NO_SUCH_CALL = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF)
 
 
 def answer_copy(state: SessionState, request: Copy) -> Found:
@@ -48,7 +44,7 @@ def _copy(state: SessionState, reading: int, found: os.stat_result, target: Plac
         temporary, writing = create_temporary(folder, held=True)
         try:
             for start, end in data_stretches(reading, 0, found.st_size, 1):
-                _copy_bytes(reading, writing, start, end)
+                copy_bytes(reading, writing, start, end)
             os.ftruncate(writing, found.st_size)
             xattrs, bare = read_xattrs(reading) if request.xattrs else ((), False)
             bare = not write_xattrs(writing, xattrs) or bare
@@ -67,26 +63,3 @@ def _copy(state: SessionState, reading: int, found: os.stat_result, target: Plac
             os.close(writing)
     sync_folder(target.root, target.names[:-1])
     return Found(attributes_of(copied), bare)
-
-
-def _copy_bytes(reading: int, writing: int, start: int, size: int) -> None:
-    done = start
-    in_kernel = True
-    while done < size:
-        if in_kernel:
-            try:
-                count = os.copy_file_range(reading, writing, min(_AT_ONCE, size - done), done, done)
-            except OSError as error:
-                if error.errno not in _NO_SUCH_CALL:
-                    raise
-                in_kernel = False
-                continue
-            if not count:
-                in_kernel = False  # some file systems copy nothing this way and say so by zero
-                continue
-        else:
-            block = os.pread(reading, min(_BUFFER, size - done), done)
-            if not block:
-                raise RefusedError(Code.CHANGED)
-            count = os.pwrite(writing, block, done)
-        done += count

@@ -24,10 +24,12 @@ from gimmal.protocol.messages import (
     BundleFile,
     BundleWritten,
     Commit,
+    CommitEdit,
     Copy,
     DigestBlocks,
     DigestFiles,
     Discard,
+    DiscardEdit,
     Done,
     EmptyTrash,
     Examine,
@@ -39,9 +41,12 @@ from gimmal.protocol.messages import (
     MakeDirectories,
     MakeLinks,
     Measure,
+    OpenEdit,
     OpenPart,
+    QuickEdit,
     Read,
     ReadBundle,
+    ReadEdit,
     ReadFilmText,
     RemoveMany,
     Rename,
@@ -53,10 +58,12 @@ from gimmal.protocol.messages import (
     Thumbnail,
     Trash,
     Tree,
+    TruncateEdit,
     Unwatch,
     Watch,
     Write,
     WriteBundle,
+    WriteEdit,
 )
 from gimmal.share import (
     bundle_reading,
@@ -64,6 +71,7 @@ from gimmal.share import (
     changing,
     chunking,
     copying,
+    editing,
     examining,
     linking,
     listing,
@@ -80,6 +88,7 @@ from gimmal.share import (
     watch_answering,
 )
 from gimmal.share.cursors import CURSORS_OF_ALL, CURSORS_OF_EACH, Cursors
+from gimmal.share.edit_table import OpenEdits
 from gimmal.share.notices import next_notices
 from gimmal.share.part_journals import PartJournals
 from gimmal.share.part_reusing import ReusingWriter
@@ -128,6 +137,13 @@ _ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
     ListChunks: chunking.answer_list_chunks,
     Watch: watch_answering.answer_watch,
     Unwatch: watch_answering.answer_unwatch,
+    OpenEdit: editing.answer_open_edit,
+    WriteEdit: editing.answer_write_edit,
+    ReadEdit: editing.answer_read_edit,
+    TruncateEdit: editing.answer_truncate_edit,
+    CommitEdit: editing.answer_commit_edit,
+    DiscardEdit: editing.answer_discard_edit,
+    QuickEdit: editing.answer_quick_edit,
 }
 
 _MAKERS: dict[type, Callable[[SessionState, Any, threading.Event], Answer]] = {
@@ -169,6 +185,7 @@ class ShareService:
         journals = PartJournals(journal_directory, journal_key)
         journals.sweep()
         self._parts = OpenParts(journals)
+        self._edits = OpenEdits()
         self._cursors = FairBudget(CURSORS_OF_ALL, CURSORS_OF_EACH)
         self._previews = None if os.environ.get(NO_PREVIEWS) else Previews()
         self._new_file_mode = 0o666 & ~_umask()
@@ -187,8 +204,9 @@ class ShareService:
         cursors = Cursors(self._cursors.share())
         trash = TrashFilling(who)
         watches = SessionWatches(self._watch)
+        edits = self._edits.table()
         state = SessionState(
-            self._places, cursors, parts, self._new_file_mode, trash, self._clock, watches, self._previews
+            self._places, cursors, parts, self._new_file_mode, trash, self._clock, watches, edits, self._previews
         )
         return ShareSession(state, Using(watcher) if watcher is not None else None)
 
@@ -200,10 +218,12 @@ class ShareService:
         Raises:
             LocalError: the folder of a new share cannot be opened; nothing has changed.
         """
-        try:
-            self._places.replace(shares)
-        except OSError as error:
-            raise _unopened(error) from error
+        with self._places.using():
+            try:
+                self._places.replace(shares)
+            except OSError as error:
+                raise _unopened(error) from error
+            self._edits.end_shares()  # in here, for their folders are needed to remove what is there
         self._parts.end_shares()
         with self._watching_lock:
             watching = self._watching
@@ -317,6 +337,16 @@ class ShareSession:
             self._using.wrote_bundle(request, files, answer)
         return answer
 
+    @property
+    def keeps_spares(self) -> bool:
+        """Whether something is kept for further edits, for which `drop_old_spares` should be called now and then."""
+        return len(self._state.edits.spares) > 0
+
+    def drop_old_spares(self) -> bool:
+        """Remove what was kept for further edits that did not come; True where something is kept still."""
+        with self._state.places.using():
+            return self._state.edits.spares.drop_old()
+
     def open_notices(self, number: int, wake: Callable[[], None]) -> Done | Failed:
         """Open a stream of notices; ``wake`` is called, from any thread, when there is something to tell on it."""
         try:
@@ -351,8 +381,10 @@ class ShareSession:
         self._state.parts.answers = answers
 
     def close(self) -> None:
-        """The session is over: part files are let go of and stay for another time."""
+        """The session is over: part files are let go of and stay for another time, edits are given up."""
         self._state.parts.close()
+        with self._state.places.using():
+            self._state.edits.close()
         self._state.cursors.close()
         self._state.watches.close()
 

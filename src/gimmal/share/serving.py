@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import CancelledError as Cancelled
 
 from msgspec.structs import replace
@@ -27,19 +27,26 @@ from gimmal.protocol.messages import (
     Answer,
     BundleWritten,
     Commit,
+    CommitEdit,
     Copy,
+    DiscardEdit,
     Done,
     EmptyTrash,
     Failed,
     ListChunks,
+    OpenEdit,
     OpenPart,
+    QuickEdit,
     Read,
     ReadBundle,
+    ReadEdit,
     Request,
     StreamEnd,
     Trash,
+    TruncateEdit,
     Write,
     WriteBundle,
+    WriteEdit,
 )
 from gimmal.share.loading import Loaded, load_range
 from gimmal.share.measure_serving import MEASURES, MeasureServing
@@ -73,6 +80,18 @@ WHOLE_FILE = (OpenPart, Commit, Copy, Trash, EmptyTrash)
 WHOLE_FILES_AT_ONCE = 4
 """Of those, how many of one session are in threads at a time."""
 
+EDITED_BYTES = (WriteEdit, ReadEdit, TruncateEdit)
+"""Requests for the bytes of an edit; the first after a commit may have to copy the file."""
+
+EDITED_AT_ONCE = 2
+"""Of those, how many of one session are in threads at a time."""
+
+SMALL_EDIT = 64 << 20
+"""Bytes up to which copying what an edit keeps takes no longer than a call: a save need not wait for whole files."""
+
+SMALL_EDITS_AT_ONCE = 2
+"""Edits that keep no more and are begun, of one session, in threads at a time."""
+
 LONG_READS_AT_ONCE = 2
 """Files of one session that are cut into chunks, read again or measured at a time: each takes a processor and a disk.
 
@@ -81,6 +100,9 @@ Two threads for long work are left to commits, whatever one peer asks to be read
 
 MAKINGS_AT_ONCE = 2
 """Processes that make something of a file for one session at a time; they are the last to get a processor."""
+
+TIDY_SECONDS = 10.0
+"""Between two looks at what is kept for further edits, while there is any."""
 
 ANSWER_SECONDS = 5.0
 """How long a peer has to answer before another session takes over its part file."""
@@ -114,6 +136,9 @@ class Serving:
         self._small_reads = asyncio.Semaphore(SMALL_READS_AT_ONCE)
         self._packer = Packer()
         self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._tidying = self._over = False
+        self._small_edits = asyncio.Semaphore(SMALL_EDITS_AT_ONCE)
+        self._edited = asyncio.Semaphore(EDITED_AT_ONCE)
         self._whole_files = asyncio.Semaphore(WHOLE_FILES_AT_ONCE)
         self._measures = MeasureServing(self._read_long, self._reading, pool, workers)
         self._notices = NoticeServing(share, workers, self._calls)
@@ -141,15 +166,46 @@ class Serving:
             return await self._measures.handle(incoming)
         if isinstance(request, NOTICES):
             return await self._notices.handle(incoming)
+        if isinstance(request, OpenEdit | QuickEdit) and request.kept <= SMALL_EDIT:
+            async with self._small_edits:
+                return await self._edited_file(self._workers.call, request)
+        if isinstance(request, OpenEdit | QuickEdit | CommitEdit):
+            async with self._whole_files:
+                return await self._edited_file(self._workers.long, request)
         if isinstance(request, WHOLE_FILE):
             async with self._whole_files:
                 return await self._workers.long(self._share.answer, request)
+        if isinstance(request, EDITED_BYTES):
+            async with self._edited:
+                return await self._workers.bulk(self._share.answer, request)
         if isinstance(request, MADE):
             return await self._make(request)
         if isinstance(request, ListChunks):
             return await self._read_long(request)
         async with self._calls:
+            if isinstance(request, DiscardEdit):
+                return await self._edited_file(self._workers.call, request)
             return await self._workers.call(self._share.answer, request)
+
+    async def _edited_file(
+        self, pool: Callable[[Callable[[Request], Answer], Request], Awaitable[Answer]], request: Request
+    ) -> Answer:
+        """Begin or place an edit; what is kept for the next one goes after a while."""
+        try:
+            return await pool(self._share.answer, request)
+        finally:
+            if self._share.keeps_spares and not self._tidying and not self._over:
+                self._tidying = True
+                self._tasks.start(self._tidy(), "spares of edits")
+
+    async def _tidy(self) -> None:
+        try:
+            more = True
+            while more:
+                await asyncio.sleep(TIDY_SECONDS)
+                more = await self._workers.call(self._share.drop_old_spares)
+        finally:
+            self._tidying = False
 
     @contextlib.asynccontextmanager
     async def _reading(self, size: int) -> AsyncIterator[None]:
@@ -207,6 +263,7 @@ class Serving:
         """See transport.answering.Handler."""
         self._share.set_answers(_never)  # what it was leads back to the session
         self._notices.close()
+        self._over = True
         self._tasks.cancel()
         self._share.set_attached(False)  # at once: who comes back need not wait for the thread
         self._workers.start(self._share.close)

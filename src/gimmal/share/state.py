@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gimmal.share.cursors import Cursors
+from gimmal.share.edit_table import EditTable
 from gimmal.share.part_table import PartTable
 from gimmal.share.places import Places
 from gimmal.share.previewing.previews import Previews
@@ -29,5 +30,6 @@ class SessionState:
     """Seconds since 1970."""
     watches: SessionWatches = field(default_factory=SessionWatches)
     """What it is told the changes of."""
+    edits: EditTable = field(default_factory=EditTable)
     previews: Previews | None = None
     """Makes pictures of files; None where nothing is made."""

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from gimmal.protocol.codec import decode_bundle_items
 from gimmal.protocol.codes import Code
-from gimmal.protocol.limits import PARTS_MAX
+from gimmal.protocol.limits import EDITS_MAX, PARTS_MAX
 from gimmal.protocol.messages import (
     AboutFilm,
     Answer,
@@ -22,10 +22,14 @@ from gimmal.protocol.messages import (
     BundleItem,
     BundleWritten,
     Commit,
+    CommitEdit,
     Copy,
     DigestBlocks,
     DigestFiles,
     Discard,
+    DiscardEdit,
+    EditOpened,
+    EditRead,
     EmptyTrash,
     Examine,
     Failed,
@@ -37,11 +41,14 @@ from gimmal.protocol.messages import (
     ListTrash,
     MakeDirectories,
     MakeLinks,
+    OpenEdit,
     OpenPart,
     PartOpened,
     Picture,
+    QuickEdit,
     Read,
     ReadBundle,
+    ReadEdit,
     ReadFilmText,
     RemoveMany,
     Rename,
@@ -56,6 +63,7 @@ from gimmal.protocol.messages import (
     Watch,
     Watched,
     WriteBundle,
+    WriteEdit,
 )
 
 
@@ -97,6 +105,9 @@ class Act(StrEnum):
 _LOOKS = frozenset((Act.LOOKED, Act.LISTED, Act.WALKED, Act.READ, Act.COMPARED, Act.REFUSED))
 
 _PARTS_REMEMBERED = 2 * PARTS_MAX
+_EDITS_REMEMBERED = 2 * EDITS_MAX
+
+_EDITS = OpenEdit | WriteEdit | ReadEdit | CommitEdit | DiscardEdit | QuickEdit
 
 _REFUSALS = frozenset((Code.NOT_GRANTED, Code.BAD_NAME, Code.LINK_REFUSED))
 
@@ -197,11 +208,16 @@ class Using:
         self._lock = threading.Lock()
         self._parts: dict[int, tuple[str, int]] = {}
         """Final path and size of each part file that is open."""
+        self._edits: dict[int, tuple[str, int]] = {}
+        """Final path of each edit that is open, and how many bytes were written in it since its last commit."""
 
     def answered(self, request: Request, answer: Answer) -> None:
         """A request without a stream was answered."""
         if isinstance(request, OpenPart | Commit | Discard):
             self._tell(self._of_part(request, answer))
+            return
+        if isinstance(request, _EDITS):
+            self._tell(self._of_edit(request, answer))
             return
         kind = _KINDS.get(type(request))
         if kind is None:
@@ -251,6 +267,37 @@ class Using:
             return []
         path, size = opened
         return _grouped(Act.WROTE, [path], _codes(answer, 1), sizes=[size])
+
+    def _of_edit(
+        self, request: OpenEdit | WriteEdit | ReadEdit | CommitEdit | DiscardEdit | QuickEdit, answer: Answer
+    ) -> list[Used]:
+        if isinstance(request, QuickEdit):
+            return _grouped(Act.WROTE, [request.path], _codes(answer, 1), sizes=[len(request.data)])
+        if isinstance(request, OpenEdit):
+            if isinstance(answer, EditOpened):
+                with self._lock:
+                    self._edits[answer.edit] = request.path, 0
+                    if len(self._edits) > _EDITS_REMEMBERED:
+                        del self._edits[next(iter(self._edits))]  # given up by other ways than DiscardEdit
+                return []
+            return _grouped(Act.WROTE, [request.path], _codes(answer, 1))
+        done = not isinstance(answer, Failed)
+        with self._lock:
+            path, size = self._edits.get(request.edit, ("", 0))
+            if isinstance(request, WriteEdit):
+                if path and done:
+                    self._edits[request.edit] = path, size + len(request.data)
+            elif isinstance(request, CommitEdit) and request.keep_open and done:
+                self._edits[request.edit] = path, 0
+            elif isinstance(request, CommitEdit | DiscardEdit) and done:
+                self._edits.pop(request.edit, None)
+        if not path or isinstance(request, WriteEdit | DiscardEdit):
+            return []
+        if isinstance(request, ReadEdit):
+            # It holds what its base held: who reads it reads the file.
+            sizes = [len(answer.data) if isinstance(answer, EditRead) else 0]
+            return _grouped(Act.READ, [path], _codes(answer, 1), sizes=sizes)
+        return _grouped(Act.WROTE, [request.path or path], _codes(answer, 1), sizes=[size])
 
     def _tell(self, used: list[Used]) -> None:
         if used:

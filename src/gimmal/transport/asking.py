@@ -17,11 +17,14 @@ from gimmal.protocol.messages import (
     Measure,
     Measured,
     MeasureUp,
+    QuickEdit,
     Read,
     ReadBundle,
+    ReadEdit,
     Request,
     Write,
     WriteBundle,
+    WriteEdit,
 )
 from gimmal.protocol.reused import reused_bytes
 from gimmal.protocol.session import Asking
@@ -252,8 +255,10 @@ class AskingSide:
 
 def size_of(request: Request) -> int:
     """About how many bytes of contents a request moves."""
-    if isinstance(request, Read | MeasureUp):
+    if isinstance(request, Read | MeasureUp | ReadEdit):
         return request.length
+    if isinstance(request, WriteEdit | QuickEdit):
+        return len(request.data)
     if isinstance(request, Write):
         return request.length - reused_bytes(request.reused)
     if isinstance(request, Measure):

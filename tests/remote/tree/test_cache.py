@@ -260,6 +260,38 @@ class TestNumbers:
         assert number_of(cache, "s/z") != number
 
 
+class TestAnotherVersion:
+    """This side saves a file: another one takes its place, and is the same entry."""
+
+    def test_it_keeps_its_number_whether_the_notice_or_the_answer_comes_first(self) -> None:
+        for notice_first in (True, False):
+            cache = TreeCache()
+            cache.opened(STREAM, 0.0)
+            listed(cache, "far", {"x": file(7)}, 0.0, watch=3)
+            number = number_of(cache, "far/x")
+            ticket = cache.begin_change("far/x", 1.0, same=True)
+            notice = Change(3, ChangeKind.ENTRY, "x", file(8, 5))
+            if notice_first:
+                cache.noticed([notice], 1.1)
+                assert number_of(cache, "far/x") == number
+            cache.changed(ticket, file(8, 5), 1.2)
+            if not notice_first:
+                cache.noticed([notice], 1.3)
+            found = cache.find("far/x", 1.4)
+            assert isinstance(found, Known)
+            assert (found.number, found.attributes) == (number, file(8, 5))
+            assert cache.numbers.path_of(number) == "far/x"
+
+    def test_who_else_puts_a_file_there_makes_another_entry(self) -> None:
+        cache = TreeCache()
+        cache.opened(STREAM, 0.0)
+        listed(cache, "far", {"x": file(7)}, 0.0, watch=3)
+        number = number_of(cache, "far/x")
+        ticket = cache.begin_change("far/x", 1.0)
+        cache.changed(ticket, file(8, 5), 1.2)
+        assert number_of(cache, "far/x") != number
+
+
 class TestBounds:
     def test_the_folders_unused_longest_go_first_and_give_their_watches_back(self) -> None:
         cache = TreeCache(entries_max=100)

@@ -102,6 +102,11 @@ class TransferQueue:
         finally:
             self._store.close()
 
+    @property
+    def running(self) -> int:
+        """How many transfers are under way, or wait for the other side to go on."""
+        return len(self._runs)
+
     # What commands ask -----------------------------------------------------------------------------------------------
 
     async def add(self, order: Order) -> int:

@@ -55,6 +55,7 @@ def command(path: str, player_name: str | None, height: str | None, url_only: bo
 async def _play(
     reach: Reach, wanted: str, player: Player | None, height: str | None, *, url_only: bool, as_json: bool
 ) -> None:
+    from gimmal.agent.pinned import KeptContents, pinned_store
     from gimmal.base.errors import UsageError
     from gimmal.frontends.stream.content_types import is_film
     from gimmal.frontends.stream.server import StreamServer
@@ -68,7 +69,7 @@ async def _play(
     paths = await all_matching(await files(), [wanted])
     if len(paths) != 1:
         raise UsageError(f"{len(paths):,} files match", "name one of them")
-    cache = FileCache(files)
+    cache = FileCache(files, kept=KeptContents(pinned_store(reach).files, reach.workers))
     try:
         await cache.open(paths[0])
         tracks = await find_tracks(await files(), paths[0]) if is_film(paths[0]) else []

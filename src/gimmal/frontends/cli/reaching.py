@@ -48,7 +48,14 @@ class Way:
             only=PathKind(self.path) if self.path is not None else None,
             lan=lan_allowed(),
             password=self.password,
+            command=_command_name(),
         )
+
+
+def _command_name() -> str:
+    """Of the command that runs, without the program's name and its arguments."""
+    context = click.get_current_context(silent=True)
+    return context.command_path.partition(" ")[2] if context is not None else ""
 
 
 def reach_options(command: CommandT) -> CommandT:

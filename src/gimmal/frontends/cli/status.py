@@ -14,14 +14,20 @@ if TYPE_CHECKING:
 
 
 @click.command("status")
+@click.option("--safe", is_flag=True, help="Say only whether the half may be pulled out now; exit code 4 if not.")
 @reach_options
-def command(way: Way, as_json: bool) -> None:
+def command(safe: bool, way: Way, as_json: bool) -> None:
     """Show this half, the agent that serves it on this computer, and how the other side is reached.
 
     Exit code 0 where the other side answers.
     """
     from gimmal.frontends.cli.output import print_json
 
+    if safe:
+        from gimmal.frontends.cli.safe import say_whether_safe
+
+        say_whether_safe(way, as_json=as_json)
+        return
     value, failure = run_with_reach(way, _collect)
     if as_json:
         print_json(value)
@@ -32,6 +38,9 @@ def command(way: Way, as_json: bool) -> None:
 
 
 async def _collect(reach: Reach) -> tuple[dict[str, Any], GimmalError | None]:
+    import contextlib
+
+    from gimmal.agent.safe import unsent_of
     from gimmal.base.errors import GimmalError, PeerAbsent, WrongPassword
 
     header = reach.header
@@ -60,6 +69,10 @@ async def _collect(reach: Reach) -> tuple[dict[str, Any], GimmalError | None]:
         said = exc.last_seen if isinstance(exc, PeerAbsent) else 0
         known = value["agent"]["last_seen"] if value["agent"] and "last_seen" in value["agent"] else reach.last_seen
         value["other_side"] = {"reached": False, "reason": exc.message, "last_seen": max(said, known)}
+    value["edits"] = None
+    with contextlib.suppress(GimmalError):
+        unsent = await unsent_of(reach)
+        value["edits"] = {"going_home": unsent.files, "on_this_computer": unsent.on_computer}
     return value, failure
 
 
@@ -95,6 +108,8 @@ def _print(value: dict[str, Any]) -> None:
             _print_port_mapping(agent["port_mapping"])
         if "sleep" in agent:
             print_sleep(agent["sleep"])
+    if value["edits"] and value["edits"]["going_home"]:
+        print(f"edits: {going_home(value['edits']['going_home'], value['edits']['on_this_computer'])}")
     other = value["other_side"]
     if other["reached"]:
         print(f"other side: answers, {_path(other['path'], other['way'])}, {other['round_trip_ms']} ms")
@@ -112,6 +127,16 @@ def print_sleep(sleep: dict[str, Any]) -> None:
     else:
         how = "" if sleep["wanted"] else "; gimmal awake on asks for it"
         print(f"sleep: not held off, {displayable(sleep['reason'])}{how}")
+
+
+def going_home(files: int, on_computer: int) -> str:
+    """How many files still go home, and how many of those only from this computer."""
+    from gimmal.frontends.cli.output import counted
+
+    text = f"{counted(files, 'file')} still going home"
+    if on_computer in (0, files):
+        return f"{text}, kept on {'this computer only' if on_computer else 'the half'}"
+    return f"{text}, {on_computer:,} of them kept on this computer only"
 
 
 def _seen(moment: int) -> str:

@@ -138,6 +138,8 @@ class Ticket:
     """Of a LIST: what it says of the folder itself does not count."""
     unwatched: bool = False
     """All watches were over since: the one that it brings, too."""
+    same: bool = False
+    """A change that gives an entry another version: what takes its place has its number."""
 
     def note(self, later: Later) -> None:
         """Something changed meanwhile."""

@@ -1,0 +1,342 @@
+"""A journal of edits on a disk: sealed, of one owner, whole up to its last complete operation wherever it is cut.
+
+It lies on the half itself where that has room, so that it goes home from whichever computer the half is plugged into
+next; else on this computer. Its owner is who holds the lock on the file; a process that ends, however it does, leaves
+it to the next. All of it may block on the disk, and may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Self
+
+from gimmal.base.errors import LocalError, ProtocolViolation
+from gimmal.base.persistence import fsync_directory, local_errors
+from gimmal.base.primitives import hmac_sha256, random_bytes
+from gimmal.base.sealed_journal import SealedJournal
+from gimmal.half.places import EDITS_FOLDER
+from gimmal.remote.edits.operations import (
+    DATA_BYTES,
+    Begun,
+    Data,
+    End,
+    Gone,
+    Old,
+    Operation,
+    Record,
+    Save,
+    decode_record,
+    encode_record,
+)
+
+RESERVE = 8 << 20
+"""Bytes of a disk that a journal leaves free."""
+
+BEGIN_ROOM = 24 << 20
+"""Bytes beyond the reserve that a disk has to have for a journal to begin there, where there is another one."""
+
+FILES_MAX = 256
+"""Journals in one folder that are looked at."""
+
+_NAME = re.compile(r"[0-9a-f]{32}")
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+
+
+class JournalFile:
+    """One journal that this process owns. Make one with `begin` or `claim`; close it, or remove it.
+
+    Attributes:
+        pending: operations that are complete and not yet at home, by number, in order.
+        results: what came of those that are.
+        computer: on which they were done.
+    """
+
+    def __init__(self, path: Path, lock: int, journal: SealedJournal) -> None:
+        self.path = path
+        self.pending: dict[int, Operation] = {}
+        self.results: dict[int, Gone] = {}
+        self.next_number = 1
+        self.computer = ""
+        self._lock = lock
+        self._journal = journal
+        self._one = threading.Lock()
+        self._reading: Iterator[Record] | None = None
+        self._passed = 0
+
+    @classmethod
+    def begin(cls, folder: Path, key: bytes, computer: str = "") -> Self:
+        """A new journal.
+
+        Args:
+            folder: made where it is missing.
+            key: 32 bytes from the half; without it the file is noise.
+            computer: what this one is called, for names of conflicts.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        with local_errors("begin a journal of edits in", folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = folder / random_bytes(16).hex()
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            lock = os.open(path, flags, 0o600)
+            try:
+                _take(lock)
+                journal = SealedJournal.open(path, _seal_key(key), path.name.encode())
+                journal.append(encode_record(Begun(computer)))
+            except BaseException:
+                os.close(lock)
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                raise
+        fsync_directory(folder)
+        fsync_directory(folder.parent)
+        made = cls(path, lock, journal)
+        made.computer = computer
+        return made
+
+    @classmethod
+    def claim(cls, path: Path, key: bytes) -> Self | None:
+        """A journal that a process left; None where one still has it, it is gone, or nothing in it goes home.
+
+        Raises:
+            LocalError: the disk refuses.
+            ProtocolViolation: a later version of gimmal wrote it.
+        """
+        with local_errors("open the journal of edits", path):
+            try:
+                lock = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return None
+            try:
+                if not _take(lock) or not _is_there(path, lock):
+                    os.close(lock)
+                    return None
+                made = cls(path, lock, SealedJournal.open(path, _seal_key(key), path.name.encode()))
+            except BaseException:
+                os.close(lock)
+                raise
+            try:
+                made.read_all()
+            except BaseException:
+                made.close()
+                raise
+        if not made.pending:
+            made._remove_if_ours()
+            return None
+        return made
+
+    def read_all(self) -> None:
+        """Find out what is pending."""
+        head: Save | None = None
+        for record in self._records():
+            if isinstance(record, Save):
+                head = record
+            elif isinstance(record, End):
+                if head is not None and head.number == record.number:
+                    self.pending[head.number] = head
+                head = None
+            elif isinstance(record, Gone):
+                self.pending.pop(record.number, None)
+                self.results[record.number] = record
+            elif isinstance(record, Begun):
+                self.computer = record.computer
+            elif not isinstance(record, Data | Old):
+                self.pending[record.number] = record
+            number = getattr(record, "number", 0)
+            self.next_number = max(self.next_number, number + 1)
+
+    def _remove_if_ours(self) -> None:
+        """Remove a journal of which nothing is left to do; not one that another half's key seals."""
+        with self._one, contextlib.suppress(OSError):
+            if self._journal.size or not os.fstat(self._lock).st_size:
+                self.path.unlink(missing_ok=True)
+        self.close()
+
+    # Adding ----------------------------------------------------------------------------------------------------------
+
+    def add(self, operation: Operation) -> None:
+        """Note an operation that is no save; durable on return.
+
+        Raises:
+            LocalError: the disk refuses, or is too full.
+        """
+        with self._one, local_errors("write the journal of edits", self.path):
+            self._require_room(0)
+            self._journal.append(encode_record(operation), durable=True)
+            self.pending[operation.number] = operation
+            self.next_number = operation.number + 1
+
+    def add_save(self, save: Save, written: Iterable[tuple[int, bytes]], old: Iterable[tuple[int, bytes]]) -> None:
+        """Note a save; durable on return.
+
+        Args:
+            save: its head.
+            written: places and bytes.
+            old: the same of the version before, as far as they are known and still count.
+
+        Raises:
+            LocalError: the disk refuses, or is too full; then the save was never begun.
+        """
+        with self._one, local_errors("write the journal of edits", self.path):
+            self.next_number = save.number + 1  # also where it fails: a number stands for one head
+            self._journal.append(encode_record(save))
+            for kind, pieces in ((Data, written), (Old, old)):
+                for offset, content in pieces:
+                    self._require_room(len(content))
+                    for at in range(0, len(content), DATA_BYTES):
+                        self._journal.append(encode_record(kind(offset + at, content[at : at + DATA_BYTES])))
+            self._journal.append(encode_record(End(save.number)), durable=True)
+            self.pending[save.number] = save
+
+    def note_home(self, result: Gone) -> None:
+        """An operation was done at home. Not lost by a crash is not needed here: it would be found to be done.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        with self._one:
+            self.pending.pop(result.number, None)
+            self.results[result.number] = result
+            with local_errors("write the journal of edits", self.path):
+                self._journal.append(encode_record(result))
+
+    def _require_room(self, length: int) -> None:
+        state = os.fstatvfs(self._lock)
+        if state.f_blocks and state.f_bavail * (state.f_frsize or state.f_bsize) < RESERVE + length:
+            raise OSError(errno.ENOSPC, "no room is left for edits that wait for the other side")
+
+    # Reading ---------------------------------------------------------------------------------------------------------
+
+    def bytes_of(self, number: int) -> Iterator[Data | Old]:
+        """Bytes of a complete save, in the order in which they were noted; reads on while it is consumed.
+
+        Saves that are asked for in order are found without reading from the beginning each time.
+        """
+        if self._reading is None or self._passed >= number:
+            self._reading = self._records()
+        inside = False
+        for record in self._reading:
+            if isinstance(record, Save):
+                self._passed = record.number
+                inside = record.number == number
+            elif inside and isinstance(record, Data | Old):
+                yield record
+            elif inside and isinstance(record, End):
+                return
+        self._reading = None
+
+    def _records(self) -> Iterator[Record]:
+        # Bytes of a save that was cut short lie before the head of the next one: the head begins anew.
+        found = self._journal.records()
+        while True:
+            with self._one:
+                data = next(found, None)
+            if data is None:
+                return
+            yield decode_record(data)
+
+    # End -------------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let go of the file, which stays for whoever claims it."""
+        with self._one:
+            self._journal.close()
+            if self._lock >= 0:
+                os.close(self._lock)
+                self._lock = -1
+
+    def remove(self) -> None:
+        """Remove the file: all of it is at home.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        with local_errors("remove the journal of edits", self.path):
+            self.path.unlink(missing_ok=True)
+        self.close()
+
+
+def folders(half: Path | None, directory: Path, key: bytes) -> list[Path]:
+    """Where journals of a half may lie, the one that is liked best first.
+
+    Args:
+        half: the folder of the half; None where nothing may be written there.
+        directory: where this computer keeps sealed things for the lineage.
+        key: of the half; each has its own folder there.
+    """
+    # Keyed, so that the two halves of a pair do not meet on one computer, and the name tells nothing.
+    name = hmac_sha256(key, b"gimmal edits v1 folder")[:16].hex()
+    here = [half / EDITS_FOLDER] if half is not None else []
+    return [*here, directory / "edits" / name]
+
+
+def choose_folder(places: list[Path]) -> Path:
+    """The first of some folders whose disk has room for a journal, else the last."""
+    for place in places[:-1]:
+        with contextlib.suppress(OSError):
+            parent = place if place.is_dir() else place.parent
+            state = os.statvfs(parent)
+            free = state.f_bavail * (state.f_frsize or state.f_bsize)
+            if free >= RESERVE + BEGIN_ROOM and os.access(parent, os.W_OK):
+                return place
+    return places[-1]
+
+
+def left_over(places: list[Path]) -> list[Path]:
+    """Journals that are there, whoever has them, oldest first."""
+    found: list[tuple[float, Path]] = []
+    for place in places:
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(place):
+                if _NAME.fullmatch(entry.name) and len(found) < FILES_MAX:
+                    found.append((entry.stat(follow_symlinks=False).st_mtime, Path(entry.path)))
+    return [path for _time, path in sorted(found)]
+
+
+def waiting_operations(places: list[Path], key: bytes) -> list[Operation]:
+    """What waits in all journals of a half, also in those that another process has; nothing is claimed.
+
+    One that cannot be read, or is of another half, counts for nothing.
+    """
+    waiting: list[Operation] = []
+    for path in left_over(places):
+        with contextlib.suppress(OSError, LocalError, ProtocolViolation):
+            journal = JournalFile(path, -1, SealedJournal.open_to_read(path, _seal_key(key), path.name.encode()))
+            try:
+                journal.read_all()
+                waiting += journal.pending.values()
+            finally:
+                journal.close()
+    return waiting
+
+
+def _seal_key(key: bytes) -> bytes:
+    return hmac_sha256(key, b"gimmal edits v1 seal")
+
+
+def _take(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    return True
+
+
+def _is_there(path: Path, lock: int) -> bool:
+    try:
+        there = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    ours = os.fstat(lock)
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)

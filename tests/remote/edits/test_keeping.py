@@ -1,0 +1,291 @@
+"""While the line is down: what is saved is in the journal, is seen here at once, and goes home in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from gimmal.base.errors import LocalError, RemoteError, UnreachableError
+from gimmal.protocol.messages import Kind
+from gimmal.remote.edits.journal import left_over, waiting_operations
+from tests.remote.edits.rig import KEY, CutFiles, conflicts_of, edited_tree, places_of, until
+from tests.remote.simulated_line import content_of
+from tests.remote.two_sides import Sides, TwoSides
+
+CONTENT = content_of(300_000)
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> TwoSides:
+    made = TwoSides(tmp_path)
+    (made.far / "report.odt").write_bytes(CONTENT)
+    return made
+
+
+def waiting(two: TwoSides) -> int:
+    return len(waiting_operations(list(places_of(two.base)), KEY))
+
+
+def test_a_save_while_the_line_is_down_goes_home_when_it_is_back(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            file = await tree.open("far/report.odt", write=True)
+            assert await file.read(0, len(CONTENT)) == CONTENT
+            await file.write(0, b"first")
+            line.is_cut = True
+            await file.sync()
+            assert waiting(two) == 1
+            assert (two.far / "report.odt").read_bytes() == CONTENT
+            await file.write(5, b" second")
+            await file.close()
+            assert waiting(two) == 2
+            expected = b"first second" + CONTENT[12:]
+            reader = await tree.open("far/report.odt")
+            assert await reader.read(0, len(CONTENT)) == expected
+            assert (await tree.find("far/report.odt")).attributes.size == len(CONTENT)
+            await reader.close()
+            line.is_cut = False
+            await until(lambda: left_over(list(places_of(two.base))) == [])
+            assert tree.waiting == []
+            assert (two.far / "report.odt").read_bytes() == expected
+            reader = await tree.open("far/report.odt")
+            before = sides.wire_bytes
+            assert await reader.read(0, len(CONTENT)) == expected
+            assert sides.wire_bytes - before < 500, "what was known is not fetched again"
+            await reader.close()
+            assert not conflicts_of(two.base).read()
+
+    two.run(work)
+
+
+def test_saving_by_rename_works_while_the_line_is_down(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.listing("far")
+            await (await tree.open("far/report.odt")).close()
+            line.is_cut = True
+            await tree.make_directory("far/new")
+            temporary = await tree.open("far/.tmp", write=True, create=True, exclusive=True)
+            await temporary.write(0, b"saved by rename")
+            await temporary.close()
+            with pytest.raises(RemoteError, match="already there"):
+                await tree.open("far/.tmp", write=True, create=True, exclusive=True)
+            number = (await tree.find("far/.tmp")).number
+            assert tree.view.path_of(number) == "far/.tmp"
+            await tree.rename("far/report.odt", "far/report.odt~")
+            await tree.rename("far/.tmp", "far/report.odt")
+            await tree.remove("far/report.odt~")
+            with pytest.raises(RemoteError) as missing:
+                await tree.find("far/.tmp")
+            assert missing.value.code == "not_found"
+            names = {name.name: name.kind for name in (await tree.listing("far")).names}
+            assert names == {"report.odt": Kind.FILE, "new": Kind.DIRECTORY}
+            assert (await tree.listing("far/new")).names == []
+            assert tree.view.path_of(number) == "far/report.odt"
+            reader = await tree.open("far/report.odt")
+            assert await reader.read(0, 100) == b"saved by rename"
+            assert sorted(os.listdir(two.far)) == ["report.odt"]
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            assert (two.far / "report.odt").read_bytes() == b"saved by rename"
+            assert sorted(os.listdir(two.far)) == ["new", "report.odt"]
+            assert await reader.read(0, 100) == b"saved by rename"
+            await reader.close()
+            assert {name.name for name in (await tree.listing("far")).names} == {"report.odt", "new"}
+            assert (await tree.find("far/report.odt")).number == number
+
+    two.run(work)
+
+
+def test_a_moved_file_that_was_not_written_is_read_from_where_it_lies(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            reader = await tree.open("far/report.odt")
+            assert await reader.read(0, len(CONTENT)) == CONTENT
+            await reader.close()
+            line.is_cut = True
+            await tree.rename("far/report.odt", "far/other.odt")
+            file = await tree.open("far/other.odt", write=True)
+            assert await file.read(0, len(CONTENT)) == CONTENT
+            await file.write(0, b"new")
+            await file.sync()
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            await file.write(3, b"er")
+            await file.close()
+            assert os.listdir(two.far) == ["other.odt"]
+            assert (two.far / "other.odt").read_bytes() == b"newer" + CONTENT[5:]
+
+    two.run(work)
+
+
+def test_what_was_done_but_not_answered_is_not_done_twice(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            file = await tree.open("far/report.odt", write=True)
+            await file.write(0, b"first")
+            line.swallows = 1
+            await file.sync()
+            await until(lambda: not tree.waiting)
+            await file.write(5, b" second")
+            line.swallows = 1
+            await file.close()
+            await until(lambda: not tree.waiting)
+            line.swallows = 1
+            await tree.rename("far/report.odt", "far/other.odt")
+            await until(lambda: not tree.waiting)
+            line.swallows = 1
+            created = await tree.open("far/new", write=True, create=True)
+            await created.close()
+            await until(lambda: not tree.waiting)
+            assert sorted(os.listdir(two.far)) == ["new", "other.odt"]
+            assert (two.far / "other.odt").read_bytes() == b"first second" + CONTENT[12:]
+            assert not conflicts_of(two.base).read()
+
+    two.run(work)
+
+
+def test_what_the_other_side_changed_meanwhile_is_kept_beside(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            file = await tree.open("far/report.odt", write=True)
+            assert await file.read(0, len(CONTENT)) == CONTENT
+            await file.write(0, b"mine")
+            line.is_cut = True
+            await file.sync()
+            (two.far / "theirs").write_bytes(b"theirs")
+            os.replace(two.far / "theirs", two.far / "report.odt")
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            (conflict,) = conflicts_of(two.base).read()
+            assert conflict.path == "far/report.odt"
+            assert conflict.whole
+            assert file.path == conflict.mine
+            ours = two.base / conflict.mine
+            assert ours.read_bytes() == b"mine" + CONTENT[4:]
+            await file.write(4, b"!")
+            await file.close()
+            assert ours.read_bytes() == b"mine!" + CONTENT[5:]
+            assert (two.far / "report.odt").read_bytes() == b"theirs"
+
+    two.run(work)
+
+
+def test_a_folder_that_the_other_side_removed_comes_back_for_what_was_saved_in_it(two: TwoSides) -> None:
+    (two.far / "folder").mkdir()
+    (two.far / "folder" / "x").write_bytes(b"old")
+
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            file = await tree.open("far/folder/x", write=True)
+            assert await file.read(0, 10) == b"old"
+            await file.write(3, b" and new")
+            line.is_cut = True
+            await file.close()
+            (two.far / "folder" / "x").unlink()
+            (two.far / "folder").rmdir()
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            assert (two.far / "folder" / "x").read_bytes() == b"old and new"
+
+    two.run(work)
+
+
+def test_without_a_journal_or_for_folders_it_is_told_that_the_line_is_down(two: TwoSides) -> None:
+    (two.far / "folder").mkdir()
+
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, None, line) as tree:
+            file = await tree.open("far/report.odt", write=True)
+            await file.write(0, b"first")
+            line.is_cut = True
+            with pytest.raises(UnreachableError):
+                await file.sync()
+            line.is_cut = False
+            await file.close()
+            assert (two.far / "report.odt").read_bytes() == b"first" + CONTENT[5:]
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.find("far/folder")
+            line.is_cut = True
+            with pytest.raises(UnreachableError):
+                await tree.rename("far/folder", "far/other")
+
+    two.run(work)
+
+
+def test_what_is_too_large_to_be_held_is_told_not_lost_in_silence(
+    two: TwoSides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gimmal.remote.edits.saving.HELD_MAX", 1 << 20)
+
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            file = await tree.open("far/large", write=True, create=True)
+            for at in range(0, 3 << 20, 131_072):
+                await file.write(at, b"x" * 131_072)
+            line.is_cut = True
+            with pytest.raises(UnreachableError):
+                await file.sync()
+            line.is_cut = False
+            await file.close()
+            assert (two.far / "large").read_bytes() == b"x" * (3 << 20)
+            other = await tree.open("far/offline", write=True, create=True)
+            line.is_cut = True
+            with pytest.raises((UnreachableError, LocalError, RemoteError)):
+                for at in range(0, 5 << 20, 131_072):
+                    await other.write(at, b"y" * 131_072)
+            assert tree.held <= 3 << 20
+
+    two.run(work)
+
+
+def test_a_disk_here_that_is_full_is_told(two: TwoSides, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gimmal.remote.edits.journal.RESERVE", 1 << 60)
+
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            file = await tree.open("far/report.odt", write=True)
+            await file.write(0, b"first")
+            line.is_cut = True
+            with pytest.raises(LocalError):
+                await file.sync()
+            line.is_cut = False
+            await asyncio.sleep(0)
+            await file.sync()
+            await file.close()
+            assert (two.far / "report.odt").read_bytes() == b"first" + CONTENT[5:]
+
+    two.run(work)
+
+
+def test_times_and_modes_wait_too(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.find("far/report.odt")
+            line.is_cut = True
+            await tree.set_attributes("far/report.odt", mode=0o600, mtime_ns=10**18)
+            found = (await tree.find("far/report.odt")).attributes
+            assert (found.mode & 0o777, found.mtime_ns) == (0o600, 10**18)
+            file = await tree.open("far/report.odt", write=True)
+            await file.write(0, b"after")
+            await file.close()
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            assert (two.far / "report.odt").read_bytes() == b"after" + CONTENT[5:]
+            assert (two.far / "report.odt").stat().st_mode & 0o777 == 0o600
+            assert not conflicts_of(two.base).read()
+
+    two.run(work)
