@@ -174,13 +174,14 @@ def test_an_mp4_with_its_index_at_the_end_is_not_fetched_whole_to_be_looked_at(d
     end(process)
 
 
-@needs("ffmpeg", "mpv")
-def test_mpv_plays_what_it_is_given(desk: Desk) -> None:
+@needs("ffmpeg", "ffprobe", "mpv")
+@pytest.mark.parametrize("more", [(), ("--height", "240")], ids=["as it is", "in parts"])
+def test_mpv_plays_what_it_is_given(desk: Desk, more: tuple[str, ...]) -> None:
     make_film(desk.far / "film.mkv", 5)
     settings = desk.plugged.world.b.base / "home" / ".config" / "mpv"
-    settings.mkdir(parents=True)
+    settings.mkdir(parents=True, exist_ok=True)
     (settings / "mpv.conf").write_text("vo=null\nao=null\nframes=20\nuntimed=yes\n")
-    result = desk.run("play", "--player", "mpv", desk.at("film.mkv"))
+    result = desk.run("play", *more, "--player", "mpv", desk.at("film.mkv"))
     assert "VO: [null] 320x180" in result.out
     left = [path for path in settings.parent.parent.rglob("*") if path.is_file() and b"film" in path.read_bytes()]
     assert left == []
