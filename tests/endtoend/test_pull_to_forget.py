@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
@@ -33,6 +33,8 @@ from tests.endtoend.mounting import MISSING, take_away
 from tests.endtoend.processes import Agent
 from tests.endtoend.world import PATIENT_RUN, RUN, Computer, World, new_world, until
 from tests.figures import figure
+from tests.frontends.dav.drive import Client, login_of
+from tests.frontends.dav.test_server import LOCK
 from tests.patience import PATIENCE, within
 
 MIB = 1 << 20
@@ -237,6 +239,27 @@ def test_nothing_is_left_of_what_programs_read_and_wrote_in_the_mount(guest: Gue
     assert guest.found() == {}
     guest.disk.sync()
     assert not in_image(guest.disk.image, guest.secret)
+
+
+def test_nothing_is_left_of_what_was_seen_in_a_network_drive(guest: Guest) -> None:
+    serves = guest.world.start(guest.computer, "dav")
+    client = Client(*login_of(serves))
+    place = f"/shared/{guest.secret.decode()}-large"
+    with closing(client):
+        assert guest.secret in client.ask("PROPFIND", "/shared", depth="1").body
+        assert guest.secret in client.ask("GET", place).body
+        assert client.ask("PUT", f"{place}-new", guest.secret * 100_000).status == 201
+        assert client.ask("LOCK", f"{place}-locked", LOCK).status == 201
+        assert in_memory(serves.pid, guest.secret)
+        pulled = pull(guest, "renamed")
+        result = serves.wait()
+    assert within(time.monotonic() - pulled, PULLED_SECONDS, "half pulled out under a network drive to its end")
+    assert result.code == 5, str(result)
+    assert processes_of(guest.computer.base) == []
+    assert guest.found() == {}
+    guest.disk.sync()
+    assert not in_image(guest.disk.image, guest.secret)
+    assert not in_image(guest.disk.image, client.login.password.encode())
 
 
 @pytest.mark.skipif(shutil.which("vim") is None, reason="vim is missing: apt-get install vim")

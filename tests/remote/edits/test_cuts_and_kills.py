@@ -226,6 +226,5 @@ def test_nothing_that_was_saved_is_lost_by_cuts_and_kills(tmp_path: Path) -> Non
         saves += sum(what == "saved" for what, _name, _text in said)
         waited += kept
     assert saves > ROUNDS
-    figure("cuts and kills under writing", ROUNDS, "rounds")
-    figure("edits saved in them, lost", 0, f"of {saves:,}")
-    figure("edits that waited in a journal", waited, "")
+    figure(f"cuts and kills under writing, {ROUNDS} rounds: edits lost of {saves:,} saved", 0, "0")
+    figure(f"the same: operations that waited in a journal, of {ROUNDS} rounds", waited, "reported")

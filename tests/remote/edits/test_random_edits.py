@@ -15,7 +15,7 @@ from tests.remote.edits.rig import CutFiles, conflicts_of, edited_tree, until
 from tests.remote.two_sides import Sides, TwoSides
 
 NAMES = [f"far/{letter}" for letter in "abcd"]
-SEEDS = range(200 if ALONE else 12)
+SEEDS = range(200 if ALONE else 8)
 STEPS = 60
 
 

@@ -234,6 +234,9 @@ class Keeping:
         laid = self.laid.find(path)
         if laid is not None and laid.attributes is not None:
             return laid.operation, None
+        edited = self._files.get(path)
+        if edited is not None:  # what is known of it here may not be saved
+            return 0, edited.base_version
         return 0, version_of(attributes) if attributes.kind is Kind.FILE else None
 
     def _lay(self, path: str, attributes: Attributes, operation: int) -> None:
