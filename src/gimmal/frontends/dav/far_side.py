@@ -15,6 +15,8 @@ from gimmal.remote.removing import remove
 COPIES_AT_ONCE = 8
 """Files that are copied over there at a time."""
 
+_COPIED = (Kind.FILE, Kind.DIRECTORY)
+
 LONG_SECONDS = 600.0
 """What copying or removing a tree may take: a client waits for it."""
 
@@ -33,13 +35,14 @@ async def remove_tree(files: Files, path: str) -> None:
         raise RemoteError("not_granted", f"{name}: {reason}{more}")
 
 
-async def copy_tree(files: Files, source: str, target: str, *, below: bool) -> None:
+async def copy_tree(files: Files, source: str, target: str, *, below: bool, whole: bool = False) -> None:
     """Copy a file, or a folder with all it holds; nothing is at the target. Links and what is no file are left out.
 
     Args:
         files: the other side's.
         source, target: wire paths.
         below: of a folder also what it holds.
+        whole: rather nothing than leaving something out.
 
     Raises:
         RemoteError: the other side says no; what was copied until then stays.
@@ -59,6 +62,9 @@ async def copy_tree(files: Files, source: str, target: str, *, below: bool) -> N
         if page.failures:
             name, code = page.failures[0]
             raise error_of_code(code, shown(f"{source}/{name}"))
+        left_out = next((entry for entry in page.entries if entry.attributes.kind not in _COPIED), None)
+        if whole and left_out is not None:
+            raise error_of_code(Code.SPECIAL_FILE, shown(f"{source}/{left_out.name}"))
         count += len(page.entries)
         if count > ENTRIES_MAX:
             raise too_many_entries(shown(source))
