@@ -17,6 +17,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from gimmal.frontends.dav.login import Login
 from gimmal.frontends.dav.side import ASKED_SECONDS
 from tests.endtoend.conftest import Desk
 from tests.endtoend.processes import Process
@@ -89,8 +90,6 @@ def test_it_works_through_the_agent_and_prints_json(plugged: Plugged) -> None:
     process: Process = world.start(world.b, "dav", "--json")
     rest = process.wait_line('{"event":"dav",')
     url, user, password = (rest.split(f'"{name}":"')[1].split('"')[0] for name in ("url", "user", "password"))
-    from gimmal.frontends.dav.login import Login
-
     client = Client(url, Login(user, password))
     with contextlib.closing(client):
         assert client.ask("GET", "/shared/file").body == content(1000)
