@@ -6,16 +6,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup lab format check test demo campaign bench faults paths release clean
+.PHONY: help setup lab data format check test demo campaign bench faults paths release clean
 
 help: ## list these commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.stamp ## build .venv with .venv/bin/gimmal
 
-$(VENV)/.stamp: pyproject.toml uv.lock scripts/setup.sh scripts/lab.sh
+$(VENV)/.stamp: pyproject.toml uv.lock scripts/setup.sh scripts/lab.sh scripts/mount.sh
 	@PYTHON=$(PYTHON) sh scripts/setup.sh
 	@sh scripts/lab.sh
+	@sh scripts/mount.sh
 	@touch $@
 
 format: setup ## rewrite the code in the house format
@@ -31,8 +32,12 @@ check: setup ## format, lint, types and import contracts, changing nothing
 lab: ## system packages of the network laboratory (tests/lab) and of other tests, where root
 	@sh scripts/lab.sh
 	@sh scripts/players.sh
+	@sh scripts/programs.sh
 
-test: check lab ## every check and every test, long ones on a small fixed sample
+data: setup ## libraries that the tests of gimmal:// read and write through
+	@VIRTUAL_ENV="$$PWD/$(VENV)" $(BIN)/uv sync -q --locked --active --inexact --group data
+
+test: check lab data ## every check and every test, long ones on a small fixed sample
 	$(BIN)/python -m pytest -n 2 -p randomly -rs
 
 demo: setup ## the main job on real files: join, plug in, list, copy both ways, unplug

@@ -23,7 +23,19 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from bench import copying, growth, latency, line_check, plot, profiling, relay_parts, start_up, streaming, unplug
+from bench import (
+    as_if_here,
+    copying,
+    growth,
+    latency,
+    line_check,
+    plot,
+    profiling,
+    relay_parts,
+    start_up,
+    streaming,
+    unplug,
+)
 from bench.contenders import DIRECTIONS
 from bench.copying import Wish
 from bench.document import document
@@ -45,6 +57,7 @@ ALL: dict[str, Measure] = {
     **{row.name: partial(copying.measure, row) for row in ROWS},
     "latency": latency.measure,
     "streaming": streaming.measure,
+    "as-if-here": as_if_here.measure,
     "growth": growth.measure,
     "start-up": _plain(start_up.measure),
     "unplug": _plain(unplug.measure),

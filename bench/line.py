@@ -85,6 +85,10 @@ class Line:
         """The command line that runs a command on a side."""
         return ["ip", "netns", "exec", self._names[side], *command]
 
+    def in_network(self, side: str, command: Sequence[str]) -> list[str]:
+        """The same, but what it mounts is mounted for everyone: only the network is the side's own."""
+        return ["nsenter", f"--net=/run/netns/{self._names[side]}", *command]
+
     def counters(self) -> dict[str, Counters]:
         """What passed from each side to the other one.
 

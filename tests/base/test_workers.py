@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -75,3 +77,17 @@ def test_closing_waits_for_nothing_and_starts_nothing() -> None:
         assert not begun.acquire(blocking=False)
 
     asyncio.run(main())
+
+
+def test_where_the_interpreter_ends_calls_are_still_made() -> None:
+    script = """
+import asyncio, atexit, threading
+from gimmal.base.workers import Workers
+workers, loop = Workers(), asyncio.new_event_loop()
+threading.Thread(target=loop.run_forever, daemon=True).start()
+ask = lambda: asyncio.run_coroutine_threadsafe(workers.call(divmod, 7, 2), loop).result(60)
+atexit.register(lambda: print(ask()))
+print(ask())
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert (ended.stdout, ended.stderr) == ("(3, 1)\n(3, 1)\n", "")

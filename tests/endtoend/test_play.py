@@ -14,7 +14,7 @@ import pytest
 
 from tests.endtoend.browser import chromium
 from tests.endtoend.conftest import Desk
-from tests.endtoend.film import frame_at, make_film, needs, probe
+from tests.endtoend.film import frame_at, make_film, needs, probe, run
 from tests.endtoend.processes import Process
 from tests.endtoend.world import Plugged, content, until, write_file
 
@@ -184,6 +184,118 @@ def test_mpv_plays_what_it_is_given(desk: Desk) -> None:
     assert "VO: [null] 320x180" in result.out
     left = [path for path in settings.parent.parent.rglob("*") if path.is_file() and b"film" in path.read_bytes()]
     assert left == []
+
+
+CUES = "1\n00:00:00,000 --> 00:00:30,000\nhello\n\n2\n00:00:30,000 --> 00:01:00,000\n<b>good</b> bye\n"
+
+
+@needs("ffmpeg", "mpv")
+def test_mpv_is_handed_the_subtitles_that_lie_beside_the_film(desk: Desk) -> None:
+    make_film(desk.far / "film.mkv", 5)
+    (desk.far / "film.en.srt").write_text(CUES)
+    settings = desk.plugged.world.b.base / "home" / ".config" / "mpv"
+    settings.mkdir(parents=True, exist_ok=True)
+    (settings / "mpv.conf").write_text("vo=null\nao=null\nframes=20\nuntimed=yes\nterm-status-msg=[${sub-text}]\n")
+    result = desk.run("play", "--player", "mpv", desk.at("film.mkv"))
+    assert "(webvtt)" in result.out + result.err, (result.out, result.err)
+    assert "[hello]" in result.out + result.err, (result.out, result.err)
+
+
+@needs("ffmpeg", "chromium")
+def test_chromium_shows_the_subtitles_on_the_page(desk: Desk) -> None:
+    make_film(desk.far / "film.mp4", 60)
+    (desk.far / "film.en.srt").write_text(CUES)
+    process = desk.start("play", "--url-only", desk.at("film.mp4"))
+    page = process.wait_line("page: ")
+    shown = """new Promise(done => {
+        const track = document.querySelector("video").textTracks[0];
+        const look = () => track.activeCues && track.activeCues.length
+            ? done([track.label, track.language, track.activeCues[0].text]) : setTimeout(look, 20);
+        track.mode = "showing";
+        document.querySelector("video").currentTime = 45;
+        look();
+    })"""
+    with chromium() as browser:
+        browser.open(page)
+        until(lambda: browser.evaluate('(document.querySelector("video") || {}).readyState >= 1'), "the film is there")
+        assert browser.evaluate(shown) == ["en", "en", "<b>good</b> bye"]
+        assert browser.evaluate("document.title") == "gimmal"
+    end(process)
+
+
+def make_odd_film(path: Path, seconds: int = 30) -> Path:
+    """A film as browsers do not play it: sound in AC-3, words inside."""
+    words = path.with_suffix(".words")
+    words.write_text("1\n00:00:00,000 --> 00:00:10,000\nhello\n")
+    run(
+        *("ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", f"testsrc2=size=320x180:rate=25:duration={seconds}"),
+        *("-f", "lavfi", "-i", f"sine=frequency=440:duration={seconds}", "-f", "srt", "-i", words),
+        *("-map", "0", "-map", "1", "-map", "2", "-c:v", "libx264", "-preset", "ultrafast", "-g", "100"),
+        *("-pix_fmt", "yuv420p", "-c:a", "ac3", "-c:s", "srt", "-metadata:s:s:0", "language=eng", path),
+    )
+    words.unlink()
+    return path
+
+
+PLAYED = """new Promise((done, failed) => {
+    const film = document.querySelector("video");
+    film.onerror = () => failed(film.error.message);
+    film.onseeked = () => {
+        const heard = film.webkitAudioDecodedByteCount;
+        const look = () => film.readyState >= 3 && film.currentTime > PLACE && film.webkitAudioDecodedByteCount > heard
+            ? done([film.currentTime, film.videoHeight, film.currentSrc]) : setTimeout(look, 20);
+        film.play();
+        look();
+    };
+    film.muted = true;
+    film.currentTime = PLACE;
+})"""
+
+
+@needs("ffmpeg", "ffprobe", "chromium")
+def test_chromium_plays_in_parts_what_it_cannot_play_as_it_is(desk: Desk) -> None:
+    film = make_odd_film(desk.far / "film.mkv")
+    process = desk.start("play", "--url-only", desk.at("film.mkv"))
+    page = process.wait_line("page: ")
+    with chromium() as browser:
+        browser.open(page)
+        until(lambda: browser.evaluate('(document.querySelector("video") || {}).readyState >= 1'), "the film is there")
+        assert browser.evaluate('document.querySelector("video").duration') == pytest.approx(30, abs=0.6)
+        for place in (20, 3):
+            at, height, source = browser.evaluate(PLAYED.replace("PLACE", str(place)))
+            assert source == page + "hls/index.m3u8"
+            assert height in (180, 90), height
+            assert place < at < place + 10
+        assert browser.evaluate('document.querySelector("video").textTracks.length') >= 1
+    end(process)
+    entries = desk.plugged.world.json(desk.plugged.world.a, "log")
+    assert any(entry.get("event") == "read" and "film.mkv" in str(entry) for entry in entries)
+    assert film.exists()
+
+
+@needs("ffmpeg", "ffprobe")
+def test_a_film_is_made_smaller_at_home_for_a_slow_line(desk: Desk) -> None:
+    film = desk.far / "film.mp4"
+    source = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=6", "-vf", "noise=alls=40:allf=t")
+    run("ffmpeg", "-v", "error", *source, "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", film)
+    assert film.stat().st_size > 2_000_000
+    process = desk.start("play", "--url-only", "--height", "240", desk.at("film.mp4"))
+    url = url_of(process)
+    assert url.endswith("/hls/240.m3u8")
+    seen = run("ffmpeg", "-v", "error", "-i", url, "-f", "null", "-progress", "-", "-").stdout
+    assert b"frame=150\n" in seen, "every picture of it"
+    end(process)
+    entries = desk.plugged.world.json(desk.plugged.world.a, "log")
+    read = sum(
+        entry.get("bytes", 0) for entry in entries if entry.get("event") == "read" and desk.far.name in str(entry)
+    )
+    assert 0 < read < film.stat().st_size / 4
+
+
+def test_what_cannot_be_converted_is_said(desk: Desk) -> None:
+    write_file(desk.far / "film.mkv", 1000)
+    result = desk.run("play", "--url-only", "--height", "480", desk.at("film.mkv"), code=9)
+    assert result.error == "the other side converts nothing of this file"
 
 
 @needs("ffmpeg", "chromium")

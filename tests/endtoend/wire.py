@@ -128,6 +128,13 @@ class Wire:
             with suppress(OSError):
                 source.shutdown(socket.SHUT_RD)
 
+    def cut(self) -> None:
+        """End all connections; new ones are carried on."""
+        with self._lock:
+            for one in self._open:
+                with suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         with self._lock:
             self._closed = True

@@ -294,6 +294,9 @@ class TestDisabledAndErased:
         join(*two, "home")
         (two[1] / "GIMMAL/edits").mkdir()
         (two[1] / "GIMMAL/edits" / ("0" * 32)).write_bytes(b"sealed")
+        (two[1] / "GIMMAL/pinned/files").mkdir(parents=True)
+        (two[1] / "GIMMAL/pinned/pins").write_bytes(b"sealed")
+        (two[1] / "GIMMAL/pinned/files" / ("0" * 40)).write_bytes(b"sealed")
         assert erase_half(two[1] / "GIMMAL") == ()
         assert list(two[1].iterdir()) == []
 

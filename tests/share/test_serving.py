@@ -12,6 +12,7 @@ import pytest
 from gimmal.base.fair_budget import FairBudget
 from gimmal.base.workers import LONG_THREADS, Workers
 from gimmal.protocol.codec import decode_answer, encode
+from gimmal.protocol.codes import Code
 from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.limits import BLOCK_SIZE, PARTS_MAX
 from gimmal.protocol.messages import (
@@ -20,6 +21,8 @@ from gimmal.protocol.messages import (
     Copy,
     DigestBlocks,
     DigestFiles,
+    Failed,
+    FilmPart,
     Found,
     ListChunks,
     Measure,
@@ -34,7 +37,7 @@ from gimmal.protocol.messages import (
 from gimmal.share.cursors import Cursors, Walk
 from gimmal.share.part_table import PARTS_OF_ALL, PARTS_OF_EACH
 from gimmal.share.service import ShareSession
-from gimmal.share.serving import LONG_READS_AT_ONCE, SMALL_READS_AT_ONCE, Serving
+from gimmal.share.serving import LONG_READS_AT_ONCE, MAKINGS_AT_ONCE, SMALL_READS_AT_ONCE, Serving
 from gimmal.transport.buffers import BufferPool
 from gimmal.transport.exchange import Incoming
 from gimmal.transport.ranges import SMALL_READ, read_range
@@ -282,6 +285,52 @@ def test_who_asks_and_gives_up_has_no_more_files_cut_at_a_time(rig: Rig) -> None
         share.go_on.set()
         await last
         assert share.most == LONG_READS_AT_ONCE
+        await pair.close()
+        workers.close()
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    run(main())
+
+
+class Making(ShareSession):
+    """A session that makes nothing until it is told that nobody wants it."""
+
+    def __init__(self, session: ShareSession) -> None:
+        super().__init__(session._state)
+        self._lock = threading.Lock()
+        self.begun = 0
+        self.ended = 0
+
+    def make(self, request: Request, unwanted: threading.Event) -> Answer:
+        with self._lock:
+            self.begun += 1
+        assert unwanted.wait(PATIENCE)
+        with self._lock:
+            self.ended += 1
+        return Failed(Code.FAILED)
+
+
+def test_what_nobody_wants_any_more_is_not_made_and_few_are_at_a_time(rig: Rig) -> None:
+    async def main() -> None:
+        workers = Workers()
+        share = Making(rig.session)
+        pair = Pair(other=Serving(share, BufferPool(), workers))
+        pair.link()
+        request = FilmPart("rw/none", Version(1, 5, 1), 0, 5)
+        working = [asyncio.create_task(pair.a.call(request, deadline=None)) for _ in range(5)]
+        await until(lambda: share.begun == MAKINGS_AT_ONCE)
+        # Neither these nor those that wait hold up what reads for long.
+        assert isinstance(await pair.a.call(ListChunks("rw/none", Version(1, 5, 1)), deadline=PATIENCE), Failed)
+        assert share.begun == MAKINGS_AT_ONCE
+        for task in working:
+            task.cancel()
+        await until(lambda: share.ended == share.begun)
+        await asyncio.gather(*working, return_exceptions=True)
+        last = asyncio.create_task(pair.a.call(request, deadline=None))
+        before = share.begun
+        await until(lambda: share.begun > before or share.begun > MAKINGS_AT_ONCE)
+        last.cancel()
+        await until(lambda: share.ended == share.begun)
         await pair.close()
         workers.close()
         await asyncio.get_running_loop().shutdown_default_executor()

@@ -7,9 +7,11 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 
+from gimmal.agent.local_commands import over_session
+from gimmal.agent.pinned import KeptContents, keep_up, pinned_store, remember_pinned
 from gimmal.agent.plugged import computer_name
 from gimmal.agent.reach import Reach
-from gimmal.base.errors import GimmalError
+from gimmal.base.errors import GimmalError, UnreachableError
 from gimmal.base.tasks import Tasks
 from gimmal.remote.edits.conflict_list import ConflictList
 from gimmal.remote.edits.journal import folders
@@ -32,7 +34,7 @@ async def edited_tree(reach: Reach) -> AsyncIterator[EditedTree]:
         reach: the way to the other side.
 
     Raises:
-        GimmalError: the other side cannot be reached now.
+        GimmalError: the other side cannot be reached now, and nothing of it is kept with the half.
     """
     opening = asyncio.Lock()  # of two that find no session only one opens one
 
@@ -40,9 +42,10 @@ async def edited_tree(reach: Reach) -> AsyncIterator[EditedTree]:
         async with opening:
             return (await reach.open()).files
 
-    reached = await reach.open()
-    view = TreeView(reached.files, leads_there=reach.leads_there if reached.through_agent else None)
-    cache = FileCache(files)
+    begun, asks_itself = await _begin(reach)
+    view = TreeView(begun, leads_there=None if asks_itself else reach.leads_there)
+    pinned = pinned_store(reach)
+    cache = FileCache(files, kept=KeptContents(pinned.files, reach.workers))
     places = folders(reach.location, reach.journal_directory, reach.journal_key)
     conflicts = ConflictList(tuple(places), reach.journal_key)
     tree = EditedTree(
@@ -56,8 +59,10 @@ async def edited_tree(reach: Reach) -> AsyncIterator[EditedTree]:
         computer=computer_name(),
     )
     tasks = Tasks()
-    if not reached.through_agent:  # an agent sees to them itself
-        tasks.start(_send_left_over(reach, reached.files, conflicts), "send home what was left over")
+    await remember_pinned(reach, view, pinned)
+    tasks.start(keep_up(reach, pinned), "bring up to date what is pinned")
+    if asks_itself:  # an agent sees to them itself
+        tasks.start(_send_left_over(reach, begun, conflicts), "send home what was left over")
     try:
         yield tree
     finally:
@@ -65,6 +70,18 @@ async def edited_tree(reach: Reach) -> AsyncIterator[EditedTree]:
         await tree.close()
         await cache.close()
         await view.close()
+
+
+async def _begin(reach: Reach) -> tuple[RemoteFiles, bool]:
+    """What to begin with, and whether that is a session of this process's own with the other side."""
+    try:
+        reached = await reach.open()
+    except UnreachableError as error:
+        await reach.learn_keys()
+        if not (await reach.workers.call(pinned_store(reach).tree)).folders:
+            raise
+        return RemoteFiles(over_session(reach.pool, error)), False
+    return reached.files, not reached.through_agent
 
 
 async def _send_left_over(reach: Reach, files: RemoteFiles, conflicts: ConflictList) -> None:

@@ -63,6 +63,19 @@ def local_session(
     return session
 
 
+def over_session(pool: BufferPool, cause: GimmalError) -> Session:
+    """A session that is over before it began, for whoever goes on with what is known until there is one.
+
+    Args:
+        pool: of this process.
+        cause: why there is none; whoever asks something of it is told so.
+    """
+    greeting = Hello(PROTOCOL_VERSION, PROGRAM, 0, b"", random_bytes(16), agent=False)
+    session = Session(_NO_KEYS, opener=True, peer=greeting, pool=pool, handler=None)
+    session.fail(cause)
+    return session
+
+
 class LocalCommands:
     """Answers the control socket for an agent."""
 

@@ -168,6 +168,8 @@ class Reach:
         self._unplugged = False
         """A half was unplugged while the agent had the session: this one, where that agent runs no more."""
         self._opening: asyncio.Timeout | None = None
+        self._one_at_a_time = asyncio.Lock()
+        """Who wants a session while one is being opened gets that one."""
         self.journal_key = b""
         self.journal_directory = Path()
         self.relay_addresses: list[tuple[str, int]] = []
@@ -195,6 +197,11 @@ class Reach:
         self._presence.leave()
         self.workers.close()
 
+    def abandon(self) -> None:
+        """Let go of what is not the event loop's, where that is over and nothing can be awaited any more."""
+        self._presence.leave()
+        self.workers.close()
+
     async def open(self, deadline: float = OPEN_SECONDS, *, as_call: bool = False) -> Reached:
         """A session with the other side; the one at hand where it still lives.
 
@@ -207,14 +214,15 @@ class Reach:
             HalfGone: the half was pulled out, now or earlier.
             GimmalError: why there is none.
         """
-        if self._reached is not None and not self._reached.session.over:
-            return self._reached
-        if self._gone.is_set():
-            raise _gone()
-        self._reached = reached = await self.while_there(self._find(deadline))
-        if as_call:
-            self._tasks.start(self._end_when_silent(reached), "silence of the other side")
-        return reached
+        async with self._one_at_a_time:
+            if self._reached is not None and not self._reached.session.over:
+                return self._reached
+            if self._gone.is_set():
+                raise _gone()
+            self._reached = reached = await self.while_there(self._find(deadline))
+            if as_call:
+                self._tasks.start(self._end_when_silent(reached), "silence of the other side")
+            return reached
 
     async def _write_down(self) -> None:
         """What is kept of this command on this computer, sealed."""

@@ -1,6 +1,6 @@
 """Linux calls that Python does not offer, each with the way round where the system has none.
 
-Raises OSError as the calls of `os` do. Nothing else in gimmal calls the system through ctypes.
+Raises OSError as the calls of `os` do. But for `confinement.py` nothing else in gimmal calls Linux through ctypes.
 """
 
 from __future__ import annotations

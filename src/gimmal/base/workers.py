@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -13,6 +14,7 @@ logger = logging.getLogger("gimmal")
 CALL_THREADS = 16
 BULK_THREADS = 4
 LONG_THREADS = 4
+WAITING_THREADS = 4
 
 ParametersT = ParamSpec("ParametersT")
 ResultT = TypeVar("ResultT")
@@ -28,6 +30,7 @@ class Workers:
         self._calls = ThreadPoolExecutor(CALL_THREADS, thread_name_prefix="gimmal-call")
         self._bulk = ThreadPoolExecutor(BULK_THREADS, thread_name_prefix="gimmal-bulk")
         self._long = ThreadPoolExecutor(LONG_THREADS, thread_name_prefix="gimmal-long")
+        self._waiting = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="gimmal-waiting")
 
     async def call(
         self,
@@ -35,8 +38,14 @@ class Workers:
         *arguments: ParametersT.args,
         **named: ParametersT.kwargs,
     ) -> ResultT:
-        """Run a short blocking function in a thread for calls."""
+        """Run a short blocking function in a thread for calls.
+
+        Where the interpreter ends, and no thread takes work any more, it runs in the calling one: what a program has
+        still to write down then keeps nobody waiting.
+        """
         assert not named
+        if not threading.main_thread().is_alive():
+            return function(*arguments, **named)
         return await asyncio.get_running_loop().run_in_executor(self._calls, function, *arguments)
 
     async def bulk(
@@ -59,6 +68,16 @@ class Workers:
         assert not named
         return await asyncio.get_running_loop().run_in_executor(self._long, function, *arguments)
 
+    async def waiting(
+        self,
+        function: Callable[ParametersT, ResultT],
+        *arguments: ParametersT.args,
+        **named: ParametersT.kwargs,
+    ) -> ResultT:
+        """Run a function that waits for another process, perhaps for long, in a thread for those."""
+        assert not named
+        return await asyncio.get_running_loop().run_in_executor(self._waiting, function, *arguments)
+
     def start(self, function: Callable[[], None]) -> None:
         """Run a short blocking function in a thread for calls; nobody waits for it, a failure goes to the log."""
         try:
@@ -71,6 +90,7 @@ class Workers:
         self._calls.shutdown(wait=False, cancel_futures=True)
         self._bulk.shutdown(wait=False, cancel_futures=True)
         self._long.shutdown(wait=False, cancel_futures=True)
+        self._waiting.shutdown(wait=False, cancel_futures=True)
 
 
 def _log_failure(done: Future[None]) -> None:

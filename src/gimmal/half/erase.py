@@ -16,7 +16,7 @@ from gimmal.base.persistence import (
     write_new_durably,
 )
 from gimmal.half import canonical
-from gimmal.half.places import DISABLED_FILE, EDITS_FOLDER, HALF_FILE, KEY_FILES, MARK_FILE, NEW_FILE
+from gimmal.half.places import DISABLED_FILE, EDITS_FOLDER, HALF_FILE, KEY_FILES, MARK_FILE, NEW_FILE, PINNED_FOLDER
 from gimmal.half.reading import DISABLED_FORMAT, DisabledNote, HalfHeader
 from gimmal.half.switching import erase_keys
 
@@ -32,6 +32,7 @@ def erase_half(location: Path) -> tuple[str, ...]:
     left = tuple(name for name in names if not overwrite_and_remove(location / name))
     with contextlib.suppress(OSError):
         disk().rmdir(os.fspath(location / EDITS_FOLDER))
+    _remove_pinned(location)
     if not left:
         try:
             disk().rmdir(os.fspath(location))
@@ -39,6 +40,18 @@ def erase_half(location: Path) -> tuple[str, ...]:
             # Something of the person's lies there too: the folder stays.
             return left
     return left
+
+
+def _remove_pinned(location: Path) -> None:
+    """Remove what is kept there of the other side: noise by now, and too much of it to be overwritten."""
+    for folder in (location / PINNED_FOLDER / "files", location / PINNED_FOLDER):
+        if not is_directory(folder.parent) or not is_directory(folder):
+            continue
+        with contextlib.suppress(OSError):
+            for entry in list(os.scandir(folder)):
+                if entry.is_file(follow_symlinks=False):
+                    disk().unlink(entry.path)
+            disk().rmdir(os.fspath(folder))
 
 
 def _edits(location: Path) -> list[str]:

@@ -17,6 +17,9 @@ DISABLED_FILE = "disabled.json"
 EDITS_FOLDER = "edits"
 """What was saved on some computer and is not yet at the other side, sealed; for whoever sends it home."""
 
+PINNED_FOLDER = "pinned"
+"""Files of the other side that its owner keeps with the half, sealed, in its folder ``files``, and lists of them."""
+
 KEY_FILES = (HALF_FILE, NEW_FILE, *STATE_FILES)
 """Every file that may hold a key."""
 

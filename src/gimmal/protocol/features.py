@@ -29,5 +29,11 @@ WATCH = 256
 EDIT = 512
 """Requests 56 to 62: parts of a file are changed where it lies."""
 
-OFFERED = FIDELITY | TRASH | DELTA | PACKED | MEASURE | GRAIN | PUNCH | WATCH | EDIT
+THUMBNAIL = 1024
+"""Request 40: small pictures that are made where the file lies."""
+
+FILM = 2048
+"""Requests 41 to 43: films in parts that any browser plays, made where the film lies."""
+
+OFFERED = FIDELITY | TRASH | DELTA | PACKED | MEASURE | GRAIN | PUNCH | WATCH | EDIT | THUMBNAIL | FILM
 """All that this program offers."""

@@ -103,6 +103,36 @@ WATCHES_MAX = 16_384
 WATCH_ITEMS_MAX = 1024
 """Paths of a Watch, watches of an Unwatch."""
 
+PICTURE_EDGE_MIN, PICTURE_EDGE_MAX = 16, 512
+"""Pixels of the longer side of a small picture."""
+
+PICTURE_BYTES_MAX = 128 << 10
+"""Bytes of a small picture."""
+
+FILM_MICROSECONDS_MAX = 24 * 3600 * 1_000_000
+"""Of the longest film that is played in parts."""
+
+FILM_PART_MICROSECONDS_MAX = 20_000_000
+"""Of one part of a film."""
+
+FILM_PART_MAX = 16 << 20
+"""Bytes of one part of a film."""
+
+FILM_TEXT_MAX = 4 << 20
+"""Bytes of the subtitles in a film, of one language."""
+
+FILM_BYTES_MAX = 128 << 10
+"""Bytes that one question for a part or for subtitles brings."""
+
+FILM_CUTS_MAX, FILM_TEXTS_MAX = 8192, 32
+"""Places to cut, and subtitles, of which a Film tells."""
+
+FILM_HEIGHT_MAX = 2160
+"""Pixels of the pictures of a part."""
+
+FILM_RATE_MIN, FILM_RATE_MAX = 64_000, 40_000_000
+"""Bits a second that pictures may be asked to take."""
+
 COMPUTER_NAME_MAX = 64
 """Characters of the name of a computer."""
 

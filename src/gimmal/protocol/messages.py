@@ -30,6 +30,16 @@ from gimmal.protocol.edit_messages import (
     TruncateEdit,
     WriteEdit,
 )
+from gimmal.protocol.film_messages import (
+    AboutFilm,
+    Film,
+    FilmBytes,
+    FilmPart,
+    FilmText,
+    Picture,
+    ReadFilmText,
+    Thumbnail,
+)
 from gimmal.protocol.link_messages import Close, CloseReason, Hello, Join, StreamEnd
 from gimmal.protocol.measure_messages import (
     BlockDigests,
@@ -131,6 +141,10 @@ Request = (
     | CommitEdit
     | DiscardEdit
     | QuickEdit
+    | Thumbnail
+    | AboutFilm
+    | FilmPart
+    | ReadFilmText
 )
 
 CHANGING = (
@@ -180,11 +194,15 @@ Answer = (
     | Watched
     | EditOpened
     | EditRead
+    | Picture
+    | Film
+    | FilmBytes
 )
 
 __all__ = [
     "CHANGING",
     "STREAMED",
+    "AboutFilm",
     "Answer",
     "Attributes",
     "BlockDigests",
@@ -217,6 +235,10 @@ __all__ = [
     "Failed",
     "FileDigest",
     "FileDigests",
+    "Film",
+    "FilmBytes",
+    "FilmPart",
+    "FilmText",
     "FolderTimes",
     "Found",
     "Hello",
@@ -242,12 +264,14 @@ __all__ = [
     "Page",
     "PartOpened",
     "Path",
+    "Picture",
     "Punch",
     "PunchPlaces",
     "QuickEdit",
     "Read",
     "ReadBundle",
     "ReadEdit",
+    "ReadFilmText",
     "RemoveMany",
     "Rename",
     "Replace",
@@ -263,6 +287,7 @@ __all__ = [
     "StreamEnd",
     "Stretch",
     "Text",
+    "Thumbnail",
     "Took",
     "Trash",
     "TrashEntry",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gimmal.base.display import displayable
 from gimmal.base.errors import BadName, LocalError, RemoteError, UsageError
+from gimmal.base.own_mounts import refuse_own_mount
 from gimmal.base.paths import is_mapped, local_name_to_wire, parse_shared_path
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.messages import Kind
@@ -89,7 +90,9 @@ def local_source(text: str, index: int) -> tuple[Share, Named]:
 
     Raises:
         LocalError: it is not there.
+        UsageError: it lies in a mount of gimmal's.
     """
+    refuse_own_mount(Path(text), text)
     try:
         real = Path(text).resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as exc:
@@ -109,8 +112,9 @@ def local_target(text: str) -> tuple[Share, Named]:
 
     Raises:
         LocalError: the folder it would lie in is not there.
-        UsageError: its name is one that gimmal cannot place.
+        UsageError: its name is one that gimmal cannot place, or it lies in a mount of gimmal's.
     """
+    refuse_own_mount(Path(text), text)
     path = Path(text)
     into = text.endswith(("/", "/.", "/..")) or path.name in ("", ".", "..")
     try:

@@ -6,9 +6,10 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from math import inf
+from typing import Protocol
 
 from gimmal.base.tasks import Tasks
-from gimmal.protocol.messages import Attributes
+from gimmal.protocol.messages import Attributes, Version
 from gimmal.remote.cached_file import CachedFile, Reader, Span
 from gimmal.remote.files import Files, version_of
 from gimmal.remote.line_pace import PIECE_MAX, LinePace
@@ -23,20 +24,31 @@ FILES_MAX = 256
 """Files without a reader whose attributes and bytes are kept."""
 
 
+class KeptBytes(Protocol):
+    """Bytes of versions of files that lie on this side."""
+
+    async def read(self, path: str, version: Version, offset: int, length: int) -> bytes | None:
+        """All that is asked for, which lies in the file; None where it is not kept."""
+
+
 class FileCache:
     """What all readers of the other side's files share: one budget, one line.
 
     Args:
         open_files: a way to the other side, the one at hand where it still lives; raises GimmalError.
         budget: bytes that may be held, at least 4 MiB.
+        kept: where bytes are looked for before they are fetched.
 
     ``close`` ends what it fetches.
     """
 
-    def __init__(self, open_files: Callable[[], Awaitable[Files]], budget: int = BUDGET) -> None:
+    def __init__(
+        self, open_files: Callable[[], Awaitable[Files]], budget: int = BUDGET, kept: KeptBytes | None = None
+    ) -> None:
         self.stretches = Stretches(max(budget, 4 * PIECE_MAX))
         self.pace = LinePace()
         self.tasks = Tasks()
+        self.kept = kept
         self._open_files = open_files
         self._opening = asyncio.Lock()
         self._files: OrderedDict[str, CachedFile] = OrderedDict()

@@ -31,7 +31,15 @@ async def regular_file(files: Files, path: str) -> Attributes:
     Raises:
         RemoteError: it is no file; what the other side says.
     """
-    attributes = await files.stat(path)
+    return require_file(await files.stat(path), path)
+
+
+def require_file(attributes: Attributes, path: str) -> Attributes:
+    """The same attributes, of a file that can be read.
+
+    Raises:
+        RemoteError: it is no file.
+    """
     if attributes.kind is not Kind.FILE:
         raise error_of_code(_NO_FILES[attributes.kind], displayable(":" + path))
     return attributes

@@ -57,12 +57,15 @@ class Stretches:
         """What is not held of a file between two places, in order, as beginnings and ends."""
         starts = self._starts.get(file, [])
         gaps: list[tuple[int, int]] = []
-        for begin in starts[max(0, bisect_right(starts, start) - 1) :]:
+        for index in range(max(0, bisect_right(starts, start) - 1), len(starts)):
+            begin = starts[index]
             if begin >= end:
                 break
             if begin > start:
                 gaps.append((start, begin))
-            start = max(start, begin + len(self._contents[file, begin]))
+            until = begin + len(self._contents[file, begin])
+            if until > start:
+                start = until
         if start < end:
             gaps.append((start, end))
         return gaps

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gimmal.base.display import displayable
 from gimmal.base.errors import LocalError, UsageError
+from gimmal.base.own_mounts import refuse_own_mount
 from gimmal.remote.copy_deciding import CopyOptions
 from gimmal.remote.copy_ends import other_side_hint
 from gimmal.remote.copy_plan import local_target, typed_path
@@ -96,6 +97,7 @@ def writable_folder(text: str) -> Share:
 
 
 def _folder(text: str, rights: Rights) -> Share:
+    refuse_own_mount(Path(text), text)
     try:
         real = Path(text).resolve(strict=True)
         os.listdir(real)

@@ -19,6 +19,7 @@ from gimmal.base.errors import LocalError
 from gimmal.base.fair_budget import FairBudget
 from gimmal.protocol.codes import Code
 from gimmal.protocol.messages import (
+    AboutFilm,
     Answer,
     BundleFile,
     BundleWritten,
@@ -33,6 +34,7 @@ from gimmal.protocol.messages import (
     EmptyTrash,
     Examine,
     Failed,
+    FilmPart,
     List,
     ListChunks,
     ListTrash,
@@ -45,6 +47,7 @@ from gimmal.protocol.messages import (
     Read,
     ReadBundle,
     ReadEdit,
+    ReadFilmText,
     RemoveMany,
     Rename,
     Request,
@@ -52,6 +55,7 @@ from gimmal.protocol.messages import (
     SetAttributes,
     Stat,
     StatFileSystem,
+    Thumbnail,
     Trash,
     Tree,
     TruncateEdit,
@@ -91,6 +95,9 @@ from gimmal.share.part_reusing import ReusingWriter
 from gimmal.share.part_table import OpenParts, PartTable
 from gimmal.share.part_writing import PartWriter
 from gimmal.share.places import Places
+from gimmal.share.previewing import films, pictures
+from gimmal.share.previewing.children import UnwantedError
+from gimmal.share.previewing.previews import Previews
 from gimmal.share.reading import OpenRange
 from gimmal.share.refused import RefusedError, code_of
 from gimmal.share.session_watches import SessionWatches
@@ -101,6 +108,9 @@ from gimmal.share.using import UseWatcher, Using
 from gimmal.share.watching import Watching
 
 logger = logging.getLogger("gimmal.share")
+
+NO_PREVIEWS = "GIMMAL_NO_PREVIEWS"
+"""Environment variable: where it is set, nothing is made of shared files by decoders."""
 
 _ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
     Stat: looking.answer_stat,
@@ -136,6 +146,16 @@ _ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
     QuickEdit: editing.answer_quick_edit,
 }
 
+_MAKERS: dict[type, Callable[[SessionState, Any, threading.Event], Answer]] = {
+    Thumbnail: pictures.answer_thumbnail,
+    AboutFilm: films.answer_about_film,
+    FilmPart: films.answer_film_part,
+    ReadFilmText: films.answer_read_film_text,
+}
+
+MADE = tuple(_MAKERS)
+"""Requests for what is made by processes, which may take long and can be broken off."""
+
 
 class ShareService:
     """The shared folders of one side. Close it when the half is gone.
@@ -167,6 +187,7 @@ class ShareService:
         self._parts = OpenParts(journals)
         self._edits = OpenEdits()
         self._cursors = FairBudget(CURSORS_OF_ALL, CURSORS_OF_EACH)
+        self._previews = None if os.environ.get(NO_PREVIEWS) else Previews()
         self._new_file_mode = 0o666 & ~_umask()
         self._watching_lock = threading.Lock()
         self._watching: Watching | None = None
@@ -184,7 +205,9 @@ class ShareService:
         trash = TrashFilling(who)
         watches = SessionWatches(self._watch)
         edits = self._edits.table()
-        state = SessionState(self._places, cursors, parts, self._new_file_mode, trash, self._clock, watches, edits)
+        state = SessionState(
+            self._places, cursors, parts, self._new_file_mode, trash, self._clock, watches, edits, self._previews
+        )
         return ShareSession(state, Using(watcher) if watcher is not None else None)
 
     def set_shares(self, shares: ShareTable) -> None:
@@ -219,6 +242,8 @@ class ShareService:
 
     def close(self) -> None:
         """Let go of all shared folders; sessions must be closed before."""
+        if self._previews is not None:
+            self._previews.close()
         with self._watching_lock:
             self._may_watch = False
             if self._watching is not None:
@@ -250,15 +275,27 @@ class ShareSession:
         Requests with a stream have methods of their own: Read, ReadBundle, Write, WriteBundle are answered
         UNSUPPORTED here.
         """
+        if isinstance(request, MADE):
+            return self.make(request, threading.Event())
         act = _ANSWERS.get(type(request))
         if act is None:
             return Failed(Code.UNSUPPORTED)
+        return self._answer(request, lambda: act(self._state, request))
+
+    def make(self, request: Request, unwanted: threading.Event) -> Answer:
+        """The same for one of MADE, which is broken off when ``unwanted`` is set; it may take long."""
+        maker = _MAKERS[type(request)]
+        return self._answer(request, lambda: maker(self._state, request, unwanted))
+
+    def _answer(self, request: Request, act: Callable[[], Answer]) -> Answer:
         answer: Answer
         try:
             with self._state.places.using():
-                answer = act(self._state, request)
+                answer = act()
         except RefusedError as refused:
             answer = Failed(refused.code)
+        except UnwantedError:
+            answer = Failed(Code.FAILED)
         except OSError as error:
             answer = Failed(code_of(error))
         if self._using is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import CancelledError as Cancelled
 
@@ -52,7 +53,7 @@ from gimmal.share.measure_serving import MEASURES, MeasureServing
 from gimmal.share.notice_serving import NOTICES, NoticeServing
 from gimmal.share.part_reusing import ReusingWriter
 from gimmal.share.part_writing import PartWriter
-from gimmal.share.service import ShareSession
+from gimmal.share.service import MADE, ShareSession
 from gimmal.transport.buffers import BufferPool, RecordBuffer
 from gimmal.transport.exchange import Incoming, Piece
 from gimmal.transport.packing import Packer, pack_buffer, packing_level, unpacked
@@ -97,6 +98,8 @@ LONG_READS_AT_ONCE = 2
 Two threads for long work are left to commits, whatever one peer asks to be read.
 """
 
+MAKINGS_AT_ONCE = 2
+"""Processes that make something of a file for one session at a time; they are the last to get a processor."""
 
 TIDY_SECONDS = 10.0
 """Between two looks at what is kept for further edits, while there is any."""
@@ -141,6 +144,7 @@ class Serving:
         self._notices = NoticeServing(share, workers, self._calls)
         self._tasks = Tasks()
         self._long_reads = asyncio.Semaphore(LONG_READS_AT_ONCE)
+        self._makings = asyncio.Semaphore(MAKINGS_AT_ONCE)
 
     async def handle(self, incoming: Incoming) -> Answer | None:
         """See transport.answering.Handler."""
@@ -174,6 +178,8 @@ class Serving:
         if isinstance(request, EDITED_BYTES):
             async with self._edited:
                 return await self._workers.bulk(self._share.answer, request)
+        if isinstance(request, MADE):
+            return await self._make(request)
         if isinstance(request, ListChunks):
             return await self._read_long(request)
         async with self._calls:
@@ -218,6 +224,21 @@ class Serving:
             return await self._workers.long(self._share.answer, request)
         finally:
             self._long_reads.release()
+
+    async def _make(self, request: Request) -> Answer:
+        """Have something made by a process, which is ended where nobody wants it any more."""
+        unwanted = threading.Event()
+        await self._makings.acquire()
+        try:
+            return await asyncio.shield(self._tasks.start(self._making(request, unwanted), f"{type(request).__name__}"))
+        finally:
+            unwanted.set()
+
+    async def _making(self, request: Request, unwanted: threading.Event) -> Answer:
+        try:
+            return await self._workers.waiting(self._share.make, request, unwanted)
+        finally:
+            self._makings.release()
 
     def attached(self, attached: bool) -> None:
         """See transport.answering.Handler."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gimmal.base.display import displayable
 from gimmal.base.errors import BadName, UsageError
+from gimmal.base.own_mounts import refuse_own_mount
 from gimmal.base.paths import collision_key, is_mapped, parse_wire_path
 
 HALF_FOLDER = b"gimmal"
@@ -114,6 +115,7 @@ class ShareTable:
 
 
 def _folder(place: str) -> Path:
+    refuse_own_mount(Path(place), place)
     try:
         path = Path(place).resolve(strict=True)
         state = path.stat()

@@ -10,6 +10,7 @@ from gimmal.share.cursors import Cursors
 from gimmal.share.edit_table import EditTable
 from gimmal.share.part_table import PartTable
 from gimmal.share.places import Places
+from gimmal.share.previewing.previews import Previews
 from gimmal.share.session_watches import SessionWatches
 from gimmal.share.trash_filling import TrashFilling
 
@@ -30,3 +31,5 @@ class SessionState:
     watches: SessionWatches = field(default_factory=SessionWatches)
     """What it is told the changes of."""
     edits: EditTable = field(default_factory=EditTable)
+    previews: Previews | None = None
+    """Makes pictures of files; None where nothing is made."""

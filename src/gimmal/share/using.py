@@ -16,6 +16,7 @@ from gimmal.protocol.codec import decode_bundle_items
 from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import EDITS_MAX, PARTS_MAX
 from gimmal.protocol.messages import (
+    AboutFilm,
     Answer,
     BundleFile,
     BundleItem,
@@ -33,6 +34,8 @@ from gimmal.protocol.messages import (
     Examine,
     Failed,
     FileDigests,
+    FilmBytes,
+    FilmPart,
     List,
     ListChunks,
     ListTrash,
@@ -45,6 +48,7 @@ from gimmal.protocol.messages import (
     Read,
     ReadBundle,
     ReadEdit,
+    ReadFilmText,
     RemoveMany,
     Rename,
     Request,
@@ -52,6 +56,7 @@ from gimmal.protocol.messages import (
     Results,
     SetAttributes,
     Stat,
+    Thumbnail,
     Trash,
     Tree,
     Watch,
@@ -172,6 +177,10 @@ _KINDS: dict[type, _Kind] = {
     Watch: _Kind(Act.LISTED, _many),
     ListTrash: _Kind(Act.LISTED, lambda request: () if request.after else (request.share,)),
     ListChunks: _Kind(Act.COMPARED, lambda request: () if request.offset else (request.path,)),
+    Thumbnail: _Kind(Act.READ, _one),
+    AboutFilm: _Kind(Act.LOOKED, _one),
+    FilmPart: _Kind(Act.READ, _one),
+    ReadFilmText: _Kind(Act.READ, _one),
     DigestBlocks: _Kind(Act.COMPARED, lambda request: () if request.first else (request.path,)),
     DigestFiles: _Kind(Act.COMPARED, lambda request: _in_folder(request.folder, request.names)),
     MakeDirectories: _Kind(Act.MADE, _many),
@@ -214,7 +223,8 @@ class Using:
             return
         paths = list(kind.paths(request))
         targets = list(kind.targets(request)) if kind.targets is not None else []
-        self._tell(_grouped(kind.act, paths, _codes(answer, len(paths)), targets))
+        sizes = [len(answer.data)] if isinstance(answer, FilmBytes) else []
+        self._tell(_grouped(kind.act, paths, _codes(answer, len(paths)), targets, sizes))
 
     def read(self, request: Read, answer: Failed | int) -> None:
         """A range was read: of so many bytes, or it was not."""

@@ -16,16 +16,20 @@ from gimmal.protocol.kinds import RecordKind
 from gimmal.protocol.messages import (
     CHANGING,
     STREAMED,
+    AboutFilm,
     Answer,
     DigestFiles,
     Examine,
     Failed,
+    FilmPart,
     List,
     ListChunks,
     ListTrash,
     Punch,
     ReadEdit,
+    ReadFilmText,
     Request,
+    Thumbnail,
     Tree,
 )
 from gimmal.protocol.session import Answering, Arrival
@@ -55,6 +59,10 @@ ANSWER_ROOM: dict[type[Request], int] = {
     ListChunks: 128 << 10,
     DigestFiles: 128 << 10,
     ReadEdit: limits.BODY_MAX,
+    Thumbnail: 130 << 10,
+    AboutFilm: 130 << 10,
+    FilmPart: 130 << 10,
+    ReadFilmText: 130 << 10,
 }
 """Questions whose answers may be long, and how many bytes; room is kept for each while it is worked on."""
 

@@ -267,6 +267,29 @@ def test_own_changes_are_seen_at_once_and_cost_no_further_question(tmp_path: Pat
     two.run(work)
 
 
+def test_what_needs_no_question_is_at_hand(tmp_path: Path) -> None:
+    two = two_sides(tmp_path)
+    (two.far / "sub").mkdir()
+    (two.far / "sub" / "file").write_bytes(b"x")
+
+    async def work(sides: Sides) -> None:
+        async with viewed(sides) as view:
+            assert view.at_hand("far/sub/file") is None
+            await walk(view, "far")
+            await asyncio.sleep(1.2)  # longer than anything is believed that is not watched
+            before = view.requests
+            assert view.at_hand("far/sub/file") == await view.find("far/sub/file")
+            assert view.at_hand("far/sub/absent") is None
+            assert view.requests == before
+            for link in list(sides.session.links):
+                link.leave(drain=False)
+            await asyncio.sleep(0)
+            # What is known still is told by ``find``, as stale.
+            assert view.at_hand("far/sub/file") is None
+
+    two.run(work)
+
+
 def test_many_who_look_ask_once(tmp_path: Path) -> None:
     two = two_sides(tmp_path)
     (two.far / "file").write_bytes(b"x")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ TITLE_MAX = 1000
 _MPV = ("--ytdl=no", "--cache-on-disk=no", "--no-resume-playback", "--playlist=fd://{pipe}")
 _VLC = ("--no-qt-recentplay", "--play-and-exit", "fd://{pipe}")
 _TAKING_A_PIPE = {"mpv": _MPV, "vlc": _VLC, "cvlc": _VLC[1:]}
+_SUBTITLES = {"mpv": "--sub-file=fd://{pipe}"}
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,18 @@ class Player:
         """Whether it is told the URL through a pipe; others get it as an argument, which other users see."""
         return self.name in _TAKING_A_PIPE
 
-    def words(self, url: str, pipe: int) -> list[str]:
-        """The command that plays, ``pipe`` being the descriptor that its playlist is read from."""
+    @property
+    def takes_subtitles(self) -> bool:
+        """Whether it can be handed subtitles that lie in memory."""
+        return self.name in _SUBTITLES and hasattr(os, "memfd_create")
+
+    def words(self, url: str, pipe: int, subtitles: Sequence[int] = ()) -> list[str]:
+        """The command that plays; its playlist is read from the descriptor ``pipe``, subtitles from theirs."""
         if not self.takes_pipe:
             return [self.program, url]
-        return [self.program, *(word.format(pipe=pipe) for word in _TAKING_A_PIPE[self.name])]
+        known = _TAKING_A_PIPE[self.name]
+        more = [_SUBTITLES[self.name].format(pipe=number) for number in subtitles]
+        return [self.program, *more, *(word.format(pipe=pipe) for word in known)]
 
 
 def find_player(wanted: str | None) -> Player | None:
@@ -69,7 +78,9 @@ def find_player(wanted: str | None) -> Player | None:
     return next((Player(name, program) for name, program in found if program), None)
 
 
-async def start_player(player: Player, url: str, title: str, *, quiet: bool) -> asyncio.subprocess.Process:
+async def start_player(
+    player: Player, url: str, title: str, *, quiet: bool, subtitles: Sequence[bytes] = ()
+) -> asyncio.subprocess.Process:
     """Start a player with its playlist.
 
     Args:
@@ -77,6 +88,7 @@ async def start_player(player: Player, url: str, title: str, *, quiet: bool) -> 
         url: what it plays.
         title: displayable; shown by the player.
         quiet: stdout is for something else.
+        subtitles: WebVTT, for a player that takes them.
 
     Raises:
         LocalError: it cannot be started.
@@ -88,10 +100,13 @@ async def start_player(player: Player, url: str, title: str, *, quiet: bool) -> 
         os.write(writing, f"#EXTM3U\n#EXTINF:-1,{shown}\n{url}\n".encode())
     finally:
         os.close(writing)
+    texts: list[int] = []
     try:
+        for subtitle in subtitles if player.takes_subtitles else ():
+            texts.append(_in_memory(subtitle))
         return await asyncio.create_subprocess_exec(
-            *player.words(url, reading),
-            pass_fds=(reading,) if player.takes_pipe else (),
+            *player.words(url, reading, texts),
+            pass_fds=(reading, *texts) if player.takes_pipe else (),
             env=_environment(),
             stdout=asyncio.subprocess.DEVNULL if quiet else None,
         )
@@ -99,7 +114,17 @@ async def start_player(player: Player, url: str, title: str, *, quiet: bool) -> 
         reason = exc.strerror or "the system refused it"
         raise LocalError(f"{player.name} cannot be started: {reason.lower()}", "--url-only prints a URL") from exc
     finally:
-        os.close(reading)
+        for descriptor in (reading, *texts):
+            os.close(descriptor)
+
+
+def _in_memory(content: bytes) -> int:
+    """A descriptor that is read from the beginning of these bytes, which lie on no disk."""
+    descriptor = os.memfd_create("gimmal")
+    with os.fdopen(os.dup(descriptor), "wb") as file:
+        file.write(content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 def _environment() -> dict[str, str]:

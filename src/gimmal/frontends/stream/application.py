@@ -11,9 +11,10 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
-from gimmal.base.errors import GimmalError, HalfError, RemoteError, UnreachableError
+from gimmal.base.errors import DeadlinePassed, GimmalError, HalfError, RemoteError, UnreachableError
 from gimmal.base.primitives import equal, random_bytes
 from gimmal.base.tasks import Tasks
+from gimmal.frontends.stream.beside import MADE_SECONDS, Beside, Made
 from gimmal.frontends.stream.conditions import Validators, Verdict
 from gimmal.frontends.stream.content_types import content_type_of
 from gimmal.frontends.stream.ranges import ByteRange, Multipart, NotSatisfiable, parse_ranges
@@ -74,15 +75,20 @@ class StreamApplication:
     Args:
         cache: where its bytes come from.
         path: wire path of the file.
-        target: path in the URL, with the secret in it: a request for another one is answered NOT_FOUND.
+        target: path in the URL, the secret as a folder of it: a request for another one is answered NOT_FOUND.
         hosts: values of Host that are this server, and with ``http://`` before them of Origin.
+        beside: answers for other places below the secret.
     """
 
-    def __init__(self, cache: FileCache, path: str, target: str, hosts: tuple[str, ...]) -> None:
+    def __init__(
+        self, cache: FileCache, path: str, target: str, hosts: tuple[str, ...], beside: Beside | None = None
+    ) -> None:
         self._cache = cache
         self._path = path
-        self._target = target.encode("ascii")
+        folder, _slash, self._name = target.rpartition("/")
+        self._folder = folder.encode("ascii") + b"/"
         self._hosts = hosts
+        self._beside = beside
         self._content_type = content_type_of(path)
         self._tasks = Tasks()
 
@@ -107,6 +113,10 @@ class StreamApplication:
         if fields is None or refusal is not None:
             await _send_short(send, refusal or HTTPStatus.BAD_REQUEST)
             return
+        name = scope["raw_path"][len(self._folder) :].decode("ascii", "replace")
+        if name != self._name:
+            await self._answer_beside(scope["method"], name, send)
+            return
         try:
             begun = await self._begin(scope["method"], fields)
         except GimmalError as exc:
@@ -128,9 +138,34 @@ class StreamApplication:
             return HTTPStatus.FORBIDDEN
         if fields.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             return HTTPStatus.FORBIDDEN
-        if not equal(scope["raw_path"], self._target):
+        if not equal(scope["raw_path"][: len(self._folder)], self._folder):
             return HTTPStatus.NOT_FOUND
         return None if scope["method"] in ("GET", "HEAD") else HTTPStatus.METHOD_NOT_ALLOWED
+
+    async def _answer_beside(self, method: str, name: str, send: Send) -> None:
+        """What is made for one request, and is small enough to lie in memory."""
+        try:
+            made = await self._make(name)
+        except GimmalError as exc:
+            await _send_short(send, _status_of(exc), exc.message)
+            return
+        if made is None:
+            await _send_short(send, HTTPStatus.NOT_FOUND)
+            return
+        fields = _ALWAYS | {"Content-Type": made.content_type, "Content-Length": str(len(made.body))}
+        await _send_head(send, Plan(HTTPStatus.OK, fields))
+        await send({"type": "http.response.body", "body": made.body if method == "GET" else b"", "more_body": False})
+
+    async def _make(self, name: str) -> Made | None:
+        if self._beside is None:
+            return None
+        try:
+            async with asyncio.timeout(MADE_SECONDS) as timeout:
+                return await self._beside.answer(name)
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+            raise DeadlinePassed("it took too long to make", "try again") from None
 
     async def _begin(self, method: str, fields: Mapping[str, str]) -> _Begun:
         """The answer, and the first bytes of its body: they bear out that the file still is what the header says.

@@ -62,3 +62,8 @@ def ending_of(name: str) -> str:
 def content_type_of(name: str) -> str:
     """The media type for a file of this name; application/octet-stream where it is none of those played or shown."""
     return _TYPES.get(ending_of(name), OTHER)
+
+
+def is_film(name: str) -> bool:
+    """Whether a file of this name has moving pictures, as far as its name tells."""
+    return content_type_of(name).startswith("video/")

@@ -7,6 +7,7 @@ import base64
 import logging
 import os
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 from uvicorn import Config
@@ -19,7 +20,9 @@ from gimmal.base.tasks import Tasks
 from gimmal.base.tcp_owner import owner_of, owners_known
 from gimmal.base.workers import Workers
 from gimmal.frontends.stream.application import StreamApplication
-from gimmal.frontends.stream.content_types import ending_of
+from gimmal.frontends.stream.beside import FilmBeside
+from gimmal.frontends.stream.content_types import content_type_of, ending_of
+from gimmal.frontends.stream.tracks import Track
 from gimmal.remote.file_cache import FileCache
 
 ADDRESS = "127.0.0.1"
@@ -49,16 +52,19 @@ class StreamServer:
         cache: where the bytes come from.
         path: wire path of the file.
         workers: threads.
+        tracks: subtitles of a film.
 
     Attributes:
         url: where it is. Whoever knows it and runs as the same user reads the file.
+        page: where a browser plays it, with its subtitles.
+        beside: what else is served.
         only_ours: whether programs of other users are told apart, and get no byte.
 
     Raises:
         LocalError: no port can be had.
     """
 
-    def __init__(self, cache: FileCache, path: str, workers: Workers) -> None:
+    def __init__(self, cache: FileCache, path: str, workers: Workers, tracks: Sequence[Track] = ()) -> None:
         try:
             self._socket = socket.create_server((ADDRESS, 0), backlog=CONNECTIONS_MAX)
         except OSError as exc:
@@ -69,10 +75,13 @@ class StreamServer:
         secret = base64.urlsafe_b64encode(random_bytes(SECRET_BYTES)).decode("ascii").rstrip("=")
         # Not the file's name: players and browsers keep lists of what they opened.
         ending = ending_of(path)
-        target = f"/{secret}/play{'.' if ending else ''}{ending}"
-        self.url = f"http://{ADDRESS}:{port}{target}"
+        film = f"play{'.' if ending else ''}{ending}"
+        self.page = f"http://{ADDRESS}:{port}/{secret}/"
+        self.url = self.page + film
         self.only_ours = owners_known()
-        self._application = StreamApplication(cache, path, target, (f"{ADDRESS}:{port}", f"localhost:{port}"))
+        self.beside = FilmBeside(cache, path, film, content_type_of(path), tracks)
+        hosts = (f"{ADDRESS}:{port}", f"localhost:{port}")
+        self._application = StreamApplication(cache, path, f"/{secret}/{film}", hosts, self.beside)
         self._workers = workers
         self._tasks = Tasks()
         self._state = ServerState()
@@ -123,6 +132,7 @@ class StreamServer:
         self._application.close()
         for connection in list(self._state.connections):
             connection.transport.abort()
+        await self.beside.close()
         await self._tasks.close()
 
 

@@ -39,6 +39,7 @@ class TreeCache:
 
     def __init__(self, entries_max: int = ENTRIES_MAX, bytes_max: int = BYTES_MAX) -> None:
         self._store = Store(entries_max, bytes_max, self._unwatch, self._void_below)
+        self.entries_max = entries_max
         self.numbers = self._store.numbers
         self.stream = 0
         """Number of the stream of notices; 0 for none."""
@@ -66,6 +67,14 @@ class TreeCache:
         """All entries of a folder, in the order in which they were told."""
         return looking.listing(self._store, path, now)
 
+    def before_listing(self, path: str, now: float) -> Ask | None:
+        """What has to be asked before a folder can be listed; None for nothing. It does not count as used."""
+        return looking.before_listing(self._store, path, now)
+
+    def folders_in(self, path: str) -> tuple[list[str], int] | None:
+        """Names of the folders in a folder as listed last, and how many entries it has; None where it never was."""
+        return looking.folders_in(self._store, path)
+
     def find_anyway(self, path: str) -> Known | Absent | None:
         """The entry as it was told last, however long ago; None where nothing was."""
         return looking.find_anyway(self._store, path)
@@ -73,6 +82,14 @@ class TreeCache:
     def listing_anyway(self, path: str) -> list[Name] | None:
         """The entries as they were told last, however long ago; None where they never were."""
         return looking.listing_anyway(self._store, path)
+
+    def borne_out(self, path: str) -> looking.Borne:
+        """What of an entry is told without asking for as long as no notice says otherwise."""
+        return looking.borne_out(self._store, path)
+
+    def watched_folder(self, watch: int) -> str | None:
+        """The folder that a watch is of; None where there is no such watch."""
+        return self._watches.get(watch)
 
     def is_heard(self, now: float) -> bool:
         """Whether watches may be believed now; otherwise a Watch without paths has to be answered first."""
@@ -238,6 +255,17 @@ class TreeCache:
         self.end(ticket)
         if ticket.ask.question is Question.LIST:
             self._store.folder(ticket.ask.path).unlistable = True
+
+    def remember(self, path: str, entries: Sequence[Entry]) -> None:
+        """A folder was told so by another process, at some time: it is asked for before it is told as it is."""
+        self._store.remember(path, entries)
+        self._store.shrink()
+
+    def not_taken(self, ticket: Ticket, watch: int) -> None:
+        """A LIST was not read to its end: nobody waits for it. It brought a watch, or 0."""
+        self.end(ticket)
+        if watch and ticket.stream == self.stream and not ticket.unwatched and watch not in self._watches:
+            self._released.append(watch)
 
     def _cross(self, path: str) -> None:
         """Something is known of a folder, later perhaps than what is being done there still."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import inf
+from typing import NamedTuple
 
 from gimmal.protocol.messages import Attributes, Kind
 from gimmal.remote.tree.numbers import ROOT
@@ -20,6 +21,25 @@ ASKED_MAX = 2
 """Entries of one folder that are asked for one by one; for more, it is listed."""
 
 ROOT_ATTRIBUTES = Attributes(Kind.DIRECTORY, 0, 0, 0o555, 0)
+
+
+class Borne(NamedTuple):
+    """What of an entry a watch bears out: that it is there, or is not, under this name; and its attributes."""
+
+    name: bool
+    attributes: bool
+
+
+def borne_out(store: Store, path: str) -> Borne:
+    """What of an entry a change would be told of; the list of shares is never watched."""
+    if not path:
+        return Borne(True, False)
+    above, name = split(path)
+    folder = store.folders.get(above)
+    if folder is None or not folder.watch or name in folder.doubtful:
+        return Borne(False, False)
+    known = folder.entries.get(name)
+    return Borne(True, known is not None and known.sure and _is_borne_out(store, folder, known, path))
 
 
 def find(store: Store, path: str, now: float) -> Known | Absent | Ask:
@@ -48,12 +68,20 @@ def find(store: Store, path: str, now: float) -> Known | Absent | Ask:
 
 def listing(store: Store, path: str, now: float) -> list[Name] | Ask:
     """All entries of a folder, in the order in which they were told."""
+    ask = before_listing(store, path, now)
+    if ask is not None and ask.question is Question.LIST:
+        return ask
+    store.folders.move_to_end(path)
+    return ask if ask is not None else list(_names(store.folders[path]))
+
+
+def before_listing(store: Store, path: str, now: float) -> Ask | None:
+    """What has to be asked before a folder is listed; None for nothing."""
     folder = store.folders.get(path)
     if folder is None or not folder.listed or folder.doubtful:
         return Ask(Question.LIST, path)
-    store.folders.move_to_end(path)
     if folder.watch or now - folder.at <= CHECK_SECONDS:
-        return list(_names(folder))
+        return None
     if path and (folder.version is None or is_settled(folder)):
         return Ask(Question.STAT, path)
     return Ask(Question.LIST, path)
@@ -77,10 +105,20 @@ def listing_anyway(store: Store, path: str) -> list[Name] | None:
     return list(_names(folder)) if folder is not None and folder.listed_at > -inf else None
 
 
+def folders_in(store: Store, path: str) -> tuple[list[str], int] | None:
+    """Names of the folders in a folder as it was listed last, and how many entries it has; None where it never was."""
+    folder = store.folders.get(path)
+    if folder is None or folder.listed_at == -inf:
+        return None
+    return [name for name, known in folder.entries.items() if known.is_folder], len(folder.entries)
+
+
 def is_fresh(store: Store, folder: Folder, known: Known, path: str, now: float) -> bool:
     """Whether all attributes of an entry are recent enough, or borne out by a watch."""
-    if now - known.at <= CHECK_SECONDS:
-        return True
+    return now - known.at <= CHECK_SECONDS or _is_borne_out(store, folder, known, path)
+
+
+def _is_borne_out(store: Store, folder: Folder, known: Known, path: str) -> bool:
     if known.is_folder:
         itself = store.folders.get(path)
         return itself is not None and itself.watch != 0 and known.at >= itself.watched_at

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 
-from gimmal.protocol.messages import Attributes, Kind, Version
+from gimmal.protocol.messages import Attributes, Entry, Kind, Version
 from gimmal.remote.tree.numbers import Numbers
 from gimmal.remote.tree.records import Folder, Known, cost, joined, split
 
@@ -83,6 +83,16 @@ class Store:
         known = folder.entries.get(name)
         if known is not None and known.attributes.kind is attributes.kind is Kind.FILE:
             known.attributes = attributes
+
+    def remember(self, path: str, entries: Sequence[Entry]) -> None:
+        """A folder was told so by another process, at some time: for when nothing newer can be had."""
+        folder = self.folder(path)
+        if folder.listed_at > -inf:
+            return
+        for entry in entries:
+            if entry.name not in folder.entries:
+                self.set(path, folder, entry.name, entry.attributes, entry.mapped, -inf)
+        folder.listed_at = 0.0
 
     def drop(self, path: str, folder: Folder, name: str) -> None:
         """An entry is known no more."""

@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from gimmal.base.errors import BadName, GimmalError, RemoteError, UnreachableError
@@ -21,8 +22,10 @@ from gimmal.protocol.messages import Attributes, Change, ChangeKind, Entry, Fold
 from gimmal.remote.files import too_many_entries
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.tree.cache import ENTRIES_MAX, TreeCache
+from gimmal.remote.tree.looking import Borne
 from gimmal.remote.tree.notices import NoticeStream
 from gimmal.remote.tree.records import Absent, Ask, Known, Name, Question, Ticket
+from gimmal.remote.tree.walking import WalkAhead
 from gimmal.share.plain_names import plain_wire_name
 
 logger = logging.getLogger("gimmal.remote")
@@ -54,6 +57,21 @@ class Listing:
 
     names: list[Name]
     stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What may be other than it was told, or is told of no more.
+
+    Attributes:
+        folder: path; None for anything.
+        name: of the entry in it; empty for the folder itself.
+        inside: all entries of the folder, besides.
+    """
+
+    folder: str | None
+    name: str = ""
+    inside: bool = False
 
 
 class Changing:
@@ -91,13 +109,19 @@ class TreeView:
         self._loop = asyncio.get_running_loop()
         self._tasks = Tasks()
         self._asking: dict[Ask, asyncio.Task[GimmalError | None]] = {}
+        self._guessed: set[Ask] = set()
+        """Of these, what is asked ahead and nobody waits for."""
+        self._walks = WalkAhead(self._cache.folders_in, self._cache.entries_max // 8)
         self._hearing: asyncio.Task[None] | None = None
+        self._closed = False
         self._down_until = 0.0
-        self._stream = NoticeStream(files, self._noticed, self._cache.lost)
+        self._stream = NoticeStream(files, self._noticed, self._lost)
         self.requests = 0
         """Questions of this view so far, pages counted each."""
         self.on_change: Callable[[Sequence[Change]], None] | None = None
         """Is told of notices after they were taken in; for who keeps something of the tree himself."""
+        self.on_touched: Callable[[Sequence[Touched]], None] | None = None
+        """Is told by path what has to be looked at again, also where no notices come any more."""
 
     @property
     def watched(self) -> int:
@@ -107,6 +131,25 @@ class TreeView:
     def path_of(self, number: int) -> str | None:
         """Where an entry is that has a number; None where it is known no more."""
         return self._cache.numbers.path_of(number)
+
+    def number_of(self, path: str) -> int | None:
+        """The number of an entry as it was told last; None where none is known."""
+        known = self._cache.find_anyway(path)
+        return known.number if isinstance(known, Known) else None
+
+    def known(self, path: str) -> Found | None:
+        """An entry as it was told last, however long ago and without asking; None where it is not known to be there.
+
+        It is stale where the other side is not reached.
+        """
+        known = self._cache.find_anyway(path)
+        if not isinstance(known, Known):
+            return None
+        return Found(known.attributes, known.number, known.mapped, self._is_down)
+
+    def borne_out(self, path: str) -> Borne:
+        """What of an entry needs no question until ``on_touched`` says so: a notice would come of any change."""
+        return self._cache.borne_out(path)
 
     def hold(self, number: int) -> None:
         """Somebody uses this number: it is not forgotten to make room."""
@@ -119,9 +162,9 @@ class TreeView:
     def use(self, files: RemoteFiles) -> None:
         """Go on over another session with the same side: what is known is checked there before it is told again."""
         self._stream.close()
-        self._cache.lost()
+        self._lost()
         self._files = files
-        self._stream = NoticeStream(files, self._noticed, self._cache.lost)
+        self._stream = NoticeStream(files, self._noticed, self._lost)
         self._down_until = 0.0
 
     def follow(self, files: RemoteFiles) -> None:
@@ -129,7 +172,15 @@ class TreeView:
         if files is not self._files:
             self.use(files)
 
+    def remember(self, path: str, entries: Sequence[Entry]) -> None:
+        """A folder was told so by another process, at some time: that is told while the other side is not reached."""
+        self._cache.remember(path, [entry for entry in entries if _is_name(entry.name)])
+
     # Looking ---------------------------------------------------------------------------------------------------------
+
+    def down(self) -> None:
+        """The other side was asked in vain another way: for a moment what is known is told without asking."""
+        self._down_until = self._loop.time() + DOWN_SECONDS
 
     async def find(self, path: str) -> Found:
         """The entry at a path.
@@ -139,12 +190,28 @@ class TreeView:
             UnreachableError: it cannot be reached, and the entry was never known.
         """
         known: Known | Absent | None
-        known, stale = await self._know(lambda now: self._cache.find(path, now), lambda: self._cache.find_anyway(path))
+        known, stale = await self._know(partial(self._look_for, path), lambda: self._cache.find_anyway(path))
         if known is None:  # more is held than may be kept
             raise self._files.error(Code.LIMIT, path)
         if isinstance(known, Absent):
             raise self._files.error(Code.NOT_FOUND, path)
         return Found(known.attributes, known.number, known.mapped, stale)
+
+    def at_hand(self, path: str) -> Found | None:
+        """What ``find`` would tell, where it is there and may be told without a question; None where not."""
+        now = self._loop.time()
+        if not self._cache.is_heard(now):
+            return None
+        known = self._cache.find(path, now)
+        if not isinstance(known, Known):
+            return None
+        return Found(known.attributes, known.number, known.mapped, False)
+
+    def _look_for(self, path: str, now: float) -> Known | Absent | Ask:
+        found = self._cache.find(path, now)
+        if isinstance(found, Ask) and found.question is Question.LIST:
+            self._walk_to(found.path)
+        return found
 
     async def listing(self, path: str) -> Listing:
         """All entries of a folder.
@@ -154,6 +221,7 @@ class TreeView:
             UnreachableError: it cannot be reached, and the folder was never listed.
         """
         names: list[Name] | None
+        self._walk_to(path)
         names, stale = await self._know(
             lambda now: self._cache.listing(path, now), lambda: self._cache.listing_anyway(path)
         )
@@ -178,8 +246,10 @@ class TreeView:
             if known is not None and not await self._may_ask():
                 return known, True
             failure = await self._ask(found)
-            if isinstance(failure, UnreachableError) and (known := look_anyway()) is not None:
-                return known, True
+            if isinstance(failure, UnreachableError):
+                self._down_until = self._loop.time() + DOWN_SECONDS
+                if (known := look_anyway()) is not None:
+                    return known, True
             if failure is not None:
                 raise failure
         return look_anyway(), False
@@ -203,11 +273,21 @@ class TreeView:
 
     async def _ask(self, ask: Ask) -> GimmalError | None:
         """Ask, or wait with those who ask already; the reason where there was no answer."""
-        task = self._asking.get(ask)
-        if task is None:
-            task = self._asking[ask] = self._tasks.start(self._put(ask), "look at the other side")
-            task.add_done_callback(lambda _done: self._asking.pop(ask, None))
+        self._guessed.discard(ask)
+        task = self._asking.get(ask) or self._start(ask)
+        if ask.question is Question.LIST:
+            self._walk_on()
         return await asyncio.shield(task)
+
+    def _start(self, ask: Ask) -> asyncio.Task[GimmalError | None]:
+        task = self._asking[ask] = self._tasks.start(self._put(ask), "look at the other side")
+
+        def done(_task: asyncio.Task[GimmalError | None]) -> None:
+            del self._asking[ask]
+            self._guessed.discard(ask)
+
+        task.add_done_callback(done)
+        return task
 
     async def _put(self, ask: Ask) -> GimmalError | None:
         try:
@@ -218,11 +298,32 @@ class TreeView:
             finally:
                 self._cache.end(ticket)
         except GimmalError as failure:
-            if isinstance(failure, UnreachableError):
-                self._down_until = self._loop.time() + DOWN_SECONDS
+            self._walks.failed(ask.path)
             return failure
         self._unwatch()
+        self._walks.came(ask.path, self._loop.time())
+        self._walk_on()
         return None
+
+    def _walk_to(self, path: str) -> None:
+        """A reader lists a folder: what they come to next is asked for after what they ask now."""
+        now = self._loop.time()
+        fresh = self._cache.before_listing(path, now) is None
+        self._walks.reads(path, now, fresh=fresh)
+        if fresh:  # otherwise after what is asked for it, if it is
+            self._walk_on()
+
+    def _walk_on(self) -> None:
+        now = self._loop.time()
+        if self._closed or self._is_down or not self._cache.is_heard(now):
+            return
+        while (path := self._walks.next()) is not None:
+            ask = self._cache.before_listing(path, now)
+            if ask is None:
+                self._walks.came(path, now)
+            elif ask not in self._asking:
+                self._guessed.add(ask)
+                self._start(ask)
 
     async def _open_stream(self) -> None:
         if self._cache.stream:
@@ -263,6 +364,10 @@ class TreeView:
                 cursor = page.cursor
                 if not cursor or len(entries) > ENTRIES_MAX:
                     break
+                if ticket.ask in self._guessed:
+                    self._cache.not_taken(ticket, watch)
+                    self._walks.failed(path)
+                    return
         except RemoteError as error:
             if error.code in _MISSING:
                 self._cache.missing(ticket)
@@ -275,9 +380,26 @@ class TreeView:
 
     def _noticed(self, changes: Sequence[Change]) -> None:
         named = [change for change in changes if change.what is not ChangeKind.ENTRY or _is_name(change.name or "x")]
+        touched = [one for change in named if (one := self._touched(change)) is not None]
         self._cache.noticed(named, self._loop.time())
         if self.on_change is not None:
             self.on_change(named)
+        self._touch(touched)
+
+    def _touched(self, change: Change) -> Touched | None:
+        if change.what is ChangeKind.OVER and not change.watch:
+            return Touched(None)
+        folder = self._cache.watched_folder(change.watch)
+        # Of a watch that no answer has named yet nothing was told that it bore out.
+        return None if folder is None else Touched(folder, change.name, change.what is not ChangeKind.ENTRY)
+
+    def _touch(self, touched: Sequence[Touched]) -> None:
+        if self.on_touched is not None and touched:
+            self.on_touched(touched)
+
+    def _lost(self) -> None:
+        self._cache.lost()
+        self._touch([Touched(None)])
 
     async def _hear(self) -> None:
         """Make sure that the stream of notices is alive, where that is not known."""
@@ -309,11 +431,12 @@ class TreeView:
         if failure is not None:
             self._down_until = self._loop.time() + DOWN_SECONDS
         stream.close()
-        self._cache.lost()
+        self._lost()
 
     def _unwatch(self) -> None:
         released = self._cache.take_released()
         if released:
+            self._touch([Touched(None)])  # their paths are forgotten; it is rare
             self._tasks.start(self._tell_released(released), "end watches")
 
     async def _tell_released(self, released: list[int]) -> None:
@@ -322,11 +445,6 @@ class TreeView:
             await self._stream.unwatch(released)
         except GimmalError as error:
             logger.debug("watches stay: %s", error)
-
-    def known(self, path: str) -> Found | None:
-        """The entry as it was told last, without asking; None where nothing was, or it is not there."""
-        known = self._cache.find_anyway(path)
-        return Found(known.attributes, known.number, known.mapped, True) if isinstance(known, Known) else None
 
     def known_listing(self, path: str) -> Listing | None:
         """The entries of a folder as they were told last, without asking; None where they never were."""
@@ -442,6 +560,7 @@ class TreeView:
 
     async def close(self) -> None:
         """Let go of the stream; whoever waits is told nothing more."""
+        self._closed = True
         self._stream.close()
         await self._tasks.close()
 
@@ -456,4 +575,4 @@ def _is_name(name: str) -> bool:
         return False
 
 
-__all__ = ["Changing", "Found", "Known", "Listing", "Name", "TreeView"]
+__all__ = ["Borne", "Changing", "Found", "Known", "Listing", "Name", "Touched", "TreeView"]
