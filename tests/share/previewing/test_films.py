@@ -24,7 +24,7 @@ from tests.share.rig import Rig
 
 pytestmark = needs("ffmpeg", "ffprobe")
 
-SECONDS = 14
+SECONDS = 9
 CUES = "1\n00:00:01,000 --> 00:00:05,000\nhello\n"
 
 
