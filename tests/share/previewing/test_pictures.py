@@ -16,8 +16,11 @@ from gimmal.protocol.limits import PICTURE_BYTES_MAX
 from gimmal.protocol.messages import Picture, Thumbnail, Version
 from gimmal.share.attributes import version_of
 from gimmal.share.previewing import pictures
+from tests.confined import needs_confinement
 from tests.endtoend.film import make_film, needs
 from tests.share.rig import Rig
+
+pytestmark = needs_confinement
 
 
 @pytest.fixture
