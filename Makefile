@@ -33,6 +33,7 @@ lab: ## system packages of the network laboratory (tests/lab) and of other tests
 	@sh scripts/lab.sh
 	@sh scripts/players.sh
 	@sh scripts/programs.sh
+	@sh scripts/dav.sh
 
 data: setup ## libraries that the tests of gimmal:// read and write through
 	@VIRTUAL_ENV="$$PWD/$(VENV)" $(BIN)/uv sync -q --locked --active --inexact --group data

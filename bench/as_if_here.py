@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.copying import Wish
-from bench.gimmal_rig import Inside, here, rig
+from bench.gimmal_rig import GIMMAL, Inside, here, rig
 from bench.line import Line, line
 from bench.material import many_files, random_file
 from bench.mount_probe import CHANGED, DOCUMENT, LARGE, REPOSITORY, TREE
@@ -23,6 +24,9 @@ from bench.planning import RUNS
 from bench.report import Goal, Report, Spread, Table, spread
 from bench.rows import ROUND_TRIP_SECONDS
 from bench.ssh_rig import Missing, Ssh, sshd
+
+EDIT = "edit"
+"""The one work that is not done in a mount."""
 
 _SECONDS = 900
 _RANDOM_READS = 50
@@ -115,7 +119,13 @@ _PLACES = (
         200e6,
     ),
     _Place(
-        "50 ms, 20 Mbit/s", (_Work("patch", _document, peer_runs=2), _Work("replace", _document, peer_runs=1)), 20e6
+        "50 ms, 20 Mbit/s",
+        (
+            _Work("patch", _document, peer_runs=2),
+            _Work("replace", _document, peer_runs=1),
+            _Work(EDIT, _document, peer_runs=0),
+        ),
+        20e6,
     ),
 )
 
@@ -143,13 +153,14 @@ def measure(wish: Wish) -> Report:
 def _note(wish: Wish, remarks: Sequence[str]) -> str:
     note = (
         f"Everything is mounted anew for each of {wish.runs} runs of each work, everyone in turn, so that nothing is "
-        "cold but what is called so; connections and gimmal's agents are there before. Medians, and least to most; where the goal is no comparison the "
-        "others do it once or twice. "
+        "cold but what is called so; connections and gimmal's agents are there before. Medians, and least to "
+        "most; where the goal is no comparison the others do it once or twice. "
         "`again` is the same command in the same mount, 3 times, after the first one. git compares sizes and seconds "
         "(core.checkStat=minimal), as sshfs shows no more of a time. Bytes are those of IP packets on the line, both "
         f"ways. {CHANGED // 1024} KiB in the middle of a document are written over in place, or by a program that "
-        "writes the whole to a new file and renames it; `at home` is when they are in the file there. sshfs runs as "
-        f"it is, rclone with {' '.join(RCLONE_OPTIONS)}, both over an sshd of the bench's own. The line's queue holds "
+        "writes the whole to a new file and renames it; `at home` is when they are in the file there. `gimmal edit` "
+        "runs such a program too, which has the document in memory by then. sshfs runs as it is, rclone with "
+        f"{' '.join(RCLONE_OPTIONS)}, both over an sshd of the bench's own. The line's queue holds "
         "what it carries in one round trip. A change that is not seen counts as 30 s, one that is not saved as 150 s."
     )
     return note + (" Remarks: " + "; ".join(dict.fromkeys(remarks)) + "." if remarks else "")
@@ -197,6 +208,8 @@ def _measure_place(place: _Place, laid: Line | None, wish: Wish, remarks: list[s
 
 
 def _do(work: _Work, one: Shower, inside: Inside, laid: Line | None, home: Path, away: Path) -> dict[str, float]:
+    if work.probe == EDIT:
+        return _edit(one, inside, away, home)
     with one.mounted(inside, away) as shown:
         before = _bytes(laid)
         command = [sys.executable, "-m", "bench.mount_probe", work.probe, str(shown), str(home), *work.words]
@@ -206,6 +219,19 @@ def _do(work: _Work, one: Shower, inside: Inside, laid: Line | None, home: Path,
         if laid and work.probe == "random":
             figures["bytes that came for each"] = (_bytes(laid) - before) / int(work.words[0])
     return figures
+
+
+def _edit(one: Shower, inside: Inside, away: Path, home: Path) -> dict[str, float]:
+    """A save of a program that ``gimmal edit`` runs, which has all of the document by then."""
+    figures = away / "figures"
+    script = Path(__file__).with_name("mount_probe.py")
+    program = shlex.join([sys.executable, str(script), "editor", str(figures), str(home)])
+    command = [GIMMAL, "edit", *one.half, "--program", program, f":home/{DOCUMENT}"]
+    subprocess.run(
+        inside("b", command), env=one.environment, capture_output=True, text=True, timeout=_SECONDS, check=True
+    )
+    found: dict[str, float] = json.loads(figures.read_text(encoding="utf-8"))
+    return found
 
 
 def _bytes(laid: Line | None) -> int:
@@ -285,6 +311,6 @@ def _goals(place: _Place, found: Found) -> list[Goal]:
     random = median("4 KiB here and there")
     most("4 KiB here and there", random and random / ROUND_TRIP_SECONDS, 1.1, "round trips")
     most("bytes that came for each", median("bytes that came for each"), 16_384, "bytes", 0)
-    for figure in ("10 KiB written over, at home", "saved by rename, at home"):
+    for figure in ("10 KiB written over, at home", "saved by rename, at home", "saved in gimmal edit, at home"):
         most(figure, median(figure), 1.0, "s")
     return goals

@@ -7,6 +7,7 @@
     python -m bench.mount_probe git SHOWN HOME         git status in a repository: the first time, and thrice again
     python -m bench.mount_probe patch SHOWN HOME       10 KiB of a document are written over, until they are at home
     python -m bench.mount_probe replace SHOWN HOME     the same by a program that writes all of it, and renames
+    python bench/mount_probe.py editor FIGURES HOME DOCUMENT    the same in a document that `gimmal edit` gives it
 
 SHOWN is the folder as it is mounted, HOME the folder itself. It is a process of its own, so that whoever mounts and
 does not answer holds up this one only.
@@ -119,14 +120,29 @@ def replace(shown: Path, home: Path) -> Figures:
     """The same, where the program has the document in memory and writes all of it to a new file."""
     content, _place, _new = _changed(home)
     began = time.perf_counter()
-    with open(shown / f".{DOCUMENT}.new", "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(shown / f".{DOCUMENT}.new", shown / DOCUMENT)
+    _save_by_rename(shown / DOCUMENT, content)
     done = time.perf_counter() - began
     seen = _until(lambda: _is_at_home(home, content), began, _SAVED_SECONDS)
     return {"saved by rename, program goes on": done, "saved by rename, at home": seen}
+
+
+def edit(figures: Path, home: Path, document: Path) -> None:
+    """The same; figures are written into a file."""
+    content, _place, _new = _changed(home)
+    assert len(document.read_bytes()) == len(content)
+    began = time.perf_counter()
+    _save_by_rename(document, content)
+    seen = _until(lambda: _is_at_home(home, content), began, _SAVED_SECONDS)
+    figures.write_text(json.dumps({"saved in gimmal edit, at home": seen}), encoding="utf-8")
+
+
+def _save_by_rename(document: Path, content: bytearray) -> None:
+    new = document.with_name(f".{document.name}.new")
+    with open(new, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(new, document)
 
 
 def _changed(home: Path) -> tuple[bytearray, int, bytes]:
@@ -166,6 +182,9 @@ def _timed(command: list[str]) -> tuple[float, bytes]:
 def main() -> None:
     """One of them."""
     what, shown, home, *counts = sys.argv[1:]
+    if what == "editor":
+        edit(Path(shown), Path(home), Path(counts[0]))
+        return
     works: dict[str, Callable[..., Figures]] = {
         "read": read,
         "random": read_random,

@@ -35,6 +35,7 @@ class Shower:
         command: see Command.
         inner: where, in what it mounts, the home folder is.
         environment: of the command.
+        half: of gimmal, the words that name it.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Shower:
     command: Command
     inner: str
     environment: dict[str, str]
+    half: Sequence[str] = ()
 
     @contextlib.contextmanager
     def mounted(self, inside: Inside, folder: Path) -> Iterator[Path]:
@@ -137,13 +139,9 @@ def _gimmal(made: Rig, home: Path, listen: str) -> Shower:
     made.agent("a", f"home={home}")
     local, _address = made.agent("b", listen=listen)
     local.wait_for("connected: ")
-    return Shower(
-        "gimmal",
-        "gimmal mount",
-        lambda place: [GIMMAL, "mount", "--half", made.half("b"), str(place)],
-        "home",
-        made.environment("b"),
-    )
+    half = ["--half", made.half("b")]
+    command = [GIMMAL, "mount", *half]
+    return Shower("gimmal", "gimmal mount", lambda place: [*command, str(place)], "home", made.environment("b"), half)
 
 
 def _sshfs(made: Rig, ssh: Ssh, home: Path) -> Shower:

@@ -47,6 +47,7 @@ def test_the_mount_is_walked_changed_and_read_here_and_there(monkeypatch: pytest
         _Work("git", as_if_here._repository),
         _Work("patch", as_if_here._document),
         _Work("replace", as_if_here._document),
+        _Work(as_if_here.EDIT, as_if_here._document),
     )
     rows, note = measured(_Place("loopback", works), ["gimmal"], monkeypatch)
     assert "Remarks" not in note
@@ -64,6 +65,7 @@ def test_the_mount_is_walked_changed_and_read_here_and_there(monkeypatch: pytest
         "10 KiB written over, at home",
         "saved by rename, program goes on",
         "saved by rename, at home",
+        "saved in gimmal edit, at home",
     ]
     assert all("(one run) s" in row[2] and row[3:] == ["", "", "", ""] for row in rows)
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from gimmal.frontends.edit.editing import TEMPORARY
 from gimmal.frontends.edit.memory_folder import PREFIX
 from tests.endtoend.conftest import Desk
-from tests.endtoend.world import Plugged, content, until, write_file
+from tests.endtoend.world import RUN, Plugged, content, until, write_file
 
 KEEPING = "for step in $(seq 600); do [ -e go ] && break; sleep 0.1; done\n"
 """Shell that waits for the test's word."""
@@ -184,12 +185,13 @@ def test_a_save_that_is_refused_is_kept_and_said(plugged: Plugged) -> None:
     plugged.agent_a.stop()
     world.up(world.a, f"{frozen}:ro")
     result = desk.run("edit", "--program", a_program(desk, 'echo two >> "$1"'), ":frozen/a.txt", code=4)
+    assert "note: this share grants reading only: no save can go home" in result.err
     assert "the share does not grant this" in result.error
     (hint,) = [line for line in result.err.splitlines() if line.startswith("hint: it is kept in ")]
     kept = Path(hint.removeprefix("hint: it is kept in "))
     assert (kept / "a.txt").read_text() == "one\ntwo\n"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o700
-    for path in (kept / "a.txt", kept / ".temporary", kept):
+    for path in (kept / "a.txt", kept / TEMPORARY, kept):
         path.unlink() if path.is_file() else path.rmdir()
 
 
@@ -265,3 +267,43 @@ def test_saving_without_a_change_sends_nothing(desk: Desk) -> None:
     result = desk.run("edit", "--program", a_program(desk, 'cp "$1" "$1~"; mv "$1~" "$1"\n'), desk.at("a.txt"))
     assert "saved" not in result.err
     assert (document.stat().st_ino, document.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_document_that_was_removed_meanwhile_comes_back(desk: Desk) -> None:
+    document = desk.far / "a.txt"
+    document.write_text("one\n")
+    process = desk.start("edit", "--program", a_program(desk, KEEPING + 'echo two >> "$1"\n'), desk.at("a.txt"))
+    folder_of(desk)
+    document.unlink()
+    (desk.near / "go").touch()
+    result = process.wait()
+    assert result.code == 0, result
+    assert "conflict" not in result.err
+    assert document.read_text() == "one\ntwo\n"
+    assert os.listdir(desk.far) == ["a.txt"]
+
+
+def test_names_that_cannot_travel_as_they_are(desk: Desk) -> None:
+    document = desk.far / os.fsdecode(b"caf\xe9.txt")
+    document.write_text("one\n")
+    result = desk.run("edit", "--program", a_program(desk, 'echo two >> "$1"\n'), desk.at("caf*.txt"))
+    assert document.read_text() == "one\ntwo\n", result
+
+
+KEEP_ALWAYS = f"from gimmal.frontends.edit import sending; sending.KEEP_SECONDS = 0.0\n{RUN}"
+
+
+@pytest.mark.parametrize("before", ["one\n", None], ids=["a change", "a new document"])
+def test_what_is_kept_while_it_is_sent_is_not_sent_twice(desk: Desk, before: str | None) -> None:
+    if before is not None:
+        (desk.far / "a.txt").write_text(before)
+    script = 'echo two >> "$1"\n' + KEEPING + 'echo three >> "$1"\n'
+    process = desk.start("edit", "--program", a_program(desk, script), desk.at("a.txt"), driver=KEEP_ALWAYS)
+    process.wait_line("saved ", of_err=True)
+    (desk.near / "go").touch()
+    result = process.wait()
+    assert result.code == 0, result
+    assert (desk.far / "a.txt").read_text() == (before or "") + "two\nthree\n"
+    assert os.listdir(desk.far) == ["a.txt"]
+    assert result.err.count("saved ") == 2
+    assert desk.run("status", "--safe", "--json").object["going_home"] == 0

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import fcntl
 import mmap
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -147,6 +150,79 @@ def test_a_folder_that_is_worked_in_stays_when_the_line_comes_back(plugged: Plug
         until(lambda: "new" in os.listdir(folder / "shared" / "folder"), "the way is there again", 30)
         said, _none = shell.communicate("\n", timeout=30)
         assert said.split() == [os.path.realpath(folder / "shared" / "folder"), "file", "new"]
+
+
+# What is documented --------------------------------------------------------------------------------------------------
+
+
+def test_locks_hold_between_the_programs_of_this_computer(desk: Desk, desk_mount: tuple[Path, Process]) -> None:
+    here, _process = desk_mount
+    (here / "file").write_text("x")
+    with (here / "file").open("r+") as one, (here / "file").open("r+") as other:
+        fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(one, fcntl.LOCK_UN)
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        script = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+        tried = subprocess.run([sys.executable, "-c", script, here / "file"], capture_output=True, check=False)
+        assert b"BlockingIOError" in tried.stderr
+
+
+def test_extended_attributes_are_set_and_shown(desk: Desk, desk_mount: tuple[Path, Process]) -> None:
+    here, _process = desk_mount
+    (here / "file").write_text("x")
+    os.setxattr(here / "file", "user.note", b"value")
+    assert os.listxattr(here / "file") == ["user.note"]
+    assert os.getxattr(here / "file", "user.note") == os.getxattr(desk.far / "file", "user.note") == b"value"
+    for name, number in (("user.none", errno.ENODATA), ("trusted.x", errno.ENODATA)):
+        with pytest.raises(OSError) as failed:
+            os.getxattr(here / "file", name)
+        assert failed.value.errno == number
+    for name in ("user.gimmal.stale", "trusted.x"):
+        with pytest.raises(OSError) as failed:
+            os.setxattr(here / "file", name, b"1")
+        assert failed.value.errno == errno.EOPNOTSUPP
+
+
+def test_what_is_not_kept_is_ignored_and_what_cannot_be_refused(desk: Desk, desk_mount: tuple[Path, Process]) -> None:
+    here, _process = desk_mount
+    (here / "file").write_text("x")
+    (here / "other").write_text("y")
+    os.symlink("file", here / "link")
+    if os.getuid() == 0:
+        os.chown(here / "file", 1234, 1234)
+    assert os.stat(here / "file").st_uid == os.getuid()
+    os.utime(here / "link", (1, 1), follow_symlinks=False)
+    os.chmod(here / "file", 0o4600)
+    assert os.stat(here / "file").st_mode & 0o7777 == os.stat(desk.far / "file").st_mode & 0o7777 == 0o600
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def rename(flags: int) -> int:
+        names = os.fsencode(here / "file"), os.fsencode(here / "other")
+        return ctypes.get_errno() if libc.renameat2(-100, names[0], -100, names[1], flags) else 0
+
+    assert rename(1) == errno.EEXIST, "RENAME_NOREPLACE"
+    assert rename(2) == errno.EINVAL, "RENAME_EXCHANGE"
+    assert (desk.far / "other").read_text() == "y"
+    for refused in (lambda: os.link(here / "file", here / "second"), lambda: os.mkfifo(here / "pipe")):
+        with pytest.raises(PermissionError):
+            refused()
+    assert sorted(os.listdir(desk.far)) == ["file", "link", "other"]
+
+
+def test_a_file_that_was_removed_and_is_open_can_be_used_on(desk: Desk, desk_mount: tuple[Path, Process]) -> None:
+    here, _process = desk_mount
+    with (here / "file").open("w+b", buffering=0) as file:
+        file.write(b"held here")
+        (here / "file").unlink()
+        assert os.listdir(here) == os.listdir(desk.far) == []
+        file.write(b", and more")
+        file.seek(0)
+        assert file.read() == b"held here, and more"
+        assert os.fstat(file.fileno()).st_size == 19
+    assert os.listdir(desk.far) == []
 
 
 # What it costs -------------------------------------------------------------------------------------------------------
@@ -299,6 +375,16 @@ def test_where_nothing_can_be_mounted(desk: Desk) -> None:
     assert "there is no folder" in desk.run("mount", "missing", code=2).error
 
 
+def test_a_mount_in_what_is_shared_with_the_other_side_is_refused(plugged: Plugged) -> None:
+    world = plugged.world
+    world.up(world.b, plugged.mine).wait_connected()
+    inside = plugged.mine / "deep" / "Home"
+    inside.mkdir(parents=True)
+    refused = world.run(world.b, "mount", inside, code=2)
+    assert "which you share with the other side" in refused.error
+    assert is_gone(inside)
+
+
 def test_nothing_in_a_mount_is_shared_or_copied_again(desk: Desk) -> None:
     (desk.far / "file").write_text("x")
     b = desk.world.b
@@ -313,10 +399,26 @@ def test_nothing_in_a_mount_is_shared_or_copied_again(desk: Desk) -> None:
         assert refusal in desk.run("sync", desk.at(), inside, code=2).error
         assert refusal in desk.run("shares", "add", inside, code=2).error
         assert refusal in desk.run("up", "--share", f"name={folder}", code=2).error
+        holds = "holds a mount of gimmal's"
+        assert holds in desk.run("cp", "-r", folder.parent, desk.at("copy"), code=2).error
+        assert holds in desk.run("sync", desk.at(), folder.parent, code=2).error
+        assert holds in desk.run("up", "--share", f"name={folder.parent}", code=2).error
         assert "is mounted already" in desk.run("mount", folder, code=2).error
         (desk.near / "way").symlink_to(inside)
         assert refusal in desk.run("cp", "way/file", desk.at("copy"), code=2).error
         take_away(folder)
+
+
+def test_read_only(desk: Desk) -> None:
+    (desk.far / "file").write_text("x")
+    with mounted(desk.world, desk.world.b, "--read-only", name="read-only") as (folder, _process):
+        here = folder / "shared" / desk.far.name
+        assert (here / "file").read_text() == "x"
+        for change in (lambda: (here / "file").write_text("y"), lambda: (here / "new").mkdir()):
+            with pytest.raises(OSError) as failed:
+                change()
+            assert failed.value.errno == errno.EROFS
+    assert (desk.far / "file").read_text() == "x"
 
 
 # In the background ---------------------------------------------------------------------------------------------------

@@ -26,8 +26,8 @@ pytestmark = [
     pytest.mark.timeout(7200 if FULL else 600),
 ]
 
-CUTS = 100 if FULL else 4
-CUT_SECONDS = 60 if FULL else 3
+CUTS = 100 if FULL else 2
+CUT_SECONDS = 60 if FULL else 2
 GOING_HOME_SECONDS = 60
 BLOCKED_MOST = CALL_SECONDS + 2
 

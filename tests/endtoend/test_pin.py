@@ -29,6 +29,7 @@ def test_what_is_pinned_is_listed_refreshed_and_given_up(plugged: Plugged) -> No
     folder = docs(plugged)
     run = world.run(world.b, "pin", ":shared/docs")
     assert run.out == "kept with the half: 2 files, 200 kB; 200 kB came now\n"
+    assert run.err == "note: this half has no password: whoever finds it can read what is kept on it\n"
     write_file(folder / "deep" / "more", 5)
     assert world.run(world.b, "pin", "--json").object == {"files": 3, "size": 200_015, "fetched": 5}
     plugged.agent_a.stop()

@@ -11,13 +11,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
+from gimmal.base.own_mounts import own_mounts
 from gimmal.frontends.edit.memory_folder import PREFIX
 from tests.endtoend.guest import (
     LoopDisk,
@@ -28,9 +29,12 @@ from tests.endtoend.guest import (
     mounted_image,
     processes_of,
 )
+from tests.endtoend.mounting import MISSING, take_away
 from tests.endtoend.processes import Agent
 from tests.endtoend.world import PATIENT_RUN, RUN, Computer, World, new_world, until
 from tests.figures import figure
+from tests.frontends.dav.drive import Client, login_of
+from tests.frontends.dav.test_server import LOCK
 from tests.patience import PATIENCE, within
 
 MIB = 1 << 20
@@ -211,6 +215,51 @@ def test_nothing_is_left_of_a_film_that_was_played(guest: Guest) -> None:
     assert guest.found() == {}
     guest.disk.sync()
     assert not in_image(guest.disk.image, guest.secret)
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+def test_nothing_is_left_of_what_programs_read_and_wrote_in_the_mount(guest: Guest) -> None:
+    secret = guest.secret.decode()
+    folder = guest.computer.folder("Home")
+    mount = guest.world.start(guest.computer, "mount", folder)
+    try:
+        mount.wait_line("mounted: ")
+        with (folder / "shared" / f"{secret}-large").open("rb") as file:
+            assert guest.secret in file.read(MIB)
+        (folder / "shared" / f"{secret}-written").write_bytes(guest.secret * 1000)
+        assert in_memory(mount.pid, guest.secret)
+        pulled = pull(guest, "renamed")
+        result = mount.wait()
+        until(lambda: folder not in own_mounts(), "the folder free")
+    finally:
+        take_away(folder)
+    assert within(time.monotonic() - pulled, PULLED_SECONDS, "half pulled out under programs to gimmal mount ended")
+    assert result.code == 5, str(result)
+    until(lambda: processes_of(guest.computer.base) == [], "nothing runs")
+    assert guest.found() == {}
+    guest.disk.sync()
+    assert not in_image(guest.disk.image, guest.secret)
+
+
+def test_nothing_is_left_of_what_was_seen_in_a_network_drive(guest: Guest) -> None:
+    serves = guest.world.start(guest.computer, "dav")
+    client = Client(*login_of(serves))
+    place = f"/shared/{guest.secret.decode()}-large"
+    with closing(client):
+        assert guest.secret in client.ask("PROPFIND", "/shared", depth="1").body
+        assert guest.secret in client.ask("GET", place).body
+        assert client.ask("PUT", f"{place}-new", guest.secret * 100_000).status == 201
+        assert client.ask("LOCK", f"{place}-locked", LOCK).status == 201
+        assert in_memory(serves.pid, guest.secret)
+        pulled = pull(guest, "renamed")
+        result = serves.wait()
+    assert within(time.monotonic() - pulled, PULLED_SECONDS, "half pulled out under a network drive to its end")
+    assert result.code == 5, str(result)
+    assert processes_of(guest.computer.base) == []
+    assert guest.found() == {}
+    guest.disk.sync()
+    assert not in_image(guest.disk.image, guest.secret)
+    assert not in_image(guest.disk.image, client.login.password.encode())
 
 
 @pytest.mark.skipif(shutil.which("vim") is None, reason="vim is missing: apt-get install vim")

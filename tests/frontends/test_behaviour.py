@@ -14,6 +14,7 @@ from tests.frontends.behaviour import Behaviour, Front
 from tests.frontends.dav.drive import Client, dav_client
 from tests.frontends.dav.front import DavFront
 from tests.frontends.os_front import OsFront
+from tests.frontends.tree_front import running_tree
 
 _numbers = itertools.count()
 
@@ -24,6 +25,15 @@ class TestPlainFolder(Behaviour):
     @pytest.fixture
     def front(self, tmp_path: Path) -> Front:
         return OsFront(tmp_path, tmp_path)
+
+
+class TestTree(Behaviour):
+    """The tree of open files, under all front ends."""
+
+    @pytest.fixture
+    def front(self, tmp_path: Path) -> Iterator[Front]:
+        with running_tree(tmp_path) as front:
+            yield front
 
 
 @pytest.fixture(scope="module")

@@ -59,6 +59,7 @@ ENTRIES = {
     "conflicts keep-theirs": Entry(Kind.HERE, "absent", (4,)),
     "conflicts list": Entry(Kind.HERE),
     "cp": Entry(Kind.TRANSFER, f"{_WAIT} :shared/file {{target}}"),
+    "dav": Entry(Kind.CALL),
     "df": Entry(Kind.CALL),
     "edit": Entry(Kind.CALL, "--program true :shared/file"),
     "half erase": Entry(Kind.HERE, "--yes {spare}"),

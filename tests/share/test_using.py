@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from gimmal.base.primitives import blake3_digest
+from gimmal.protocol.codes import Code
 from gimmal.protocol.limits import PARTS_MAX
 from gimmal.protocol.messages import (
+    AboutFilm,
     CommitEdit,
     Copy,
     DigestBlocks,
@@ -18,6 +20,10 @@ from gimmal.protocol.messages import (
     DiscardEdit,
     EditOpened,
     EmptyTrash,
+    Failed,
+    Film,
+    FilmBytes,
+    FilmPart,
     FolderTimes,
     LinkItem,
     List,
@@ -27,10 +33,12 @@ from gimmal.protocol.messages import (
     OpenEdit,
     OpenPart,
     PartOpened,
+    Picture,
     QuickEdit,
     Read,
     ReadBundle,
     ReadEdit,
+    ReadFilmText,
     RemoveMany,
     Rename,
     Replace,
@@ -38,6 +46,7 @@ from gimmal.protocol.messages import (
     SetAttributes,
     Stat,
     StatFileSystem,
+    Thumbnail,
     Trash,
     TrashPage,
     Tree,
@@ -112,6 +121,23 @@ def test_reads(watched: Rig, told: Told) -> None:
     assert told.last() == Used(Act.READ, "rw/sub", ["b"], size=3)
     watched.session.open_range(Read("rw/absent", 0, 1))
     watched.session.read_bundle(ReadBundle("rw/absent", ["b"]))
+    assert told.all == []
+
+
+def test_what_is_made_of_a_film_is_read(watched: Rig, told: Told) -> None:
+    using = Using(told)
+    version = Version(1, 2, 3)
+    using.answered(FilmPart("rw/film", version, 0, 5), FilmBytes(100, b"12345"))
+    assert told.last() == Used(Act.READ, "rw", ["film"], size=5)
+    using.answered(ReadFilmText("rw/film", version, 0), FilmBytes(100, b"12"))
+    assert told.last() == Used(Act.READ, "rw", ["film"], size=2)
+    using.answered(Thumbnail("rw/film"), Picture(version, b"jpeg"))
+    assert told.last() == Used(Act.READ, "rw", ["film"], size=4)
+    using.answered(AboutFilm("rw/film"), Film(version, 1, 1, 1, 1, "h264"))
+    assert told.last() == Used(Act.LOOKED, "rw", ["film"])
+    using.answered(FilmPart("rw/film", version, 0, 5), Failed(Code.NOT_GRANTED))
+    assert told.last() == Used(Act.REFUSED, "rw", ["film"])
+    using.answered(Thumbnail("rw/film"), Failed(Code.UNSUPPORTED))
     assert told.all == []
 
 

@@ -45,7 +45,8 @@ async def edited_tree(reach: Reach) -> AsyncIterator[EditedTree]:
     begun, asks_itself = await _begin(reach)
     view = TreeView(begun, leads_there=None if asks_itself else reach.leads_there)
     pinned = pinned_store(reach)
-    cache = FileCache(files, kept=KeptContents(pinned.files, reach.workers))
+    kept = KeptContents(pinned, reach.workers)
+    cache = FileCache(files, kept=kept)
     places = folders(reach.location, reach.journal_directory, reach.journal_key)
     conflicts = ConflictList(tuple(places), reach.journal_key)
     tree = EditedTree(
@@ -60,7 +61,7 @@ async def edited_tree(reach: Reach) -> AsyncIterator[EditedTree]:
     )
     tasks = Tasks()
     await remember_pinned(reach, view, pinned)
-    tasks.start(keep_up(reach, pinned), "bring up to date what is pinned")
+    tasks.start(keep_up(reach, pinned, kept), "bring up to date what is pinned")
     if asks_itself:  # an agent sees to them itself
         tasks.start(_send_left_over(reach, begun, conflicts), "send home what was left over")
     try:

@@ -12,11 +12,13 @@ from gimmal.base.errors import GimmalError, LocalError
 from gimmal.base.workers import Workers
 from gimmal.protocol.messages import Version
 from gimmal.remote.pinned.bringing import bring_up_to_date
-from gimmal.remote.pinned.kept_files import KeptFiles
-from gimmal.remote.pinned.store import PinnedStore
+from gimmal.remote.pinned.store import PinnedStore, is_below
 from gimmal.remote.tree.view import TreeView
 
 logger = logging.getLogger("gimmal.agent")
+
+BEGIN_SECONDS = 3.0
+"""Whatever ends before that leaves it to others."""
 
 AGAIN_SECONDS = 600.0
 """How often it is brought up to date while something shows the other side's files."""
@@ -31,20 +33,36 @@ def pinned_store(reach: Reach) -> PinnedStore:
 
 
 class KeptContents:
-    """See remote.file_cache.KeptBytes.
+    """See remote.file_cache.KeptBytes. The disk is asked for nothing that is not pinned.
 
     Args:
-        files: of the half.
+        store: of the half.
         workers: threads.
     """
 
-    def __init__(self, files: KeptFiles, workers: Workers) -> None:
-        self._files = files
+    def __init__(self, store: PinnedStore, workers: Workers) -> None:
+        self._store = store
         self._workers = workers
+        self._pins: list[str] | None = None
 
     async def read(self, path: str, version: Version, offset: int, length: int) -> bytes | None:
         """See KeptBytes."""
-        return await self._workers.call(self._files.read, path, version, offset, length)
+        if self._pins is None:
+            self._pins = await self._workers.call(self._read_pins)
+        if not is_below(path, self._pins):
+            return None
+        return await self._workers.call(self._store.files.read, path, version, offset, length)
+
+    def look_again(self) -> None:
+        """Something else may be pinned by now."""
+        self._pins = None
+
+    def _read_pins(self) -> list[str]:
+        try:
+            return self._store.pins()
+        except LocalError as error:
+            logger.warning("%s", error.message)
+            return []
 
 
 async def remember_pinned(reach: Reach, view: TreeView, store: PinnedStore) -> None:
@@ -58,12 +76,14 @@ async def remember_pinned(reach: Reach, view: TreeView, store: PinnedStore) -> N
         view.remember(folder.path, folder.entries)
 
 
-async def keep_up(reach: Reach, store: PinnedStore) -> None:
-    """Bring what is pinned up to date now, and now and then. Ends by being cancelled.
+async def keep_up(reach: Reach, store: PinnedStore, kept: KeptContents) -> None:
+    """Bring what is pinned up to date soon, and now and then. Ends by being cancelled.
 
-    What fails is tried again: nobody waits for it.
+    What fails is tried again: nobody waits for it. One file at a time, for the line is there for who reads.
     """
+    await asyncio.sleep(BEGIN_SECONDS)
     while True:
+        kept.look_again()
         try:
             await _keep_up(reach, store)
         except GimmalError as error:
@@ -78,7 +98,7 @@ async def _keep_up(reach: Reach, store: PinnedStore) -> None:
     if reached.through_agent and not await reach.leads_there():
         return
     async with fetching(store, reach.workers, 0.0):
-        await bring_up_to_date(reached.files, store, reach.workers)
+        await bring_up_to_date(reached.files, store, reach.workers, at_once=1)
 
 
 @contextlib.asynccontextmanager

@@ -37,30 +37,33 @@ def own_mounts(table: Path = MOUNTS) -> list[Path]:
     return found
 
 
-def own_mount_of(path: Path, table: Path = MOUNTS) -> Path | None:
-    """The mount of gimmal's in which a path lies, or that is it; None where it lies in none.
-
-    Nothing is asked of the mount itself beyond following links: it may be slow, or dead.
-    """
-    mounts = own_mounts(table)
-    if not mounts:
-        return None
-    real = Path(os.path.realpath(path))
-    return next((mount for mount in mounts if real == mount or mount in real.parents), None)
-
-
-def refuse_own_mount(path: Path, shown: str) -> None:
+def refuse_own_mount(path: Path, shown: str, *, below: bool = False, table: Path = MOUNTS) -> None:
     """Refuse a place that is the other side's already: shared or copied again it would go round in circles.
 
     Args:
-        path: without links.
+        path: of the place.
         shown: as the person named it.
+        below: refuse it also where a mount lies in it.
+        table: of the system's mounts.
 
     Raises:
-        UsageError: it lies in a mount of gimmal's.
+        UsageError: it lies in a mount of gimmal's, or one in it.
     """
-    if own_mount_of(path) is not None:
+    mounts = own_mounts(table)
+    if not mounts:
+        return
+    try:
+        real = Path(os.path.realpath(path))
+    except (OSError, ValueError):
+        return  # it is no place at all: who opens it says so
+    if any(real == mount or mount in real.parents for mount in mounts):
         raise UsageError(
             f"{displayable(shown)} lies in a mount of gimmal's: it is on the other side",
             "name it there, with `:` in front, or choose another folder",
+        )
+    inner = next((mount for mount in mounts if real in mount.parents), None)
+    if below and inner is not None:
+        raise UsageError(
+            f"{displayable(shown)} holds a mount of gimmal's: {displayable(str(inner))} is on the other side",
+            "unmount that first, or choose another folder",
         )

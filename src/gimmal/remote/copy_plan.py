@@ -92,7 +92,7 @@ def local_source(text: str, index: int) -> tuple[Share, Named]:
         LocalError: it is not there.
         UsageError: it lies in a mount of gimmal's.
     """
-    refuse_own_mount(Path(text), text)
+    refuse_own_mount(Path(text), text, below=True)
     try:
         real = Path(text).resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as exc:

@@ -97,7 +97,7 @@ def writable_folder(text: str) -> Share:
 
 
 def _folder(text: str, rights: Rights) -> Share:
-    refuse_own_mount(Path(text), text)
+    refuse_own_mount(Path(text), text, below=True)
     try:
         real = Path(text).resolve(strict=True)
         os.listdir(real)

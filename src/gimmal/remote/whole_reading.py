@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from io import BytesIO
 
 from gimmal.base.primitives import new_blake3
 from gimmal.protocol.codes import Code, error_of_code
@@ -65,15 +66,20 @@ async def read_bytes(files: Files, path: str, start: int = 0, end: int | None = 
 async def read_version(files: Files, path: str, attributes: Attributes, start: int, end: int) -> bytes:
     """Bytes ``start`` to ``end`` of one version of a file; fewer where it ends. Raises as ``read_stretch``."""
     end = min(end, attributes.size)
-    content = bytearray(max(0, end - start))
+    length = max(0, end - start)
+    content = BytesIO()  # gives its bytes away without copying them
+    if length:
+        content.seek(length - 1)
+        content.write(b"\0")
+    with content.getbuffer() as view:
 
-    async def take(offset: int, block: Block) -> None:
-        for piece in block.pieces:
-            at = offset - start + piece.at
-            content[at : at + len(piece.body)] = piece.body
+        async def take(offset: int, block: Block) -> None:
+            for piece in block.pieces:
+                at = offset - start + piece.at
+                view[at : at + len(piece.body)] = piece.body
 
-    await read_stretch(files, path, attributes, start, start + len(content), take)
-    return bytes(content)
+        await read_stretch(files, path, attributes, start, start + length, take)
+    return content.getvalue()
 
 
 async def _read_few(files: Files, path: str, offset: int, length: int) -> bytes:

@@ -99,7 +99,7 @@ Two threads for long work are left to commits, whatever one peer asks to be read
 """
 
 MAKINGS_AT_ONCE = 2
-"""Processes that make something of a file for one session at a time; they are the last to get a processor."""
+"""Processes that make something of a file for one session at a time; each takes a processor or two."""
 
 TIDY_SECONDS = 10.0
 """Between two looks at what is kept for further edits, while there is any."""

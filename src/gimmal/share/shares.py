@@ -115,7 +115,7 @@ class ShareTable:
 
 
 def _folder(place: str) -> Path:
-    refuse_own_mount(Path(place), place)
+    refuse_own_mount(Path(place), place, below=True)
     try:
         path = Path(place).resolve(strict=True)
         state = path.stat()

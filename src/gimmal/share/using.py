@@ -44,6 +44,7 @@ from gimmal.protocol.messages import (
     OpenEdit,
     OpenPart,
     PartOpened,
+    Picture,
     QuickEdit,
     Read,
     ReadBundle,
@@ -223,7 +224,7 @@ class Using:
             return
         paths = list(kind.paths(request))
         targets = list(kind.targets(request)) if kind.targets is not None else []
-        sizes = [len(answer.data)] if isinstance(answer, FilmBytes) else []
+        sizes = [_size_of(answer)] if kind.act is Act.READ else []
         self._tell(_grouped(kind.act, paths, _codes(answer, len(paths)), targets, sizes))
 
     def read(self, request: Read, answer: Failed | int) -> None:
@@ -301,6 +302,13 @@ class Using:
     def _tell(self, used: list[Used]) -> None:
         if used:
             self._watcher.used(used)
+
+
+def _size_of(answer: Answer) -> int:
+    """Bytes of what was made of a file."""
+    if isinstance(answer, FilmBytes):
+        return len(answer.data)
+    return len(answer.jpeg) if isinstance(answer, Picture) else 0
 
 
 def _codes(answer: Answer, count: int) -> list[int]:

@@ -18,7 +18,7 @@ SUITES = ("basic", "copymove", "props", "locks", "http")
 
 
 def needs(program: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is not installed (scripts/players.sh)")
+    return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is not installed (scripts/dav.sh)")
 
 
 async def run(*words: str, cwd: Path, env: dict[str, str] | None = None) -> tuple[int, str]:

@@ -16,12 +16,16 @@ from xml.etree import ElementTree
 
 import pytest
 
+from gimmal.base.errors import LocalError
 from gimmal.base.tcp_owner import owners_known
+from gimmal.frontends.dav import writing
 from gimmal.frontends.dav.guard import BODY_MAX
 from gimmal.frontends.dav.server import HEADER_MAX, DavServer
 from gimmal.frontends.dav.targets import quoted
+from gimmal.protocol.codes import Code, error_of_code
+from gimmal.remote.edits.open_file import OpenFile
 from gimmal.share.shares import Rights
-from tests.frontends.dav.drive import Client, Drive, drive, driving
+from tests.frontends.dav.drive import Client, drive, driving
 from tests.nobody import as_nobody
 from tests.patience import PATIENCE
 from tests.remote.simulated_line import content_of
@@ -93,6 +97,27 @@ def test_a_file_whole_and_in_ranges(two: TwoSides) -> None:
             pass  # for a second at most what was known is told
         changed = client.ask("GET", "/far/film.mkv", range="bytes=0-1", if_range=etag)
         assert (changed.status, changed.body) == (200, CONTENT[::-1])
+
+    drive(two, work)
+
+
+def test_a_file_that_changes_while_it_is_sent_breaks_off(two: TwoSides) -> None:
+    film, size = two.far / "film.mkv", 1 << 30
+    os.truncate(film, size)
+
+    def work(client: Client) -> None:
+        client.connection.request("GET", "/far/film.mkv", headers={"authorization": f"Basic {client.secret}"})
+        answer = client.connection.getresponse()
+        received = [answer.read(100_000)]
+        film.write_bytes(CONTENT[::-1] + bytes(size - SIZE))
+        with contextlib.suppress(ConnectionError):
+            while piece := answer.read(1 << 20):
+                received.append(piece)
+        client.close()
+        got = b"".join(received)
+        assert len(got) < size
+        assert got[:SIZE] == CONTENT[: len(got)]
+        assert not any(got[SIZE:])
 
     drive(two, work)
 
@@ -392,6 +417,45 @@ def test_a_refused_body_is_not_asked_for_and_not_kept(two: TwoSides) -> None:
     drive(two, work)
 
 
+def test_without_a_line_a_file_is_taken_as_a_whole_or_not_at_all(
+    two: TwoSides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "KEPT_MAX", 2_000_000)
+
+    async def never() -> bool:
+        return False
+
+    async def main(sides: Sides) -> None:
+        async with driving(sides) as running:
+            # The line is said to be down, and is not: what is kept goes home at once, by the other way.
+            monkeypatch.setattr(running.side, "sends_now", never)
+
+            def work(client: Client) -> None:
+                for name in ("film.mkv", "new"):
+                    for content in (b"short", CONTENT[:1_900_000], b""):
+                        assert client.ask("PUT", f"/far/{name}", content, x_oc_mtime="1000000000").status < 300
+                        assert (two.far / name).read_bytes() == content
+                        assert (two.far / name).stat().st_mtime == 1_000_000_000
+                assert client.ask("PUT", "/far/film.mkv", b"stays").status == 204
+                for name in ("film.mkv", "another"):
+                    refused = client.ask("PUT", f"/far/{name}", CONTENT)
+                    assert (refused.status, refused.fields["retry-after"]) == (503, "10")
+                assert (two.far / "film.mkv").read_bytes() == b"stays"
+
+                async def full(*_given: object) -> int:
+                    raise error_of_code(Code.NO_SPACE, "")
+
+                monkeypatch.setattr(OpenFile, "write", full)
+                for name in ("film.mkv", "another"):
+                    assert client.ask("PUT", f"/far/{name}", b"1").status == 507
+                assert (two.far / "film.mkv").read_bytes() == b"stays"
+                assert not (two.far / "another").exists()
+
+            await running.use(work)
+
+    two.run(main)
+
+
 def test_two_who_write_one_file_do_not_mix(two: TwoSides) -> None:
     async def main(sides: Sides) -> None:
         async with driving(sides) as running:
@@ -514,6 +578,20 @@ def test_a_lock_keeps_others_out(two: TwoSides) -> None:
     drive(two, work)
 
 
+def test_in_a_folder_that_others_have_locked_nothing_is_made(two: TwoSides) -> None:
+    (two.far / "folder").mkdir()
+
+    def work(client: Client) -> None:
+        token = client.ask("LOCK", "/far/folder", LOCK, depth="infinity").fields["lock-token"]
+        for method, body in (("LOCK", LOCK), ("PUT", b"1"), ("MKCOL", None)):
+            assert client.ask(method, "/far/folder/new", body).status == 423
+        assert list((two.far / "folder").iterdir()) == []
+        assert client.ask("PUT", "/far/folder/new", b"1", if_=f"<{client.url}far/folder> ({token})").status == 201
+        assert client.ask("LOCK", "/far/folder", depth="0", if_=f"({token})", timeout="Second-60").status == 200
+
+    drive(two, work)
+
+
 def test_a_share_that_is_read_only_stays_as_it_is(tmp_path: Path) -> None:
     two = TwoSides(tmp_path, far_rights=Rights.READ_ONLY)
     (two.far / "film.mkv").write_bytes(CONTENT)
@@ -563,14 +641,9 @@ def test_it_ends_while_a_client_reads_and_nothing_is_left_of_it(two: TwoSides) -
 
 
 def test_a_port_that_is_taken_is_said(two: TwoSides) -> None:
-    from gimmal.base.errors import LocalError
-
     async def main(sides: Sides) -> None:
         async with driving(sides) as running:
             with pytest.raises(LocalError, match="cannot be had"):
                 DavServer(running.side, running.login, running.port)
 
     two.run(main)
-
-
-__all__ = ["Drive"]

@@ -28,6 +28,7 @@ HOSTS = ("127.0.0.1:80", "localhost:80")
         ("/a%3Fb%23c;d", "/a?b#c;d"),
         ("/a?b", "/a"),
         ("/%C3%BC", "/ü"),
+        ("/" + "ü".encode().decode("latin-1"), "/ü"),
         ("/...", "/..."),
     ],
 )
@@ -37,7 +38,22 @@ def test_targets(target: str, path: str) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["", "a", "*", "/a%2Fb", "/a%2fb", "/..", "/a/../b", "/%2e%2e/x", "/.", "/a/./b", "/%ff", "/" + "a" * 20_000],
+    [
+        "",
+        "a",
+        "*",
+        "/a%2Fb",
+        "/a%2fb",
+        "/..",
+        "/a/../b",
+        "/%2e%2e/x",
+        "/.",
+        "/a/./b",
+        "/%ff",
+        "/ü",
+        "/日",
+        "/" + "a" * 20_000,
+    ],
 )
 def test_what_is_no_target(target: str) -> None:
     with pytest.raises(BadTarget):

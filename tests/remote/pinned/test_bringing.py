@@ -77,7 +77,7 @@ def test_without_a_line_it_is_listed_and_read_and_nothing_else_is(tmp_path: Path
             return False
 
         view = TreeView(sides.far, leads_there=leads_there)
-        cache = FileCache(NoLine(), kept=KeptContents(store.files, sides.workers))
+        cache = FileCache(NoLine(), kept=KeptContents(store, sides.workers))
         try:
             for folder in store.tree().folders:
                 view.remember(folder.path, folder.entries)
@@ -140,7 +140,7 @@ def test_reading_what_is_kept_moves_nothing_over_the_line(tmp_path: Path, store:
         async def files() -> Files:
             return sides.far
 
-        cache = FileCache(files, kept=KeptContents(store.files, sides.workers))
+        cache = FileCache(files, kept=KeptContents(store, sides.workers))
         try:
             file = await cache.open("far/docs/large")
             before = sides.wire_bytes
@@ -153,6 +153,28 @@ def test_reading_what_is_kept_moves_nothing_over_the_line(tmp_path: Path, store:
                 assert await reader.read(0, 100) == b"another version"
         finally:
             await cache.close()
+
+    two.run(work)
+
+
+def test_the_half_is_asked_for_nothing_that_is_not_pinned(
+    tmp_path: Path, store: PinnedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = TwoSides(tmp_path)
+    make(two)
+    asked: list[str] = []
+    monkeypatch.setattr(store.files, "read", lambda path, *_: asked.append(path))
+
+    async def work(sides: Sides) -> None:
+        kept = KeptContents(store, sides.workers)
+        assert await kept.read("far/docs/large", Version(1, 9, 1), 0, 5) is None
+        store.pin(["far/docs"])
+        assert await kept.read("far/docs/large", Version(1, 9, 1), 0, 5) is None
+        assert not asked
+        kept.look_again()
+        for path in ("far/docs/large", "far/docsmore", "far/other"):
+            await kept.read(path, Version(1, 9, 1), 0, 5)
+        assert asked == ["far/docs/large"]
 
     two.run(work)
 

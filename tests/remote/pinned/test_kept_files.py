@@ -99,6 +99,19 @@ def test_what_is_not_whole_is_not_kept(tmp_path: Path) -> None:
     assert list((tmp_path / "kept").iterdir()) == []
 
 
+def test_what_was_given_up_is_written_no_more(tmp_path: Path) -> None:
+    kept = KeptFiles(tmp_path / "kept", KEY)
+    writer = kept.begin("s/file", version(2 * CHUNK))
+    writer.put(b"x" * CHUNK)
+    writer.abandon()
+    with pytest.raises(LocalError):
+        writer.put(b"x" * CHUNK)
+    with pytest.raises(LocalError):
+        writer.finish()
+    writer.abandon()
+    assert list((tmp_path / "kept").iterdir()) == []
+
+
 def test_a_file_cut_short_and_a_link_are_not_taken_for_it(tmp_path: Path) -> None:
     kept = KeptFiles(tmp_path / "kept", KEY)
     made = keep(kept, "s/file", b"x" * 1000)

@@ -36,7 +36,7 @@ from gimmal.protocol.messages import (
 from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.tree import cache, notices
 from gimmal.remote.tree.cache import TreeCache
-from gimmal.remote.tree.view import TreeView
+from gimmal.remote.tree.view import Touched, TreeView
 from gimmal.share.notice_serving import NoticeServing
 from gimmal.share.shares import Rights
 from tests.patience import PATIENCE, within
@@ -621,3 +621,37 @@ def test_names_in_a_listing_that_may_not_be_are_left_out(tmp_path: Path) -> None
             await view.close()
 
     two.run(work)
+
+
+def test_who_keeps_something_is_told_what_to_look_at_again(tmp_path: Path) -> None:
+    sides = two_sides(tmp_path)
+    (sides.far / "folder").mkdir()
+    (sides.far / "folder" / "file").write_text("x")
+
+    async def work(running: Sides) -> None:
+        async with viewed(running) as view:
+            told: list[Touched] = []
+            view.on_touched = told.extend
+            assert view.borne_out("far/folder/file") == (False, False)
+            await view.listing("far/folder")
+            assert view.borne_out("far/folder/file") == (True, True)
+            assert view.borne_out("far/folder/none") == (True, False)
+            assert view.borne_out("far/folder") == (False, False), "nobody watches the share"
+            assert view.borne_out("") == (True, False)
+            number = (await view.find("far/folder/file")).number
+            assert view.number_of("far/folder/file") == number
+            assert view.number_of("far/folder/none") is None
+            (sides.far / "folder" / "file").write_text("longer")
+            (sides.far / "folder" / "new").write_text("n")
+
+            async def both_told() -> bool:
+                return {Touched("far/folder", "file"), Touched("far/folder", "new")} <= set(told)
+
+            await eventually(both_told)
+            assert Touched(None) not in told
+            assert view.number_of("far/folder/file") == number
+            view.use(running.far)
+            assert told[-1] == Touched(None)
+            assert view.borne_out("far/folder/file") == (False, False)
+
+    sides.run(work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import subprocess
@@ -16,7 +17,10 @@ from gimmal.protocol.codes import Code
 from gimmal.share.previewing.child import UNCONFINED
 from gimmal.share.previewing.children import Children, Limits, UnwantedError
 from gimmal.share.refused import RefusedError
+from tests.confined import needs_confinement
 from tests.patience import PATIENCE
+
+pytestmark = needs_confinement
 
 LIMITS = Limits(memory=1 << 30, processor=int(PATIENCE), seconds=PATIENCE, output=100)
 
@@ -67,7 +71,8 @@ def test_it_may_read_its_file_again_by_its_number_and_nothing_else(
     ids=["fails", "dies", "writes too much", "computes too long", "ends without ending"],
 )
 def test_it_comes_to_nothing(children: Children, file: int, script: str, limits: Limits) -> None:
-    assert children.run(sh(f"dd if=/dev/fd/0 2>/dev/null; {script}"), file, limits) is None
+    with contextlib.suppress(RefusedError):  # where the machine is so busy that its time was over first
+        assert children.run(sh(f"dd if=/dev/fd/0 2>/dev/null; {script}"), file, limits) is None
     assert children.running == 0
 
 

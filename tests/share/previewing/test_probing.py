@@ -66,6 +66,11 @@ def test_no_film(written: bytes) -> None:
     assert read_film(written, VERSION) is None
 
 
+def test_a_rate_that_is_not_said_follows_from_the_size() -> None:
+    read = read_film(said(VIDEO, bit_rate="N/A"), Version(1, 10_500, 3))
+    assert read is not None and read[0].rate == 8000
+
+
 def test_cuts() -> None:
     packets = [{"pts_time": time, "flags": "K_"} for time in ("1.4", "5.404", "5.404", "20.0", "")]
     assert read_cuts(json.dumps({"packets": packets}).encode(), 1.4, 10_000_000) == [0, 4_004_000]

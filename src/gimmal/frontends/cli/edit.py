@@ -48,17 +48,26 @@ def command(path: str, program_name: str | None, on_disk: bool, way: Way, as_jso
 async def _edit(reach: Reach, wanted: str, program_name: str | None, *, on_disk: bool, as_json: bool) -> None:
     from gimmal.base.errors import GimmalError, HalfGone
     from gimmal.frontends.cli.copy_progress import ProgressView
+    from gimmal.frontends.cli.output import counted
     from gimmal.frontends.edit.editing import Editing, not_home
+    from gimmal.frontends.edit.keeping import send_earlier
     from gimmal.frontends.edit.memory_folder import DocumentFolder, swap_in_use
     from gimmal.frontends.edit.program import find_program
     from gimmal.frontends.edit.sending import DocumentCopy
     from gimmal.remote.progress import Progress
 
     teller = _Teller(as_json=as_json)
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    find_program(program_name, terminal=terminal, text=True)  # before anything is fetched
     reached = await reach.open(as_call=True)
+    if earlier := await send_earlier(reach, reached.files):
+        teller.note(f"{counted(earlier, 'file')} of earlier edits went home")
     path, attributes = await _find(reached.files, wanted)
+    share = await reached.files.stat(path.partition("/")[0])
     folder = await reach.workers.call(_make_folder, DocumentFolder, attributes, on_disk)
     try:
+        if not share.mode & 0o200:
+            teller.note("this share grants reading only: no save can go home")
         if not folder.in_memory:
             teller.note(f"the copy lies on this computer's disk, in {folder.path}: it may be recovered from there")
         elif swap_in_use():
@@ -68,7 +77,7 @@ async def _edit(reach: Reach, wanted: str, program_name: str | None, *, on_disk:
         with ProgressView(progress, shown=sys.stderr.isatty()):
             await copy.fetch(progress)
         text = await reach.workers.call(_is_text, copy)
-        program = find_program(program_name, terminal=sys.stdin.isatty() and sys.stdout.isatty(), text=text)
+        program = find_program(program_name, terminal=terminal, text=text)
         teller.opened(program.name, attributes)
         editing = Editing(reach, copy, folder, program, teller, quiet=as_json)
         try:

@@ -60,6 +60,8 @@ async def _pin(reach: Reach, paths: list[str], *, as_json: bool) -> None:
     else:
         size, fetched = human_size(outcome.size), human_size(outcome.fetched)
         print(f"kept with the half: {counted(outcome.files, 'file')}, {size}; {fetched} came now")
+        if not reach.header.has_password:
+            print("note: this half has no password: whoever finds it can read what is kept on it", file=sys.stderr)
     failures = [failure_of(path, error) for path, error in outcome.failed]
     failures += [(displayable_path(":" + path), "nothing is there any more") for path in outcome.missing]
     failures += [(displayable_path(":" + path), "there is no room on the half") for path in outcome.no_room]

@@ -69,7 +69,7 @@ async def _play(
     paths = await all_matching(await files(), [wanted])
     if len(paths) != 1:
         raise UsageError(f"{len(paths):,} files match", "name one of them")
-    cache = FileCache(files, kept=KeptContents(pinned_store(reach).files, reach.workers))
+    cache = FileCache(files, kept=KeptContents(pinned_store(reach), reach.workers))
     try:
         await cache.open(paths[0])
         tracks = await find_tracks(await files(), paths[0]) if is_film(paths[0]) else []

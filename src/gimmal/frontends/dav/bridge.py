@@ -9,13 +9,10 @@ from typing import Any, TypeVar
 
 from gimmal.base.errors import DeadlinePassed, GimmalError, Interrupted, UnreachableError
 from gimmal.base.tasks import Tasks
+from gimmal.frontends.dav.side import ASKED_SECONDS
 from gimmal.frontends.dav.statuses import answer_of
-from gimmal.protocol.limits import CALL_SECONDS
 
 ResultT = TypeVar("ResultT")
-
-ASKED_SECONDS = CALL_SECONDS + 2.0
-"""What a client waits at most for what moves no bytes: a question without an answer, and then what was known before."""
 
 MARGIN_SECONDS = 5.0
 """So much longer than its deadline a thread waits for the loop itself, which may be busy; then it gives up."""

@@ -15,6 +15,8 @@ from gimmal.remote.removing import remove
 COPIES_AT_ONCE = 8
 """Files that are copied over there at a time."""
 
+_COPIED = (Kind.FILE, Kind.DIRECTORY)
+
 LONG_SECONDS = 600.0
 """What copying or removing a tree may take: a client waits for it."""
 
@@ -33,13 +35,14 @@ async def remove_tree(files: Files, path: str) -> None:
         raise RemoteError("not_granted", f"{name}: {reason}{more}")
 
 
-async def copy_tree(files: Files, source: str, target: str, *, below: bool) -> None:
+async def copy_tree(files: Files, source: str, target: str, *, below: bool, whole: bool = False) -> None:
     """Copy a file, or a folder with all it holds; nothing is at the target. Links and what is no file are left out.
 
     Args:
         files: the other side's.
         source, target: wire paths.
         below: of a folder also what it holds.
+        whole: rather nothing than leaving something out.
 
     Raises:
         RemoteError: the other side says no; what was copied until then stays.
@@ -51,6 +54,8 @@ async def copy_tree(files: Files, source: str, target: str, *, below: bool) -> N
         return
     if attributes.kind is not Kind.DIRECTORY:
         raise error_of_code(Code.SPECIAL_FILE, shown(source))
+    if whole:
+        await _require_whole(files, source)
     await _make_folder(files, target)
     if not below:
         return
@@ -68,6 +73,14 @@ async def copy_tree(files: Files, source: str, target: str, *, below: bool) -> N
                 await _make_folder(files, _below(target, entry.name))
         names = [entry.name for entry in page.entries if entry.attributes.kind is Kind.FILE]
         await _copy_files(files, [(f"{source}/{name}", _below(target, name)) for name in names])
+
+
+async def _require_whole(files: Files, source: str) -> None:
+    """Raise where a copy would leave something out."""
+    async for page in files.tree(source):
+        left_out = [(entry.name, Code.SPECIAL_FILE) for entry in page.entries if entry.attributes.kind not in _COPIED]
+        for name, code in (*page.failures, *left_out):
+            raise error_of_code(code, shown(f"{source}/{name}"))
 
 
 async def _copy_files(files: Files, pairs: list[tuple[str, str]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from itertools import chain
@@ -53,13 +54,12 @@ class Methods(RequestServer):
         resource = self._resource(environ)
         if "HTTP_IF" in environ:
             self._evaluate_if_headers(resource, environ)
-        told = [resource]
-        if depth == "1" and isinstance(resource, Folder):
-            told += resource.get_member_list()
-        answer = multistatus(told, wanted, names)
-        fields = [("Content-Type", "application/xml; charset=utf-8"), ("Content-Length", str(len(answer)))]
+        below = self._provider.members(resource.path, environ) if depth == "1" and isinstance(resource, Folder) else ()
+        answer = multistatus(chain((resource,), below), wanted, names)
+        length = sum(len(piece) for piece in answer)
+        fields = [("Content-Type", "application/xml; charset=utf-8"), ("Content-Length", str(length))]
         start_response("207 Multi-Status", fields)
-        return [answer]
+        return answer
 
     def _resource(self, environ: Environ) -> File | Folder:
         """What a request names; raises DAVError where it is not there."""
@@ -86,17 +86,19 @@ class Methods(RequestServer):
             return
         if "HTTP_IF" in environ:
             self._evaluate_if_headers(resource, environ)
-        bridge = self._provider.bridge
-        handle = bridge.call(self._provider.tree.open(wire_path(path)))
+        bridge, seconds = self._provider.bridge, self._provider.side.asked_seconds
+        handle = bridge.call(self._provider.tree.open(wire_path(path)), seconds)
         try:
-            answer = plan(version_of(handle.attributes), content_type_of(path), fields_of(environ), head=head)
-            pieces = body(bridge, handle, answer.parts)
+            version = version_of(handle.attributes)
+            answer = plan(version, content_type_of(path), fields_of(environ), head=head)
+            pieces = body(bridge, handle, version, answer.parts, seconds)
             # The first piece before the header: where the bytes cannot be had, that is the answer.
             first = next(pieces, b"")
             _start(start_response, answer)
             yield from chain((first,), pieces)
         finally:
-            bridge.call(handle.close())
+            with contextlib.suppress(DAVError):
+                bridge.call(handle.close())
 
     def do_PUT(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """The whole new contents of a file: it has them when this is answered, or none of them."""
@@ -123,6 +125,15 @@ class Methods(RequestServer):
             answer.append(("X-OC-MTime", "accepted"))
         start_response("201 Created" if resource is None else "204 No Content", answer)
         return [b""]
+
+    def do_LOCK(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """A lock; of what is not there an empty file is made first, where nobody else has locked the folder."""
+        path = environ["PATH_INFO"]
+        if self._provider.get_resource_inst(path, environ) is None:
+            folder = self._provider.get_resource_inst(get_uri_parent(path) or "/", environ)
+            self._check_write_permission(folder, "0", environ)
+        answer: Iterable[bytes] = super().do_LOCK(environ, start_response)
+        return answer
 
     def do_COPY(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """A copy on the other side: its bytes do not come here."""

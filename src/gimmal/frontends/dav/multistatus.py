@@ -20,6 +20,9 @@ from gimmal.frontends.dav.resources import File, Folder
 PROPERTIES_MAX = 256
 """Properties that one request may ask for by name."""
 
+PIECE_RESPONSES = 128
+"""Files and folders that one piece of a body tells of."""
+
 _DAV = "{DAV:}"
 _HEAD = '<?xml version="1.0" encoding="utf-8"?>\n<D:multistatus xmlns:D="DAV:">'
 _TAIL = "</D:multistatus>\n"
@@ -70,14 +73,21 @@ def question(root: Any) -> tuple[Wanted, list[str]]:
     return wanted, names
 
 
-def multistatus(resources: Iterable[File | Folder], wanted: Wanted, names: Sequence[str]) -> bytes:
-    """The body of an answer.
+def multistatus(resources: Iterable[File | Folder], wanted: Wanted, names: Sequence[str]) -> list[bytes]:
+    """The body of an answer, in pieces.
 
     Args:
-        resources: what is told of.
+        resources: what is told of, one after the other.
         wanted, names: as ``question`` gives them.
     """
-    return "".join((_HEAD, *(_response(one, wanted, names) for one in resources), _TAIL)).encode()
+    pieces, texts = [], [_HEAD]
+    for count, one in enumerate(resources, 1):
+        texts.append(_response(one, wanted, names))
+        if not count % PIECE_RESPONSES:
+            pieces.append("".join(texts).encode())
+            texts.clear()
+    pieces.append("".join((*texts, _TAIL)).encode())
+    return pieces
 
 
 def _response(resource: File | Folder, wanted: Wanted, names: Sequence[str]) -> str:

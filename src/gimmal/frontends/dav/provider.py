@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from collections.abc import Iterator
 from http import HTTPStatus
 
 from wsgidav.dav_error import DAVError
@@ -22,6 +24,9 @@ from gimmal.remote.tree.view import Found
 
 LISTED_MAX = 50_000
 """Entries of a folder that are told in one answer; a larger one cannot be shown."""
+
+LISTED_AT_ONCE = 1000
+"""Entries that are put together in one go on the event loop."""
 
 _MISSING = ("not_found", "not_a_directory", "link_refused", "special_file")
 
@@ -65,8 +70,8 @@ class Provider(DAVProvider):
         self._mark(environ, found.stale)
         return _resource(path, environ, found.attributes)
 
-    def members(self, path: str, environ: Environ) -> list[File | Folder]:
-        """Files and folders in a folder; what is neither is left out.
+    def members(self, path: str, environ: Environ) -> Iterator[File | Folder]:
+        """Files and folders in a folder, made one by one; what is neither is left out.
 
         Raises:
             DAVError: it cannot be listed, or holds too much.
@@ -75,7 +80,7 @@ class Provider(DAVProvider):
         self._mark(environ, stale)
         above = path.rstrip("/")
         shown = (_resource(f"{above}/{name}", environ, attributes) for name, attributes in entries)
-        return [one for one in shown if one is not None]
+        return (one for one in shown if one is not None)
 
     def room(self, wire: str) -> dict[str, int]:
         """Bytes that are free, and used, on the disk that holds a path; of the list of shares, on the roomiest disk."""
@@ -131,12 +136,13 @@ class Provider(DAVProvider):
         except RemoteError as error:
             if error.code != "cross_device":
                 raise
-            await self._copy(source, target, below=True)
+            # What is not copied must not be removed.
+            await self._copy(source, target, below=True, whole=True)
             await self._remove_tree(source)
 
-    async def _copy(self, source: str, target: str, *, below: bool) -> None:
+    async def _copy(self, source: str, target: str, *, below: bool, whole: bool = False) -> None:
         async with self.tree.view.changing(target):
-            await copy_tree(await self.side.files(), source, target, below=below)
+            await copy_tree(await self.side.files(), source, target, below=below, whole=whole)
 
     async def _found(self, wire: str) -> Found | None:
         try:
@@ -150,17 +156,22 @@ class Provider(DAVProvider):
         listing = await self.side.look(lambda: self.tree.listing(wire))
         if len(listing.names) > LISTED_MAX:
             raise DAVError(HTTPStatus.INSUFFICIENT_STORAGE, f"a folder of more than {LISTED_MAX:,} entries")
-        entries, stale = [], listing.stale
-        for name in listing.names:
-            found = await self._found(f"{wire}/{name.name}" if wire else name.name)
+        entries = []
+        for count, name in enumerate(listing.names, 1):
+            path = f"{wire}/{name.name}" if wire else name.name
+            # What the listing itself told: asked for one by one, those of a large folder would be too old by then.
+            found = self.tree.view.known(path) if not self.tree.waiting else None
+            if found is None:
+                found = await self._found(path)
             if found is not None:
                 entries.append((name.name, found.attributes))
-                stale = stale or found.stale
-        return entries, stale
+            if not count % LISTED_AT_ONCE:
+                await asyncio.sleep(0)  # others have their turn
+        return entries, listing.stale
 
     async def _room(self, wire: str) -> dict[str, int]:
         room = await (self.tree.statfs(wire) if wire else self._rooms.largest())
-        return {"free": room.free, "used": max(0, room.total - room.free)}
+        return {"free": room.available, "used": max(0, room.total - room.free)}
 
     def _mark(self, environ: Environ, stale: bool) -> None:
         if stale:

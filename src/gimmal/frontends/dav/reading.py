@@ -7,12 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from wsgidav.dav_error import DAVError
+
 from gimmal.base.primitives import random_bytes
 from gimmal.frontends.dav.bridge import Bridge
+from gimmal.frontends.dav.statuses import RETRY_SECONDS
 from gimmal.frontends.stream.conditions import Validators, Verdict
 from gimmal.frontends.stream.ranges import ByteRange, Multipart, NotSatisfiable, parse_ranges
 from gimmal.protocol.messages import Version
 from gimmal.remote.edits.open_file import OpenFile
+from gimmal.remote.files import version_of
 
 FIRST_READ, READ = 64 * 1024, 1 << 20
 """Bytes that are read at once: few at first, so that they are there soon."""
@@ -77,22 +81,32 @@ def plan(version: Version, content_type: str, fields: Mapping[str, str], *, head
     return Plan(HTTPStatus.PARTIAL_CONTENT, about | several, (*parts, multipart.end))
 
 
-def body(bridge: Bridge, handle: OpenFile, parts: tuple[bytes | ByteRange, ...]) -> Iterator[bytes]:
-    """The bytes of an answer, piece by piece; the first piece is read before anything is promised.
+def body(
+    bridge: Bridge, handle: OpenFile, version: Version, parts: tuple[bytes | ByteRange, ...], first_seconds: float
+) -> Iterator[bytes]:
+    """The bytes of an answer, piece by piece; the first piece is to be read before anything is promised.
+
+    Args:
+        bridge: to the loop.
+        handle: of the file; it goes on with another version where the other side has one, this does not.
+        version: that was promised.
+        parts: of the plan.
+        first_seconds: what the first piece may take.
 
     Raises:
         DAVError: they cannot be had. Where some are sent already, the connection has to be closed.
     """
-    length = FIRST_READ
+    length, seconds = FIRST_READ, first_seconds
     for part in parts:
         if isinstance(part, bytes):
             yield part
             continue
         at = part.start
         while at < part.end:
-            piece = bridge.call(handle.read(at, min(length, part.end - at)), READ_SECONDS)
-            if not piece:
-                return  # it was cut short meanwhile; what was promised cannot be kept
+            piece = bridge.call(handle.read(at, min(length, part.end - at)), seconds)
+            if not piece or version_of(handle.attributes) != version:
+                again = [("Retry-After", str(RETRY_SECONDS))]
+                raise DAVError(HTTPStatus.SERVICE_UNAVAILABLE, "the file changed meanwhile", add_headers=again)
             yield piece
             at += len(piece)
-            length = READ
+            length, seconds = READ, READ_SECONDS

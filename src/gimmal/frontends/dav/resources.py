@@ -142,7 +142,7 @@ class Folder(_Changing, DAVCollection):
 
     def get_member_list(self) -> list[File | Folder]:
         """What it holds, but for what cannot be shown."""
-        return self.provider.members(self.path, self.environ)
+        return list(self.provider.members(self.path, self.environ))
 
     def get_member_names(self) -> list[str]:
         """Their names."""

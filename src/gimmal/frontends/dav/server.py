@@ -50,6 +50,9 @@ SEND_BUFFER = 256 * 1024
 LINGER_SECONDS = 2.0
 """How long what a client still sends is thrown away after it got its answer."""
 
+START_SECONDS = 30.0
+"""What its threads get to begin."""
+
 STOP_SECONDS = 0.5
 """What threads get to end in good order."""
 
@@ -87,12 +90,16 @@ class DavServer:
         self._server = _Server(listening, Guard(application, (f"{ADDRESS}:{port}", f"localhost:{port}")))
 
     async def start(self) -> None:
-        """Begin to answer; returns when it does."""
+        """Begin to answer; returns when it does. Raises LocalError where it does not."""
         ready = asyncio.Event()
         loop = asyncio.get_running_loop()
         thread = threading.Thread(target=self._serve, args=(loop, ready), name="gimmal-dav", daemon=True)
         thread.start()
-        await ready.wait()
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await ready.wait()
+        except TimeoutError:
+            raise LocalError("the network drive did not start", "this computer may be very busy: try again") from None
 
     def _serve(self, loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> None:
         # Its threads are begun here, so that they are as this one: none keeps the process.

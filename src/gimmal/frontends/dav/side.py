@@ -18,6 +18,9 @@ logger = logging.getLogger("gimmal")
 
 ResultT = TypeVar("ResultT")
 
+ASKED_SECONDS = CALL_SECONDS + 2.0
+"""What a client waits at most for one question: for no answer, and then for what was known before."""
+
 KNOWN_SECONDS = 1.0
 """What a look may take while the line is down: what is known is told at once, nothing else comes."""
 
@@ -46,6 +49,11 @@ class Side:
         """It was asked in vain, and has not answered since."""
         return self._trying is not None
 
+    @property
+    def asked_seconds(self) -> float:
+        """What a client waits at most for one question."""
+        return 2 * KNOWN_SECONDS if self.is_down else ASKED_SECONDS
+
     async def files(self) -> Files:
         """For what is done over there as a whole; raises GimmalError."""
         return await self.tree.cache.files()
@@ -69,7 +77,7 @@ class Side:
                 return await _within(ask(), CALL_SECONDS)
             except UnreachableError:
                 self.failed()
-        self.tree.view.down()
+        self.tree.view.note_silence()
         return await _within(ask(), KNOWN_SECONDS)
 
     def failed(self) -> None:

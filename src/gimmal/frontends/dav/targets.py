@@ -81,10 +81,10 @@ def quoted(path: str) -> str:
 
 
 def _component(text: str) -> str:
-    data = unquote_to_bytes(text)
     try:
-        name = data.decode("utf-8")
-    except UnicodeDecodeError:
+        # Bytes that came without percent signs are characters of Latin-1 by now.
+        name = unquote_to_bytes(text.encode("latin-1")).decode("utf-8")
+    except UnicodeError:
         raise BadTarget from None
     if "/" in name or name in (".", ".."):
         raise BadTarget

@@ -200,11 +200,10 @@ def _send(provider: Provider, patch: Patch, first: bytes, body: Input) -> None:
 
 def _keep(provider: Provider, upload: Upload, first: bytes, body: Input) -> Attributes:
     """Take a file into the journal: only once it is here as a whole, for then nothing can break off any more."""
-    with provider.keeping:
+    with _in_turn(provider):
         content = first + _filled(body, KEPT_MAX - len(first))
         if not body.at_end and body.read(1):
-            again = [("Retry-After", str(RETRY_SECONDS))]
-            raise DAVError(HTTPStatus.SERVICE_UNAVAILABLE, "the other side cannot be reached", add_headers=again)
+            raise _again("the other side cannot be reached")
         return provider.bridge.call(_write_down(provider.side, upload, content), PIECE_SECONDS)
 
 
@@ -240,13 +239,34 @@ async def _commit(side: Side, upload: Upload, patch: Patch) -> Attributes:
 
 async def _write_down(side: Side, upload: Upload, content: bytes) -> Attributes:
     tree, wire = side.tree, upload.wire
-    handle = await tree.open(wire, read=False, write=True, create=True, exclusive=upload.missing, truncate=True)
+    handle = await tree.open(wire, read=False, write=True, create=True, exclusive=upload.missing)
     try:
+        # Not cut to nothing first: where the bytes are not taken, the file stays as it is.
         await handle.write(0, content)
+        await handle.truncate(len(content))
         await tree.set_attributes(wire, mtime_ns=upload.mtime_ns)
-    finally:
+    except BaseException:
         await handle.close()
+        if upload.missing:
+            await tree.remove(wire)
+        raise
+    await handle.close()
     return (await tree.find(wire)).attributes
+
+
+@contextlib.contextmanager
+def _in_turn(provider: Provider) -> Iterator[None]:
+    """One client at a time has its file in memory as a whole."""
+    if not provider.keeping.acquire(timeout=PIECE_SECONDS):
+        raise _again("the other side cannot be reached")
+    try:
+        yield
+    finally:
+        provider.keeping.release()
+
+
+def _again(reason: str) -> DAVError:
+    return DAVError(HTTPStatus.SERVICE_UNAVAILABLE, reason, add_headers=[("Retry-After", str(RETRY_SECONDS))])
 
 
 @contextlib.contextmanager
@@ -266,8 +286,7 @@ def _alone(provider: Provider, wire: str) -> Iterator[None]:
     """One client at a time writes a file: the other is told to come again, for it might have meant another version."""
     with provider.guard:
         if wire in provider.written:
-            again = [("Retry-After", str(RETRY_SECONDS))]
-            raise DAVError(HTTPStatus.SERVICE_UNAVAILABLE, "the file is just being written", add_headers=again)
+            raise _again("the file is just being written")
         provider.written.add(wire)
     try:
         yield

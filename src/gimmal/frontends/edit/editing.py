@@ -34,7 +34,7 @@ CLOSED_SECONDS = 3.0
 LAST_SECONDS = 1.0
 """How long at the end a save that waits may take to go home; what is kept goes with the next connection."""
 
-TEMPORARY = ".temporary"
+TEMPORARY = ".gimmal-temporary"
 """Folder for the program's temporary files."""
 
 _EVER = 1e9
@@ -166,12 +166,16 @@ class Editing:
                 async with asyncio.timeout(pause):
                     await watch.until_due()
             async with self._saving:
-                await self._save()
+                try:
+                    await self._save()
+                except HalfGone:
+                    return  # which is noticed elsewhere, too
             away = self._copy.waits or isinstance(self.failure, UnreachableError)
             again = isinstance(self.failure, RemoteError) and self.failure.code == "changed"
             pause = min(2 * (pause or RETRY_FIRST / 2), RETRY_MOST) if away else AGAIN_SECONDS if again else None
             if pause is None:
-                self._note_siblings(await self._reach.workers.call(os.listdir, self._folder.path))
+                with contextlib.suppress(OSError):
+                    self._note_siblings(await self._reach.workers.call(os.listdir, self._folder.path))
 
     async def _save(self) -> None:
         """Send what was saved; ``failure`` says how that went."""

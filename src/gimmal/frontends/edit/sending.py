@@ -14,6 +14,7 @@ import msgspec
 from gimmal.agent.plugged import computer_name
 from gimmal.agent.reach import Reach
 from gimmal.base.errors import GimmalError, LocalError, RemoteError, UnreachableError
+from gimmal.base.paths import wire_name_to_local
 from gimmal.base.tasks import Tasks
 from gimmal.frontends.edit.changes import EMPTY, Content, content_of, read_pieces, read_spans, same_spans
 from gimmal.frontends.edit.keeping import KeptSaves
@@ -68,15 +69,6 @@ class Saved:
     on_half: bool = False
 
 
-@dataclass(frozen=True)
-class Unsure:
-    """A save of which it is not known whether it was done."""
-
-    size: int
-    mtime_ns: int
-    content: Content
-
-
 class DocumentCopy:
     """One document of the other side, and its copy here.
 
@@ -85,11 +77,15 @@ class DocumentCopy:
         path: wire path at home.
         attributes: at home; None where nothing is there yet.
         folder: where the copy lies.
+
+    Raises:
+        BadName: its name cannot be one here.
     """
 
     def __init__(self, reach: Reach, path: str, attributes: Attributes | None, folder: Path) -> None:
         self.path = path
         self.name = path.rpartition("/")[2]
+        wire_name_to_local(self.name)
         self.file = folder / self.name
         self._reach = reach
         self._attributes = attributes
@@ -101,10 +97,10 @@ class DocumentCopy:
         """The version here that is the one at home."""
         self._content = EMPTY
         """What that holds."""
-        self._unsure: Unsure | None = None
         self._placed: Attributes | None = attributes
         """At home, as far as is known."""
         self._kept = KeptSaves(reach)
+        self._kept_bytes = 0
         self._tasks = Tasks()
 
     async def fetch(self, progress: Progress) -> None:
@@ -176,22 +172,23 @@ class DocumentCopy:
         if isinstance(saved, GimmalError):
             if kept:  # the other side has said no: it would say so again
                 await self._kept.is_home(Gone(kept, self.path, None))
+                self._kept_bytes = 0
             raise saved
         if kept:
             await self._kept.is_home(Gone(kept, self.path, self._placed))
+            self._kept_bytes = 0
         return saved
 
     async def _deliver(self, here: Files, now: Attributes, content: Content) -> Saved | GimmalError:
         try:
             home = (await self._reach.open(as_call=True)).files
-            if self._unsure is not None and await self._was_done(home, self._unsure) and content == self._content:
-                self._sent = version_of(now)
-                return Saved(0, now.size)
             try:
                 return await self._send(here, home, now, content)
             except RemoteError as exc:
-                if exc.code not in _OTHER_VERSION or await self._look(here) != now:
+                if exc.code not in _OTHER_VERSION:
                     raise
+                if await self._look(here) != now:
+                    raise _being_written() from exc
                 return await self._send_beside(here, home, now, content)
         except GimmalError as exc:
             return exc
@@ -206,11 +203,10 @@ class DocumentCopy:
         """Send what changed, as long as the version at home is the one it was changed from."""
         spans = content.spans(self._content)
         length = sum(end - start for start, end in spans)
-        self._unsure = Unsure(now.size, now.mtime_ns, content)
         if length <= QUICK_MAX and home.offers(EDIT):
             placed = await self._send_spans(here, home, now, content, spans)
         else:
-            length, placed = await self._send_by_copy(here, home, now, self.path)
+            length, placed, content = await self._send_by_copy(here, home, now, content, self.path)
         self._is_home(now, placed, content)
         return Saved(length, now.size)
 
@@ -236,32 +232,26 @@ class DocumentCopy:
             durable=True,
         )
 
-    async def _send_by_copy(self, here: Files, home: Files, now: Attributes, path: str) -> tuple[int, Attributes]:
-        """By the copy engine, which finds stretches that only moved."""
+    async def _send_by_copy(
+        self, here: Files, home: Files, now: Attributes, content: Content, path: str
+    ) -> tuple[int, Attributes, Content]:
+        """By the copy engine, which finds stretches that only moved.
+
+        Returns:
+            bytes that travelled; what is at home; what that is known to hold.
+        """
         attributes = msgspec.structs.replace(now, mode=now.mode if self._mode is None else self._mode)
         progress = Progress()
         replace = Replace.NEVER if self._base is None else Replace.EXPECTED
         job = FileJob(self._here, path, attributes, replace, self._base)
         placed = await FileCopier(here, home, progress).copy(job)
-        if await self._look(here) != now:
-            # What arrived is whole all the same; what it holds of the next version is not known.
-            self._base, self._content = version_of(placed), EMPTY
-            raise _being_written()
-        return progress.bytes - progress.reused_bytes - progress.resumed_bytes, placed
+        sent = progress.bytes - progress.reused_bytes - progress.resumed_bytes
+        # What arrived is whole all the same; but saved again meanwhile, it need not be what was read before.
+        return sent, placed, content if await self._look(here) == now else EMPTY
 
     def _is_home(self, now: Attributes, placed: Attributes, content: Content) -> None:
         self._sent, self._base, self._content = version_of(now), version_of(placed), content
         self._placed = placed
-        self._unsure = None
-
-    async def _was_done(self, home: Files, unsure: Unsure) -> bool:
-        """Whether a save whose answer was lost is at home: nobody else gives that time."""
-        there = await stat_or_none(home, self.path)
-        if there is None or (there.size, there.mtime_ns) != (unsure.size, unsure.mtime_ns):
-            self._unsure = None
-            return False
-        self._base, self._content, self._unsure = version_of(there), unsure.content, None
-        return True
 
     # Keeping ---------------------------------------------------------------------------------------------------------
 
@@ -283,12 +273,13 @@ class DocumentCopy:
             number = await self._kept.keep(save, written, old)
         except (ValueError, OSError) as exc:
             raise _being_written() from exc
+        self._kept_bytes += sum(end - start for start, end in spans)
         if not going:
             self._is_kept(now, content)
         return number
 
     def _is_kept(self, now: Attributes, content: Content) -> None:
-        self._sent, self._content, self._unsure = version_of(now), content, None
+        self._sent, self._content = version_of(now), content
 
     def _waiting(self, size: int, reason: str) -> Saved:
         return Saved(0, size, waits=reason, on_half=self._kept.on_half)
@@ -299,12 +290,12 @@ class DocumentCopy:
             gone = await self._kept.send((await self._reach.open(as_call=True)).files)
         except UnreachableError as exc:
             return self._waiting(self._content.size, exc.message)
-        size = self._content.size
+        sent, size, self._kept_bytes = self._kept_bytes, self._content.size, 0
         if gone is None or gone.attributes is None:
-            return Saved(size, size)
+            return Saved(sent, size)
         beside = gone.path if gone.path != self.path else ""
         self.path, self._base, self._placed = gone.path, version_of(gone.attributes), gone.attributes
-        return Saved(size, size, beside)
+        return Saved(sent, size, beside)
 
     def _length(self, content: Content) -> int:
         return sum(end - start for start, end in content.spans(self._content))
@@ -317,30 +308,30 @@ class DocumentCopy:
     # Both versions ---------------------------------------------------------------------------------------------------
 
     async def _send_beside(self, here: Files, home: Files, now: Attributes, content: Content) -> Saved:
-        """Keep both versions: from now on this one has a name of its own."""
+        """Keep both versions: from now on this one has a name of its own. Where no other is there, it comes back."""
         old, self._base = self._base, None
         moment = datetime.now().astimezone()
         for number in range(1, TRIES + 1):
-            path = conflict_path(self.path, computer_name(), moment, number)
+            theirs = await stat_or_none(home, self.path)
+            path = self.path if theirs is None else conflict_path(self.path, computer_name(), moment, number)
             try:
-                sent, placed = await self._send_by_copy(here, home, now, path)
+                sent, placed, content = await self._send_by_copy(here, home, now, content, path)
             except RemoteError as exc:
                 if exc.code == "exists":
                     continue
                 self._base = old
                 raise
-            await self._note_conflict(home, path, placed, moment.timestamp())
-            self.path = path
             self._is_home(now, placed, content)
+            if theirs is None:
+                return Saved(sent, now.size)
+            await self._note_conflict(path, theirs, placed, moment.timestamp())
+            self.path = path
             return Saved(sent, now.size, path)
         self._base = old
         raise RemoteError("exists", "no name is free for a second version", "save it under another name")
 
-    async def _note_conflict(self, home: Files, path: str, placed: Attributes, moment: float) -> None:
+    async def _note_conflict(self, path: str, theirs: Attributes, placed: Attributes, moment: float) -> None:
         """Have it listed; both versions stand, whatever becomes of that."""
-        theirs = await stat_or_none(home, self.path)
-        if theirs is None:
-            return
         versions = version_of(theirs), version_of(placed)
         conflict = Conflict(new_identifier(), self.path, path, computer_name(), moment, *versions, True)
         with contextlib.suppress(LocalError):

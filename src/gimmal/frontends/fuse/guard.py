@@ -34,6 +34,7 @@ class Guard:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
+                env={"PATH": os.environ.get("PATH", os.defpath)},  # nothing that tells of the half
                 start_new_session=True,
             )
         except BaseException:

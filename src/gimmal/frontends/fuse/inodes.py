@@ -182,7 +182,7 @@ def entry_attributes(inode: InodeT, attributes: Attributes, owner: Owner, borne:
     entry.entry_timeout = name_seconds if borne.name else 0.0
     entry.attr_timeout = BORNE_SECONDS if borne.attributes else 0.0
     entry.st_mode = _TYPES.get(attributes.kind, stat.S_IFREG) | _permissions(attributes)
-    entry.st_nlink = 2 if attributes.kind is Kind.DIRECTORY else 1
+    entry.st_nlink = 1  # of a folder too: how many are in it is not known, and find would believe a number
     entry.st_uid, entry.st_gid = owner.user, owner.group
     entry.st_size = len(attributes.target.encode()) if attributes.kind is Kind.LINK else attributes.size
     entry.st_blksize = PREFERRED

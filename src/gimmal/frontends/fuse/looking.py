@@ -99,7 +99,7 @@ class Looking(pyfuse3.Operations):
             return absent_entry(borne if keep else NOT_BORNE)
         return self.tell(parent_inode, path, found)
 
-    async def forget(self, inode_list: list[tuple[InodeT, int]]) -> None:  # type: ignore[override]
+    async def forget(self, inode_list: list[tuple[InodeT, int]]) -> None:  # type: ignore[override, unused-ignore]
         """See pyfuse3."""
         for inode, count in inode_list:
             self.inodes.forget(inode, count)

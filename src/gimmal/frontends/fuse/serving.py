@@ -44,12 +44,14 @@ class Mount:
         reach: opens sessions with the other side.
         tree: of the other side; the caller closes it after this.
         path: the folder, checked.
+        read_only: nothing may be changed.
     """
 
-    def __init__(self, reach: Reach, tree: EditedTree, path: Path) -> None:
+    def __init__(self, reach: Reach, tree: EditedTree, path: Path, *, read_only: bool = False) -> None:
         self._reach = reach
         self._tree = tree
         self._path = path
+        self._options = OPTIONS | ({"ro"} if read_only else set())
         self._tasks = Tasks()
         self._mounted = False
         self._guard: Guard | None = None
@@ -87,7 +89,7 @@ class Mount:
         call = self._reach.workers.call
         self._guard = await call(Guard, self._path)
         try:
-            await call(pyfuse3.init, operations, str(self._path), set(OPTIONS))
+            await call(pyfuse3.init, operations, str(self._path), set(self._options))
         except RuntimeError as error:
             await call(self._guard.dismiss)
             raise LocalError("the system did not mount it", "the lines above say why") from error

@@ -28,7 +28,7 @@ RESERVE = 64 << 20
 """What the disk keeps free for other things."""
 
 AT_ONCE = 4
-"""Files under way."""
+"""Files under way where somebody waits for it."""
 
 _GONE = frozenset(code.name.lower() for code in (Code.NOT_FOUND, Code.NOT_A_DIRECTORY, Code.CHANGED))
 
@@ -54,7 +54,7 @@ class Outcome:
 
 
 async def bring_up_to_date(
-    files: Files, store: PinnedStore, workers: Workers, progress: Progress | None = None
+    files: Files, store: PinnedStore, workers: Workers, progress: Progress | None = None, at_once: int = AT_ONCE
 ) -> Outcome:
     """Have what is pinned as the other side has it now. The caller holds ``store.fetching``.
 
@@ -63,6 +63,7 @@ async def bring_up_to_date(
         store: of the half.
         workers: threads.
         progress: what has come, for whoever shows it.
+        at_once: files under way.
 
     Raises:
         GimmalError: the other side cannot be asked, or the disk refuses; what was fetched by then is kept.
@@ -88,7 +89,7 @@ async def bring_up_to_date(
     for _path, attributes in wanted:
         progress.found(attributes.size)
     progress.walked = True
-    await _fetch_all(files, store, workers, iter(wanted), outcome, progress)
+    await _fetch_all(files, store, workers, iter(wanted), outcome, progress, at_once)
     return outcome
 
 
@@ -180,6 +181,7 @@ async def _fetch_all(
     wanted: Iterator[tuple[str, Attributes]],
     outcome: Outcome,
     progress: Progress,
+    at_once: int,
 ) -> None:
     async def fetch() -> GimmalError | None:
         for path, attributes in wanted:
@@ -198,7 +200,7 @@ async def _fetch_all(
 
     tasks = Tasks()
     try:
-        failures = await asyncio.gather(*(tasks.start(fetch(), "fetch what is pinned") for _ in range(AT_ONCE)))
+        failures = await asyncio.gather(*(tasks.start(fetch(), "fetch what is pinned") for _ in range(at_once)))
     finally:
         await tasks.close()
     for failure in failures:

@@ -14,6 +14,7 @@ import contextlib
 import os
 import re
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -164,6 +165,8 @@ class KeptWriter:
         self._place = 0
         self._left = bytearray()
         self._came = 0
+        # Who gives up does so while a thread may still write: to a number that would be another file's by then.
+        self._turn = threading.Lock()
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         with local_errors("write", self._unfinished):
             self._file = os.open(self._unfinished, flags, 0o600)
@@ -174,11 +177,12 @@ class KeptWriter:
         Raises:
             LocalError: the disk refuses.
         """
-        self._left += content
-        self._came += len(content)
-        while len(self._left) >= CHUNK:
-            self._write(bytes(self._left[:CHUNK]))
-            del self._left[:CHUNK]
+        with self._turn:
+            self._left += content
+            self._came += len(content)
+            while len(self._left) >= CHUNK:
+                self._write(bytes(self._left[:CHUNK]))
+                del self._left[:CHUNK]
 
     def _write(self, content: bytes) -> None:
         sealed = memoryview(self._seal(self._place, content))
@@ -193,20 +197,21 @@ class KeptWriter:
         Raises:
             LocalError: the disk refuses, or it is not whole.
         """
-        if self._came != self._size:
-            raise LocalError(f"{self._came} of {self._size} bytes came", "run the command again")
-        if self._left:
-            self._write(bytes(self._left))
-            self._left.clear()
-        with local_errors("write", self._unfinished):
-            os.fsync(self._file)
-            self._close()
-            os.rename(self._unfinished, self._path)
+        with self._turn:
+            if self._came != self._size:
+                raise LocalError(f"{self._came} of {self._size} bytes came", "run the command again")
+            if self._left:
+                self._write(bytes(self._left))
+                self._left.clear()
+            with local_errors("write", self._unfinished):
+                os.fsync(self._file)
+                self._close()
+                os.rename(self._unfinished, self._path)
         fsync_directory(self._path.parent)
 
     def abandon(self) -> None:
         """It is not kept."""
-        with contextlib.suppress(OSError):
+        with self._turn, contextlib.suppress(OSError):
             self._close()
             os.unlink(self._unfinished)
 

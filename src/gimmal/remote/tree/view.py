@@ -178,10 +178,6 @@ class TreeView:
 
     # Looking ---------------------------------------------------------------------------------------------------------
 
-    def down(self) -> None:
-        """The other side was asked in vain another way: for a moment what is known is told without asking."""
-        self._down_until = self._loop.time() + DOWN_SECONDS
-
     async def find(self, path: str) -> Found:
         """The entry at a path.
 

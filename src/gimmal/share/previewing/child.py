@@ -23,6 +23,9 @@ from gimmal.base.confinement import confine, end_with_parent
 
 UNSUPPORTED, UNCONFINED = 3, 4
 
+NICE = 5
+"""How far it stands back behind other programs: somebody waits for it, and others do at this computer."""
+
 PIXELS_MAX = 64_000_000
 """Pixels of a picture that is looked at; JPEG files beyond are read at a fraction of their size."""
 
@@ -45,7 +48,7 @@ def main(words: list[str]) -> int:
     """Do what the words say; returns the exit code."""
     parent, memory, seconds = (int(word) for word in words[:3])
     end_with_parent(parent)
-    os.nice(19)
+    os.nice(NICE)
     for kind, most in (
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_CPU, seconds),

@@ -30,7 +30,7 @@ def part_words(kind: str, part: FilmPart) -> list[str]:
         enter = ["-ss", _seconds(part.start)]
         inside = f"gte(t*1000000+1\\,{part.start})*lt(t*1000000+1\\,{part.end})"
         pictures = [
-            *("-vf", f"select={inside},scale=-2:'min({part.height},trunc(ih/2)*2)',setsar=1"),
+            *("-vf", f"select={inside},scale=-2:'min({part.height},trunc(ih/2)*2)'"),
             *("-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-pix_fmt", "yuv420p", "-bf", "0"),
             *("-enc_time_base", "1:90000"),  # of a frame rate it would round the times
             *("-crf", "23", "-maxrate", str(part.rate), "-bufsize", str(2 * part.rate), "-threads", "2"),

@@ -17,8 +17,8 @@ from gimmal.share.previewing.sources import FILE, INPUT, Source, program_called
 from gimmal.share.refused import RefusedError
 from gimmal.share.state import SessionState
 
-OF_PICTURES = Limits(memory=1 << 30, processor=10, seconds=12.0, output=PICTURE_BYTES_MAX)
-OF_FILMS = Limits(memory=2 << 30, processor=20, seconds=12.0, output=PICTURE_BYTES_MAX)
+OF_PICTURES = Limits(memory=1 << 30, processor=10, seconds=20.0, output=PICTURE_BYTES_MAX)
+OF_FILMS = Limits(memory=2 << 30, processor=20, seconds=20.0, output=PICTURE_BYTES_MAX)
 
 FILM_PLACES = (10, 0)
 """Seconds into a film that its picture is taken from; the next one where it is shorter."""

@@ -14,7 +14,7 @@ from gimmal.share.previewing.children import Limits
 from gimmal.share.previewing.film_words import about_words, cut_words
 from gimmal.share.previewing.sources import Source, program_called
 
-OF_PROBES = Limits(memory=2 << 30, processor=20, seconds=15.0, output=2 << 20)
+OF_PROBES = Limits(memory=2 << 30, processor=20, seconds=20.0, output=2 << 20)
 
 CUT_SECONDS = 4
 """Cuts are at least so far from each other, where the film allows it; more in a film of more than nine hours."""
@@ -109,7 +109,7 @@ def read_film(written: bytes, version: Version) -> tuple[Film, bool, float] | No
     film = Film(
         version,
         duration,
-        max(0, round(_number(about.format.bit_rate))),
+        max(0, round(_number(about.format.bit_rate))) or version.size * 8_000_000 // duration,
         video.width,
         video.height,
         _word(video.codec_name),
