@@ -13,9 +13,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
+from gimmal.frontends.dav.login import Login
 from gimmal.frontends.dav.side import ASKED_SECONDS
 from tests.endtoend.conftest import Desk
 from tests.endtoend.processes import Process
@@ -88,8 +90,6 @@ def test_it_works_through_the_agent_and_prints_json(plugged: Plugged) -> None:
     process: Process = world.start(world.b, "dav", "--json")
     rest = process.wait_line('{"event":"dav",')
     url, user, password = (rest.split(f'"{name}":"')[1].split('"')[0] for name in ("url", "user", "password"))
-    from gimmal.frontends.dav.login import Login
-
     client = Client(url, Login(user, password))
     with contextlib.closing(client):
         assert client.ask("GET", "/shared/file").body == content(1000)
@@ -184,11 +184,59 @@ def test_rclone_copies_both_ways_and_finds_no_difference(desk: Desk) -> None:
         assert int((desk.far / "tree" / "large").stat().st_mtime) == int((here / "large").stat().st_mtime)
         run("rclone", "copy", there, desk.near / "back", environment=settings)
         run("diff", "-r", here, desk.near / "back")
+        assert served(settings, f"home:shared/{desk.far.name}/tree", "large") == content(SIZE)
         run("rclone", "moveto", f"{there}/large", f"{there}/ü/moved", environment=settings)
         assert (desk.far / "tree" / "ü" / "moved").read_bytes() == content(SIZE)
         run("rclone", "purge", there, environment=settings)
         assert not (desk.far / "tree").exists()
         assert "Free:" in run("rclone", "about", f"home:shared/{desk.far.name}", environment=settings)
+
+
+def served(settings: dict[str, str], remote: str, name: str) -> bytes:
+    """A file as `rclone serve http` gives it to a browser."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    serving = subprocess.Popen(
+        ["rclone", "serve", "http", remote, "--addr", address],
+        env=os.environ | settings,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+
+        def answers() -> bool:
+            with contextlib.suppress(ConnectionError), socket.create_connection(address.split(":"), 1):
+                return True
+            return False
+
+        until(answers, "rclone serves")
+        with urlopen(f"http://{address}/{name}", timeout=PATIENCE) as answer:
+            data: bytes = answer.read()
+        return data
+    finally:
+        serving.terminate()
+        serving.wait(PATIENCE)
+
+
+def test_a_move_between_shares_leaves_nothing_out(plugged: Plugged) -> None:
+    world = plugged.world
+    other = world.a.folder("other")
+    plugged.agent_a.popen.send_signal(signal.SIGTERM)
+    plugged.agent_a.wait(60)
+    world.up(world.a, plugged.shared, other)
+    folder = plugged.shared / "folder"
+    folder.mkdir()
+    write_file(folder / "file", 1000)
+    (folder / "link").symlink_to("file")
+    with running(Desk(plugged, plugged.shared, plugged.mine)) as (_process, client):
+        assert client.ask("MOVE", "/shared/folder", destination="/other/folder").status == 403
+        assert (folder / "link").is_symlink()
+        assert (folder / "file").read_bytes() == content(1000)
+        (folder / "link").unlink()
+        assert not (other / "folder").exists()
+        assert client.ask("MOVE", "/shared/folder", destination="/other/folder").status == 201
+        assert (other / "folder" / "file").read_bytes() == content(1000)
+        assert not folder.exists()
 
 
 @needs("curl")

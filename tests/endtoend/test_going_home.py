@@ -109,3 +109,12 @@ def test_several_kept_saves_end_as_the_last(plugged: Plugged) -> None:
     assert document.read_text() == "one\ntwo\n"
     process.signal(signal.SIGTERM)
     assert process.wait().code == 0
+
+
+def test_the_next_editing_sends_it_home_before_it_opens_anything(plugged: Plugged) -> None:
+    desk, document = edit_while_away(plugged)
+    plugged.world.up(plugged.world.a, plugged.shared)
+    result = desk.run("edit", "--program", a_program(desk, 'echo three >> "$1"\n'), ":shared/a.txt")
+    assert "note: 1 file of earlier edits went home" in result.err
+    assert document.read_text() == "one\ntwo\nthree\n"
+    assert [path.name for path in plugged.shared.iterdir()] == ["a.txt"]

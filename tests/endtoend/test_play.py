@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.confined import needs_confinement
 from tests.endtoend.browser import chromium
 from tests.endtoend.conftest import Desk
 from tests.endtoend.film import frame_at, make_film, needs, probe, run
@@ -174,6 +175,7 @@ def test_an_mp4_with_its_index_at_the_end_is_not_fetched_whole_to_be_looked_at(d
     end(process)
 
 
+@needs_confinement
 @needs("ffmpeg", "ffprobe", "mpv")
 @pytest.mark.parametrize("more", [(), ("--height", "240")], ids=["as it is", "in parts"])
 def test_mpv_plays_what_it_is_given(desk: Desk, more: tuple[str, ...]) -> None:
@@ -253,6 +255,7 @@ PLAYED = """new Promise((done, failed) => {
 })"""
 
 
+@needs_confinement
 @needs("ffmpeg", "ffprobe", "chromium")
 def test_chromium_plays_in_parts_what_it_cannot_play_as_it_is(desk: Desk) -> None:
     film = make_odd_film(desk.far / "film.mkv")
@@ -274,17 +277,18 @@ def test_chromium_plays_in_parts_what_it_cannot_play_as_it_is(desk: Desk) -> Non
     assert film.exists()
 
 
+@needs_confinement
 @needs("ffmpeg", "ffprobe")
 def test_a_film_is_made_smaller_at_home_for_a_slow_line(desk: Desk) -> None:
     film = desk.far / "film.mp4"
-    source = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=6", "-vf", "noise=alls=40:allf=t")
+    source = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=4", "-vf", "noise=alls=40:allf=t")
     run("ffmpeg", "-v", "error", *source, "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", film)
-    assert film.stat().st_size > 2_000_000
+    assert film.stat().st_size > 1_500_000
     process = desk.start("play", "--url-only", "--height", "240", desk.at("film.mp4"))
     url = url_of(process)
     assert url.endswith("/hls/240.m3u8")
     seen = run("ffmpeg", "-v", "error", "-i", url, "-f", "null", "-progress", "-", "-").stdout
-    assert b"frame=150\n" in seen, "every picture of it"
+    assert b"frame=100\n" in seen, "every picture of it"
     end(process)
     entries = desk.plugged.world.json(desk.plugged.world.a, "log")
     read = sum(
@@ -293,6 +297,7 @@ def test_a_film_is_made_smaller_at_home_for_a_slow_line(desk: Desk) -> None:
     assert 0 < read < film.stat().st_size / 4
 
 
+@needs_confinement
 @needs("ffmpeg", "ffprobe")
 def test_picture_and_parts_come_through_the_agent(plugged: Plugged) -> None:
     world = plugged.world

@@ -17,6 +17,7 @@ from gimmal.protocol.messages import Answer, Done, Failed, Request, Version
 from gimmal.remote.files import Files
 from gimmal.remote.files_around import FilesAround
 from gimmal.remote.films import about_film, film_part, film_text
+from tests.confined import needs_confinement
 from tests.endtoend.film import make_film, needs
 from tests.remote.two_sides import Sides, TwoSides
 
@@ -118,6 +119,7 @@ def test_a_peer_that_knows_no_films_is_not_asked(tmp_path: Path) -> None:
     TwoSides(tmp_path, far_features=OFFERED & ~FILM).run(work)
 
 
+@needs_confinement
 @needs("ffmpeg", "ffprobe")
 def test_a_part_travels_and_the_film_does_not(tmp_path: Path) -> None:
     two = TwoSides(tmp_path)

@@ -15,7 +15,10 @@ from gimmal.remote import thumbnails
 from gimmal.remote.files import Files, version_of
 from gimmal.remote.files_around import FilesAround
 from gimmal.remote.thumbnails import thumbnail
+from tests.confined import needs_confinement
 from tests.remote.two_sides import Sides, TwoSides
+
+pytestmark = needs_confinement
 
 
 @pytest.fixture

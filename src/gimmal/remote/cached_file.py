@@ -108,12 +108,19 @@ class CachedFile:
         if self.changed or (not fresh and await self._cache.open(self.path, anew=True) is not self):
             raise self._changed()
 
-    def held(self, offset: int, length: int) -> memoryview:
-        """Bytes of this version that are in memory, also where the other side has another one by now.
+    def parts(self, start: int, end: int) -> list[tuple[int, bytes]]:
+        """What of this version is in memory between two places, in order: where, and the bytes.
 
-        At most ``length`` from ``offset`` on, as many as lie together; empty where the first is not held.
+        Also where the other side has another version by now, as long as somebody has written over this one.
         """
-        return self._cache.stretches.view(self.number, offset, length)
+        found: list[tuple[int, bytes]] = []
+        at = start
+        for gap, gap_end in [*self._cache.stretches.gaps(self.number, start, end), (end, end)]:
+            while at < gap and (piece := bytes(self._cache.stretches.view(self.number, at, gap - at))):
+                found.append((at, piece))
+                at += len(piece)
+            at = gap_end
+        return found
 
     def edited(self) -> None:
         """Somebody has written over this version, and may need bytes of it when it has been replaced over there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import quote, unquote
 from xml.etree import ElementTree
@@ -79,13 +80,9 @@ class DavFront(Front):
         return int(self._property(path, "getcontentlength"))
 
     def mtime(self, path: str) -> float:
-        from email.utils import parsedate_to_datetime
-
         return parsedate_to_datetime(self._property(path, "getlastmodified")).timestamp()
 
     def set_mtime(self, path: str, seconds: float) -> None:
-        from email.utils import formatdate
-
         date = formatdate(seconds, usegmt=True)
         body = (
             "<D:propertyupdate xmlns:D='DAV:'><D:set><D:prop>"

@@ -63,6 +63,7 @@ def test_what_cannot_be_copied_is_left_out_unless_all_is_wanted(two: TwoSides) -
 
     there(two, work)
     assert contents(two.far / "copy") == whole
+    assert not (two.far / "another").exists()
 
 
 def test_a_tree_is_removed_and_what_stays_is_said(two: TwoSides, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from gimmal.base.errors import LocalError
 from gimmal.base.tcp_owner import owners_known
 from gimmal.frontends.dav import writing
 from gimmal.frontends.dav.guard import BODY_MAX
@@ -24,7 +25,7 @@ from gimmal.frontends.dav.targets import quoted
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.remote.edits.open_file import OpenFile
 from gimmal.share.shares import Rights
-from tests.frontends.dav.drive import Client, Drive, drive, driving
+from tests.frontends.dav.drive import Client, drive, driving
 from tests.nobody import as_nobody
 from tests.patience import PATIENCE
 from tests.remote.simulated_line import content_of
@@ -640,14 +641,9 @@ def test_it_ends_while_a_client_reads_and_nothing_is_left_of_it(two: TwoSides) -
 
 
 def test_a_port_that_is_taken_is_said(two: TwoSides) -> None:
-    from gimmal.base.errors import LocalError
-
     async def main(sides: Sides) -> None:
         async with driving(sides) as running:
             with pytest.raises(LocalError, match="cannot be had"):
                 DavServer(running.side, running.login, running.port)
 
     two.run(main)
-
-
-__all__ = ["Drive"]

@@ -15,6 +15,7 @@ from gimmal.frontends.stream.tracks import find_tracks
 from gimmal.protocol.jpeg import jpeg_size
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.files import Files
+from tests.confined import needs_confinement
 from tests.endtoend.film import make_film, needs, run
 from tests.frontends.stream.player import Player
 from tests.remote.two_sides import Sides, TwoSides
@@ -69,6 +70,7 @@ def test_the_page_and_the_subtitles(two: TwoSides) -> None:
     play(two, work)
 
 
+@needs_confinement
 def test_the_picture_is_one_or_none(two: TwoSides) -> None:
     async def work(player: Player, page: str) -> None:
         assert (await player.ask(target=page + "poster.jpg")).status == 404
@@ -82,6 +84,7 @@ def test_the_picture_is_one_or_none(two: TwoSides) -> None:
     play(two, work)
 
 
+@needs_confinement
 @needs("ffmpeg", "ffprobe")
 def test_a_film_in_parts_with_words_in_it(two: TwoSides, tmp_path: Path) -> None:
     words = tmp_path / "words.srt"

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gimmal.base.errors import Interrupted
-from gimmal.protocol.messages import Answer, Request, Version
+from gimmal.protocol.codes import Code, error_of_code
+from gimmal.protocol.messages import Answer, QuickEdit, Request, Version
 from gimmal.remote.edits.conflict_list import ConflictList
 from gimmal.remote.edits.tree import EditedTree
 from gimmal.remote.file_cache import FileCache
@@ -28,12 +29,14 @@ class CutFiles(RemoteFiles):
     Attributes:
         is_cut: nothing comes through.
         is_frozen: what is asked gets no answer and no error.
+        refuses: how paths begin at which nothing may be changed.
         swallows: what is asked comes through, and the answer does not; counted down.
         asked: what was asked.
     """
 
     is_cut = False
     is_frozen = False
+    refuses = ""
     swallows = 0
     on_ask: Callable[[Request], None] = staticmethod(lambda _request: None)
 
@@ -50,6 +53,8 @@ class CutFiles(RemoteFiles):
             self.on_ask(request)
             self._check()
             await self._thaw()
+            if self.refuses and isinstance(request, QuickEdit) and request.path.startswith(self.refuses):
+                raise error_of_code(Code.DENIED, request.path)
         except BaseException:
             asking.close()
             raise

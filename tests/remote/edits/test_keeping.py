@@ -289,3 +289,83 @@ def test_times_and_modes_wait_too(two: TwoSides) -> None:
             assert not conflicts_of(two.base).read()
 
     two.run(work)
+
+
+def test_what_would_fail_at_home_fails_here_too(two: TwoSides) -> None:
+    (two.far / "folder").mkdir()
+    (two.far / "folder" / "x").write_bytes(b"x")
+
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            for path in ("far", "far/folder"):
+                await tree.listing(path)
+            line.is_cut = True
+            await tree.make_directory("far/new")
+            for call, code in (
+                (tree.make_directory("far/folder"), "exists"),
+                (tree.rename("far/report.odt", "far/folder"), "is_a_directory"),
+                (tree.rename("far/report.odt", "far/folder/x", replace=False), "exists"),
+                (tree.rename("far/report.odt", "other/report.odt"), "cross_device"),
+                (tree.remove_directory("far/folder"), "not_empty"),
+                (tree.remove("far/missing"), "not_found"),
+            ):
+                with pytest.raises(RemoteError) as refused:
+                    await call
+                assert refused.value.code == code
+            await tree.remove("far/folder/x")
+            await tree.remove_directory("far/folder")
+            await tree.remove_directory("far/new")
+            await tree.truncate("far/report.odt", 10)
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            assert os.listdir(two.far) == ["report.odt"]
+            assert (two.far / "report.odt").read_bytes() == CONTENT[:10]
+
+    two.run(work)
+
+
+def test_who_has_a_file_open_that_the_other_side_removed_can_save_it_anew(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            file = await tree.open("far/report.odt", write=True)
+            line.is_cut = True
+            await tree.rename("far/report.odt", "far/other.odt")
+            (two.far / "report.odt").unlink()
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            assert os.listdir(two.far) == []
+            await file.truncate(0)
+            await file.write(0, b"anew")
+            await file.close()
+            assert (two.far / "other.odt").read_bytes() == b"anew"
+
+    two.run(work)
+
+
+def test_what_the_other_side_refuses_is_told_and_holds_up_nothing_else(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.listing("far")
+            file = await tree.open("far/report.odt", write=True)
+            await file.write(0, b"mine")
+            line.is_cut = True
+            await file.sync()
+            await tree.make_directory("far/new")
+            # A folder under the name of the file, and a share in which nothing can be put beside it.
+            line.refuses = "far/report"
+            line.is_cut = False
+            await until(lambda: len(tree.waiting) == 1)
+            await until(lambda: bool(tree.refused))
+            assert (two.far / "new").is_dir()
+            (refused,) = tree.refused
+            assert refused.operation.path == "far/report.odt"
+            other = await tree.open("far/other", write=True, create=True)
+            await other.write(0, b"goes on")
+            await other.close()
+            assert (two.far / "other").read_bytes() == b"goes on"
+            await file.close()
+
+    two.run(work)

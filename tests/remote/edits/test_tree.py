@@ -124,7 +124,13 @@ def test_folders_move_with_the_files_that_are_open_in_them(two: TwoSides) -> Non
             await tree.make_directory("far/a")
             file = await tree.open("far/a/x", write=True, create=True)
             await file.write(0, b"one")
+            large = await tree.open("far/a/large", write=True, create=True)
+            await large.write(0, b"x" * (2 << 20))
+            await tree.send_ahead()
             await tree.rename("far/a", "far/b")
+            await large.close()
+            assert (two.far / "b" / "large").read_bytes() == b"x" * (2 << 20)
+            await tree.remove("far/b/large")
             assert file.path == "far/b/x"
             await file.write(3, b" two")
             await file.close()

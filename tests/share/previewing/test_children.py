@@ -17,7 +17,10 @@ from gimmal.protocol.codes import Code
 from gimmal.share.previewing.child import UNCONFINED
 from gimmal.share.previewing.children import Children, Limits, UnwantedError
 from gimmal.share.refused import RefusedError
+from tests.confined import needs_confinement
 from tests.patience import PATIENCE
+
+pytestmark = needs_confinement
 
 LIMITS = Limits(memory=1 << 30, processor=int(PATIENCE), seconds=PATIENCE, output=100)
 

@@ -19,12 +19,13 @@ from gimmal.protocol.limits import FILM_BYTES_MAX, FILM_PART_MICROSECONDS_MAX
 from gimmal.protocol.messages import Failed, Version
 from gimmal.share.attributes import version_of
 from gimmal.share.previewing.transport_stream import CLOCK
+from tests.confined import needs_confinement
 from tests.endtoend.film import needs, run
 from tests.share.rig import Rig
 
-pytestmark = needs("ffmpeg", "ffprobe")
+pytestmark = [needs_confinement, needs("ffmpeg", "ffprobe")]
 
-SECONDS = 14
+SECONDS = 9
 CUES = "1\n00:00:01,000 --> 00:00:05,000\nhello\n"
 
 

@@ -48,7 +48,9 @@ def command(path: str, program_name: str | None, on_disk: bool, way: Way, as_jso
 async def _edit(reach: Reach, wanted: str, program_name: str | None, *, on_disk: bool, as_json: bool) -> None:
     from gimmal.base.errors import GimmalError, HalfGone
     from gimmal.frontends.cli.copy_progress import ProgressView
+    from gimmal.frontends.cli.output import counted
     from gimmal.frontends.edit.editing import Editing, not_home
+    from gimmal.frontends.edit.keeping import send_earlier
     from gimmal.frontends.edit.memory_folder import DocumentFolder, swap_in_use
     from gimmal.frontends.edit.program import find_program
     from gimmal.frontends.edit.sending import DocumentCopy
@@ -58,6 +60,8 @@ async def _edit(reach: Reach, wanted: str, program_name: str | None, *, on_disk:
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     find_program(program_name, terminal=terminal, text=True)  # before anything is fetched
     reached = await reach.open(as_call=True)
+    if earlier := await send_earlier(reach, reached.files):
+        teller.note(f"{counted(earlier, 'file')} of earlier edits went home")
     path, attributes = await _find(reached.files, wanted)
     share = await reached.files.stat(path.partition("/")[0])
     folder = await reach.workers.call(_make_folder, DocumentFolder, attributes, on_disk)

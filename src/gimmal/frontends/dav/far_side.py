@@ -54,6 +54,8 @@ async def copy_tree(files: Files, source: str, target: str, *, below: bool, whol
         return
     if attributes.kind is not Kind.DIRECTORY:
         raise error_of_code(Code.SPECIAL_FILE, shown(source))
+    if whole:
+        await _require_whole(files, source)
     await _make_folder(files, target)
     if not below:
         return
@@ -62,9 +64,6 @@ async def copy_tree(files: Files, source: str, target: str, *, below: bool, whol
         if page.failures:
             name, code = page.failures[0]
             raise error_of_code(code, shown(f"{source}/{name}"))
-        left_out = next((entry for entry in page.entries if entry.attributes.kind not in _COPIED), None)
-        if whole and left_out is not None:
-            raise error_of_code(Code.SPECIAL_FILE, shown(f"{source}/{left_out.name}"))
         count += len(page.entries)
         if count > ENTRIES_MAX:
             raise too_many_entries(shown(source))
@@ -74,6 +73,14 @@ async def copy_tree(files: Files, source: str, target: str, *, below: bool, whol
                 await _make_folder(files, _below(target, entry.name))
         names = [entry.name for entry in page.entries if entry.attributes.kind is Kind.FILE]
         await _copy_files(files, [(f"{source}/{name}", _below(target, name)) for name in names])
+
+
+async def _require_whole(files: Files, source: str) -> None:
+    """Raise where a copy would leave something out."""
+    async for page in files.tree(source):
+        left_out = [(entry.name, Code.SPECIAL_FILE) for entry in page.entries if entry.attributes.kind not in _COPIED]
+        for name, code in (*page.failures, *left_out):
+            raise error_of_code(code, shown(f"{source}/{name}"))
 
 
 async def _copy_files(files: Files, pairs: list[tuple[str, str]]) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 
 from gimmal.agent.plugged import computer_name
 from gimmal.agent.reach import Reach
-from gimmal.base.errors import LocalError
+from gimmal.base.errors import GimmalError, LocalError
 from gimmal.remote.edits.conflict_list import Conflict, ConflictList
 from gimmal.remote.edits.going_home import GoingHome
 from gimmal.remote.edits.journal import JournalFile, choose_folder, folders
+from gimmal.remote.edits.left_over import send_left_over
 from gimmal.remote.edits.operations import Gone, Operation, Save
 from gimmal.remote.files import Files
 
@@ -113,3 +115,21 @@ class KeptSaves:
         if self._journal is not None:
             await self._workers.call(self._journal.close)
             self._journal = None
+
+
+async def send_earlier(reach: Reach, home: Files) -> int:
+    """Send home what earlier commands left, before a document is opened that may be one of theirs; how many files.
+
+    What cannot be sent waits on: by the agent, or the next command.
+    """
+    places = folders(reach.location, reach.journal_directory, reach.journal_key)
+    conflicts = ConflictList(tuple(places), reach.journal_key)
+    sent: set[str] = set()
+
+    def tell(operation: Operation, gone: Gone) -> None:
+        if isinstance(operation, Save):
+            sent.add(gone.path)
+
+    with contextlib.suppress(GimmalError):
+        await send_left_over(home, places, reach.journal_key, reach.workers, computer_name(), conflicts, tell)
+    return len(sent)

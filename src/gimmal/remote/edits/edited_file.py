@@ -15,17 +15,14 @@ from msgspec.structs import replace
 from gimmal.base.errors import DeadlinePassed, GimmalError, Interrupted, RemoteError, UnreachableError
 from gimmal.base.primitives import Buffer
 from gimmal.protocol.codes import Code, error_of_code
-from gimmal.protocol.limits import EDIT_DATA_MAX, EDIT_RANGES_MAX, FILE_SIZE_MAX
-from gimmal.protocol.messages import Attributes, Kind, Replace, Version
+from gimmal.protocol.limits import FILE_SIZE_MAX
+from gimmal.protocol.messages import Attributes, Kind, Version
 from gimmal.remote.cached_file import CachedFile, Reader
 from gimmal.remote.edits.common import Common
 from gimmal.remote.edits.content import Content, Piece, Where
+from gimmal.remote.edits.sending import Sending
 from gimmal.remote.edits.spans import Span, Spans
-from gimmal.remote.files import Files, shown, version_of
-from gimmal.remote.patching import Patch, open_patch, save_ranges
-
-TIME_STEP_NS = 2_000_000_000
-"""The coarsest steps in which a disk keeps times."""
+from gimmal.remote.files import shown, version_of
 
 READ_TRIES = 4
 """How often a read is begun anew because the file was saved, or replaced by the other side, meanwhile."""
@@ -72,9 +69,7 @@ class EditedFile:
         self.mtime_ns: int | None = None
         """Of the last write, or as a program set it; None where both are as at home."""
         self.mode: int | None = None
-        self._patch: Patch | None = None
-        self._patch_files: Files | None = None
-        self._late: asyncio.Task[GimmalError | None] | None = None
+        self.sending = Sending(common, self)
         if file is not None:
             file.edited()
 
@@ -151,16 +146,8 @@ class EditedFile:
             return bytes(length)
         seconds = max(0.01, until - asyncio.get_running_loop().time())
         if piece.where is Where.PATCH:
-            return await self._from_patch(piece.start, length, seconds)
+            return await self.sending.read(piece.start, length, seconds)
         return await self._from_base(reader_of, piece.start, length, seconds)
-
-    async def _from_patch(self, start: int, length: int, seconds: float) -> bytes:
-        if self._patch is None:
-            raise error_of_code(Code.UNKNOWN_PART, shown(self.path))
-        content = await self._common.step(self._patch.read(start, length), seconds=seconds)
-        if len(content) != length:
-            raise error_of_code(Code.CORRUPT, shown(self.path))
-        return content
 
     async def _from_base(
         self, reader_of: Callable[[CachedFile], Reader], start: int, length: int, seconds: float
@@ -168,9 +155,10 @@ class EditedFile:
         file = self.file
         if file is None:
             raise error_of_code(Code.CHANGED, shown(self.path))
-        found = held_whole(file, start, length)
-        if found is not None and (file.changed or self._common.is_down()):
-            return found
+        if file.changed or self._common.is_down():
+            held = b"".join(content for _at, content in file.parts(start, start + length))
+            if len(held) == length:
+                return held
         return await self._common.look(reader_of(file).read(start, length, seconds), seconds)
 
     async def _follow(self, *, anew: bool = False) -> bool:
@@ -261,161 +249,7 @@ class EditedFile:
         if self.broken is not None:
             raise type(self.broken)(self.broken.message, self.broken.hint)
 
-    # Saving ----------------------------------------------------------------------------------------------------------
-
-    async def send_home(self) -> Attributes:
-        """Give the other side what is here as the new version; the caller holds the lock.
-
-        Raises:
-            RemoteError: ``changed`` or ``exists`` where the other side has another version; what it says otherwise.
-            UnreachableError: it cannot be asked; whether it was done is not known.
-        """
-        content = self.content
-        quick = content.unsent.total <= EDIT_DATA_MAX and len(content.unsent) <= EDIT_RANGES_MAX // 2
-        async with self._common.view.changing(self.path, same=True) as change:
-            if self._patch is None and quick:
-                attributes = await self._send_at_once()
-            else:
-                await self._send_ahead()
-                attributes = await self._commit("")
-            change.done(attributes)
-        return attributes
-
-    async def _send_at_once(self) -> Attributes:
-        content = self.content
-        ranges = [piece for start, end in content.unsent for piece in content.held.within(start, end)]
-        saving = save_ranges(
-            await self._common.files(),
-            self.path,
-            base=self.base_version,
-            kept=content.kept if self.at_home else 0,
-            size=content.size,
-            replace=Replace.EXPECTED if self.at_home else Replace.NEVER,
-            ranges=ranges,
-            mtime_ns=self.mtime_ns,
-            mode=self.mode,
-            durable=True,
-        )
-        return await self._common.step(saving, _length(ranges))
-
-    async def send_ahead(self, most: int) -> None:
-        """Send what was written into the patch, and forget of it here what is more than ``most`` bytes.
-
-        Others write meanwhile: the lock is held for one piece after another. No more is sent than was there to send.
-
-        Raises:
-            GimmalError: it cannot be sent; nothing is lost by that.
-        """
-        left = self.content.unsent.total
-        while left > 0:
-            async with self.locked():
-                if self.removed or self.last:
-                    return
-                left -= self._common.piece
-                more = await self._send_next()
-                left = left if more else 0
-                if self._patch is not None:
-                    self.content.forget_sent(most)
-
-    async def _send_ahead(self) -> None:
-        while await self._send_next():
-            pass
-
-    async def _send_next(self) -> bool:
-        """Send one piece of what is not in the patch; False where nothing is left."""
-        content = self.content
-        if not content.unsent and content.cut_to is None:
-            return False
-        try:
-            patch = await self._open_patch()
-            if self._late is not None:
-                # It sends what may be old by now: what is unsent follows it.
-                await self._common.step(asyncio.shield(self._late))
-                self._late = None
-            if content.cut_to is not None:
-                await self._common.step(patch.truncate(content.cut_to))
-                content.cut_to = None
-            for start, end in content.unsent:
-                await self._send_piece(patch, start, min(end, start + self._common.piece))
-                break
-        except GimmalError:
-            if not content.forgotten:
-                await self.give_up_patch()
-            raise
-        return bool(content.unsent)
-
-    async def _send_piece(self, patch: Patch, start: int, end: int) -> None:
-        """A patch in which a write was cut short is worth nothing: where it takes too long, it goes on by itself."""
-        pieces = list(self.content.held.within(start, end))
-        began = asyncio.get_running_loop().time()
-        sending = self._common.start(_write(patch, pieces), "send ahead what was written")
-        try:
-            failure = await self._common.step(asyncio.shield(sending), end - start)
-        except DeadlinePassed:
-            self._late = sending
-            raise
-        if failure is not None:
-            raise failure
-        self.content.sent(start, end)
-        self._common.sent(end - start, asyncio.get_running_loop().time() - began)
-
-    async def _open_patch(self) -> Patch:
-        content = self.content
-        files = await self._common.files()
-        if self._patch is not None and files is not self._patch_files:
-            await self.give_up_patch()  # it ended with its session
-            self.check()
-        if self._patch is None:
-            opening = open_patch(
-                files,
-                self.path,
-                base=self.base_version,
-                kept=content.kept if self.at_home else 0,
-                size=content.size,
-                replace=Replace.EXPECTED if self.at_home else Replace.NEVER,
-            )
-            self._patch, self._patch_files = await self._common.step(opening), files
-            content.cut_to = None
-        return self._patch
-
-    async def _commit(self, path: str) -> Attributes:
-        patch = self._patch
-        assert patch is not None
-        step = self._common.step
-        await step(patch.truncate(self.content.size))
-        try:
-            committing = patch.commit(mtime_ns=self.mtime_ns, mode=self.mode, durable=True, path=path)
-            attributes = await self._common.call(committing)
-        except RemoteError as error:
-            found = await self._committed(path or self.path) if error.code == "unknown_part" else None
-            if found is None:
-                raise
-            attributes = found
-        self._patch = None
-        return attributes
-
-    async def _committed(self, path: str) -> Attributes | None:
-        """What a commit made whose answer was lost; None where it was not done: the patch is gone then."""
-        files = await self._common.files()
-        found = await self._common.step(files.stat(path))
-        time = self.mtime_ns if self.mtime_ns is not None else found.mtime_ns
-        if found.kind is Kind.FILE and found.size == self.content.size and abs(found.mtime_ns - time) < TIME_STEP_NS:
-            return found
-        await self.give_up_patch()
-        return None
-
-    @property
-    def has_patch(self) -> bool:
-        """Whether something was sent ahead, over the version that was opened."""
-        return self._patch is not None
-
-    async def commit_as(self, at: str) -> Attributes:
-        """Give what was sent ahead, and the rest, another name; the caller holds the lock. Raises as ``send_home``."""
-        await self._send_ahead()
-        async with self._common.view.changing(at) as change:
-            attributes = await self._commit(at)
-            change.done(attributes)
-        return attributes
+    # Saved -----------------------------------------------------------------------------------------------------------
 
     def known_bytes(self) -> tuple[list[tuple[int, bytes]], bool]:
         """All bytes that can be had without the other side, and whether some are missing."""
@@ -425,20 +259,10 @@ class EditedFile:
             if piece.where is Where.HELD:
                 known.append((piece.start, piece.content))
             elif piece.where is Where.BASE:
-                held, lacks = held_parts(self.file, piece.start, piece.end)
+                held = self.file.parts(piece.start, piece.end) if self.file is not None else []
                 known += held
-                missing = missing or lacks
+                missing = missing or sum(len(content) for _at, content in held) < piece.end - piece.start
         return known, missing
-
-    async def give_up_patch(self) -> None:
-        """What was sent ahead counts for nothing; where it lies nowhere else, the file cannot be saved any more."""
-        patch, self._patch, self._late = self._patch, None, None
-        if patch is not None:
-            self._common.start(_discard(patch), "give up a patch")
-        if not self.content.patch_lost():
-            self.broken = Interrupted(
-                "the line fell while a file was being written that is too large to be kept here", "save it again"
-            )
 
     def saved(self, attributes: Attributes) -> None:
         """The other side has what is here, as this version."""
@@ -478,8 +302,12 @@ class EditedFile:
             raise Interrupted(
                 "the line is down, and the file is too large to be kept here until it is back", "save it again then"
             )
-        if self._patch is not None:
-            await self.give_up_patch()
+        self.sending.give_up()
+
+    def is_gone(self) -> None:
+        """The newest operation was done, and nothing is there: the other side has removed it."""
+        self.last, self.at_home = 0, False
+        self.operations.clear()
 
     def waits_for(self, operation: int) -> None:
         """It builds on an operation of the journal from now on."""
@@ -510,39 +338,10 @@ class EditedFile:
 
     def close(self) -> None:
         """Nobody has it open any more, and nothing of it waits."""
-        if self._patch is not None:
-            self._common.start(_discard(self._patch), "give up a patch")
-            self._patch = None
+        self.sending.close()
         if self.file is not None:
             self.file.edits_over()
             self.file = None
-
-
-def held_parts(file: CachedFile | None, start: int, end: int) -> tuple[list[tuple[int, bytes]], bool]:
-    """Bytes of a version that are in memory, and whether some are not."""
-    found: list[tuple[int, bytes]] = []
-    lacks = False
-    while start < end:
-        piece = bytes(file.held(start, end - start)) if file is not None else b""
-        if piece:
-            found.append((start, piece))
-        else:
-            lacks = True
-        start += len(piece) or min(end - start, 4096 - start % 4096)
-    return found, lacks
-
-
-def held_whole(file: CachedFile, start: int, length: int) -> bytes | None:
-    """Bytes of a version where all of them are in memory."""
-    pieces: list[bytes] = []
-    while length:
-        piece = bytes(file.held(start, length))
-        if not piece:
-            return None
-        pieces.append(piece)
-        start += len(piece)
-        length -= len(piece)
-    return b"".join(pieces)
 
 
 @contextlib.asynccontextmanager
@@ -558,20 +357,3 @@ async def _locked(lock: asyncio.Lock, seconds: float) -> AsyncIterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _length(ranges: list[tuple[int, bytes]]) -> int:
-    return sum(len(content) for _offset, content in ranges)
-
-
-async def _write(patch: Patch, pieces: list[tuple[int, bytes]]) -> GimmalError | None:
-    try:
-        await patch.write_many(pieces)
-    except GimmalError as exc:
-        return exc
-    return None
-
-
-async def _discard(patch: Patch) -> None:
-    with contextlib.suppress(GimmalError):
-        await patch.discard()

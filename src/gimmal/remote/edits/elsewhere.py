@@ -36,10 +36,10 @@ async def send_elsewhere(
         RemoteError: ``exists`` or ``changed`` where something else stands there; what the other side says.
         UnreachableError: it cannot be asked.
     """
-    if edited.has_patch and replaces is None:
-        return await edited.commit_as(at), True
-    if edited.has_patch:
-        await edited.give_up_patch()
+    if edited.sending.has_patch and replaces is None:
+        return await edited.sending.commit_as(at), True
+    if edited.sending.has_patch:
+        edited.sending.give_up()
         edited.check()
     ranges, missing = edited.known_bytes()
     over = missing and theirs is not None and theirs.kind is Kind.FILE and replaces is None

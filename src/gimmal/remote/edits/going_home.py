@@ -19,7 +19,6 @@ from gimmal.protocol.messages import Attributes, FolderTimes, Kind, Replace, Ver
 from gimmal.remote.edits.beside import local_time, note_conflict
 from gimmal.remote.edits.conflict_list import Conflict, ConflictList, new_identifier
 from gimmal.remote.edits.conflict_names import TRIES, conflict_path
-from gimmal.remote.edits.edited_file import TIME_STEP_NS
 from gimmal.remote.edits.journal import JournalFile
 from gimmal.remote.edits.operations import (
     Data,
@@ -33,6 +32,7 @@ from gimmal.remote.edits.operations import (
     SetTimes,
     places,
 )
+from gimmal.remote.edits.sending import TIME_STEP_NS
 from gimmal.remote.files import Files, shown, version_of
 from gimmal.remote.patching import open_patch, save_ranges
 from gimmal.remote.tree.records import split

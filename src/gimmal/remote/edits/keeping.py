@@ -21,7 +21,7 @@ from gimmal.protocol.messages import Attributes, Kind, Version
 from gimmal.remote.edits.common import Common
 from gimmal.remote.edits.conflict_list import ConflictList
 from gimmal.remote.edits.content import Where
-from gimmal.remote.edits.edited_file import EditedFile, held_parts
+from gimmal.remote.edits.edited_file import EditedFile
 from gimmal.remote.edits.going_home import GoingHome, Refused
 from gimmal.remote.edits.journal import JournalFile, choose_folder
 from gimmal.remote.edits.laid_over import Laid, LaidOver
@@ -131,8 +131,8 @@ class Keeping:
             kept = FILE_SIZE_MAX if content.cut_to is None else content.cut_to
         elif content.kept <= OLD_MAX:
             for piece in content.pieces(0, content.kept):
-                if piece.where is Where.BASE:
-                    old += held_parts(edited.file, piece.start, piece.end)[0]
+                if piece.where is Where.BASE and edited.file is not None:
+                    old += edited.file.parts(piece.start, piece.end)
         async with self._adding() as journal:
             save = Save(
                 journal.next_number,
@@ -325,7 +325,10 @@ class Keeping:
             self._common.cache.renamed(operation.path, gone.path)
             self.laid.moved_home(operation.path, gone.path)
         edited = next((file for file in self._files.values() if operation.number in file.operations), None)
-        if edited is not None and gone.attributes is not None:
+        if edited is not None and gone.attributes is None and edited.last == operation.number:
+            edited.is_gone()
+            self.left(edited)
+        elif edited is not None and gone.attributes is not None:
             if edited.last == operation.number:
                 self._rename(edited, gone.path)
                 edited.all_is_home(gone.attributes)

@@ -76,7 +76,7 @@ class Saving:
         try:
             if edited.content.unsent.total > AHEAD_BYTES and not self._common.is_down():
                 with contextlib.suppress(GimmalError):  # then it is found out again below
-                    await edited.send_ahead(HELD_MAX)
+                    await edited.sending.ahead(HELD_MAX)
             async with edited.lock:
                 edited.check()
                 if not _is_done(edited):
@@ -105,7 +105,7 @@ class Saving:
 
     async def _send(self, edited: EditedFile) -> None:
         try:
-            edited.saved(await edited.send_home())
+            edited.saved(await edited.sending.home())
         except RemoteError as error:
             if error.code not in _OTHER_VERSION:
                 raise
@@ -136,7 +136,7 @@ class Saving:
         if self.held <= HELD_MAX:
             return
         for edited in sorted(self._files.values(), key=lambda file: -file.content.held.cost):
-            await edited.send_ahead(HELD_MAX // 4)
+            await edited.sending.ahead(HELD_MAX // 4)
             if self.held <= HELD_MAX:
                 return
         if self.held > 2 * HELD_MAX:  # what waits in the journal, or belongs to files that were removed
@@ -155,7 +155,7 @@ class Saving:
                 old = since is not None and loop.time() - since > AHEAD_SECONDS
                 if old and edited.content.unsent.total > AHEAD_BYTES and edited not in self._saves:
                     with contextlib.suppress(GimmalError):
-                        await edited.send_ahead(HELD_MAX)
+                        await edited.sending.ahead(HELD_MAX)
             await asyncio.sleep(AHEAD_SECONDS / 5)
 
 

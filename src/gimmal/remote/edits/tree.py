@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from gimmal.base.errors import Interrupted, RemoteError, UnreachableError
+from gimmal.base.errors import RemoteError, UnreachableError
 from gimmal.base.workers import Workers
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.messages import Attributes, Kind, LinkItem, Replace, Room, Version, Xattrs
@@ -22,8 +22,10 @@ from gimmal.remote.edits.beside import Beside
 from gimmal.remote.edits.common import CALL_SECONDS, Common
 from gimmal.remote.edits.conflict_list import ConflictList
 from gimmal.remote.edits.edited_file import EditedFile
+from gimmal.remote.edits.going_home import Refused
 from gimmal.remote.edits.keeping import Keeping
 from gimmal.remote.edits.laid_over import Laid
+from gimmal.remote.edits.looking import NO_FILE, Looking, check_move
 from gimmal.remote.edits.open_file import OpenFile
 from gimmal.remote.edits.operations import Operation
 from gimmal.remote.edits.saving import HELD_MAX, Saving
@@ -34,8 +36,6 @@ from gimmal.remote.remote_files import RemoteFiles
 from gimmal.remote.tree.view import Found, Listing, TreeView
 
 ResultT = TypeVar("ResultT")
-
-_NO_FILE = {Kind.DIRECTORY: Code.IS_A_DIRECTORY, Kind.LINK: Code.LINK_REFUSED, Kind.OTHER: Code.SPECIAL_FILE}
 
 
 class EditedTree:
@@ -82,6 +82,7 @@ class EditedTree:
         if journals:
             self._keeping = Keeping(self._common, list(journals), key, self._workers, conflicts, self._open)
             self._keeping.left = self._left
+        self._looking = Looking(self._common, self._open, self._keeping.laid if self._keeping is not None else None)
         self._saving = Saving(self._common, self._open, self.beside, self._keeping)
 
     async def close(self) -> None:
@@ -106,6 +107,11 @@ class EditedTree:
         """What was done here and is in the journal, not yet at home."""
         return self._keeping.pending if self._keeping is not None else []
 
+    @property
+    def refused(self) -> list[Refused]:
+        """Those of them that the other side does not take, and why."""
+        return self._keeping.refused if self._keeping is not None else []
+
     async def send_ahead(self) -> None:
         """Send what was written and not saved to the other side now, where nobody sees it before it is saved.
 
@@ -113,71 +119,22 @@ class EditedTree:
             GimmalError: it cannot be sent; nothing is lost by that.
         """
         for edited in list(self._open.values()):
-            await edited.send_ahead(HELD_MAX)
+            await edited.sending.ahead(HELD_MAX)
 
     # Looking ---------------------------------------------------------------------------------------------------------
 
     async def find(self, path: str) -> Found:
-        """The entry at a path.
+        """The entry at a path, as this process has made it.
 
         Raises:
             RemoteError: ``not_found``; what the other side says.
             UnreachableError: the line is down, and the entry was never known.
         """
-        laid = self._laid(path)
-        if laid is not None:
-            return self._as_laid(path, laid)
-        # Thousands of entries are told of one after another: those that need no question need no deadline either.
-        found = self.view.at_hand(path)
-        edited = self._open.get(path)
-        if found is None and edited is not None and edited.is_new and (known := self.view.known(path)) is not None:
-            return Found(edited.attributes, known.number, False, False)
-        if found is None:
-            found = await self._look(path)
-            edited = self._open.get(path)
-        if edited is None or not edited.differs:
-            return found
-        return Found(edited.attributes, found.number, found.mapped, found.stale)
-
-    async def _look(self, path: str) -> Found:
-        try:
-            return await self._common.look(self.view.find(path))
-        except UnreachableError:
-            known = self.view.known(path)
-            if known is None:
-                raise
-            return known
-
-    async def _look_at_all(self, path: str) -> Listing:
-        try:
-            return await self._common.look(self.view.listing(path))
-        except UnreachableError:
-            known = self.view.known_listing(path)
-            if known is None:
-                raise
-            return known
-
-    def _laid(self, path: str) -> Laid | None:
-        keeping = self._keeping
-        return keeping.laid.find(path) if keeping is not None and keeping.laid else None
-
-    def _as_laid(self, path: str, laid: Laid) -> Found:
-        if laid.attributes is None:
-            raise error_of_code(Code.NOT_FOUND, shown(path))
-        edited = self._open.get(path)
-        return Found(edited.attributes if edited is not None else laid.attributes, laid.number, False, False)
+        return await self._looking.find(path)
 
     async def listing(self, path: str) -> Listing:
         """All entries of a folder; raises as ``find``."""
-        keeping = self._keeping
-        if keeping is None or not keeping.laid:
-            return await self._look_at_all(path)
-        if (laid := keeping.laid.find(path)) is not None and laid.attributes is None:
-            raise error_of_code(Code.NOT_FOUND, shown(path))
-        if keeping.laid.is_new_folder(path):
-            return Listing(keeping.laid.listing(path, []), False)
-        found = await self._look_at_all(path)
-        return Listing(keeping.laid.listing(path, found.names), found.stale)
+        return await self._looking.listing(path)
 
     async def read_link(self, path: str) -> str:
         """Where a symbolic link points.
@@ -221,7 +178,7 @@ class EditedTree:
             RemoteError: ``not_found``, ``exists``, ``is_a_directory``, ``link_refused``, ``not_granted`` and others.
         """
         if write:
-            await self._require_writable(path)
+            await self._looking.require_writable(path)
         edited = self._open.get(path)
         if edited is None:
             seen = self._common.seen.get(path)
@@ -246,7 +203,7 @@ class EditedTree:
             try:
                 return await self._adopt(path)
             except RemoteError as error:
-                unseen = error.code == "not_granted" and await self._is_for_dropping(path)
+                unseen = error.code == "not_granted" and await self._looking.is_for_dropping(path)
                 if not create or not (error.code == "not_found" or unseen):
                     raise
         try:
@@ -260,8 +217,8 @@ class EditedTree:
         found = await self.find(path)
         kind = found.attributes.kind
         if kind is not Kind.FILE:
-            raise error_of_code(_NO_FILE[kind], shown(path))
-        laid = self._laid(path)
+            raise error_of_code(NO_FILE[kind], shown(path))
+        laid = self._looking.laid(path)
         if laid is None:
             file = self.cache.known(path) if found.stale else None
             return self._add(path, found.attributes if file is None else file.attributes)
@@ -285,21 +242,16 @@ class EditedTree:
         """An empty file, there at once: so that whoever makes it first is the one, on both sides."""
 
         async def keep(keeping: Keeping) -> EditedFile:
-            await self._require_absent(path)
+            await self._looking.require_absent(path)
             edited = self._open[path] = await keeping.keep_new(path, mode)
             return edited
 
         async def send() -> EditedFile:
-            if await self._is_for_dropping(path):
+            if await self._looking.is_for_dropping(path):
                 return self._new_to_drop(path, mode)
             return self._add(path, await self._send_new(path, mode))
 
         return await self._done_or_kept(send, keep)
-
-    async def _is_for_dropping(self, path: str) -> bool:
-        """Whether its share takes new files and lets nobody look at them."""
-        share = await self._look(path.partition("/")[0])
-        return not share.attributes.mode & 0o400
 
     def _new_to_drop(self, path: str, mode: int | None) -> EditedFile:
         """A file that is made at home when it is whole: there it cannot be changed afterwards."""
@@ -328,18 +280,6 @@ class EditedTree:
             change.done(attributes)
         return attributes
 
-    async def _require_absent(self, path: str) -> None:
-        """As far as it is known."""
-        try:
-            await self.find(path)
-        except RemoteError as error:
-            if error.code != "not_found":
-                raise
-        except UnreachableError:
-            return
-        else:
-            raise error_of_code(Code.EXISTS, shown(path))
-
     async def _done_or_kept(
         self, send: Callable[[], Awaitable[ResultT]], keep: Callable[[Keeping], Awaitable[ResultT]]
     ) -> ResultT:
@@ -364,16 +304,6 @@ class EditedTree:
             del self._open[edited.path]
         edited.close()
 
-    async def _require_writable(self, path: str) -> None:
-        """Say at once what would fail at the end; the mode of a share tells its rights."""
-        share, _slash, below = path.partition("/")
-        if not below:
-            raise error_of_code(Code.IS_A_DIRECTORY, shown(path))
-        with contextlib.suppress(UnreachableError):  # then it fails at the end
-            found = await self._look(share)
-            if not found.attributes.mode & 0o200:
-                raise error_of_code(Code.NOT_GRANTED, shown(path))
-
     async def truncate(self, path: str, size: int) -> None:
         """Cut a file off, or let it grow by zeros; durable at home, or in the journal, on return."""
         file = await self.open(path, read=False, write=True)
@@ -392,7 +322,7 @@ class EditedTree:
             await self._put(self.view.make_directory(path, mode))
 
         async def keep(keeping: Keeping) -> None:
-            await self._require_absent(path)
+            await self._looking.require_absent(path)
             await keeping.keep_folder(path, mode)
 
         await self._done_or_kept(send, keep)
@@ -440,11 +370,12 @@ class EditedTree:
         if source == target:
             await self.find(source)
             return
-        moving = self._open.get(source)
-        if moving is not None:
-            await self._saving.save(moving)
+        # What was sent ahead belongs to the old name.
+        for path, edited in list(self._open.items()):
+            if path == source or path.startswith(source + "/"):
+                await self._saving.save(edited)
         # As it was before: where the answer is lost, what is there then may be what was just made.
-        before, there = await self.find(source), self._known(target)
+        before, there = await self.find(source), self._looking.known(target)
 
         async def send() -> None:
             await self._common.files()
@@ -453,7 +384,7 @@ class EditedTree:
             self.cache.renamed(source, at)
 
         async def keep(keeping: Keeping) -> None:
-            _check_move(source, before, target, there, replace)
+            check_move(source, before, target, there, replace)
             expected = self._common.seen.get(target) or (version_of(there.attributes) if there is not None else None)
             await keeping.keep_move(source, target, before.attributes, replace, expected)
             self._is_renamed(source, target)
@@ -471,13 +402,6 @@ class EditedTree:
                 raise
             return await self.beside.rename(source, target)
         return target
-
-    def _known(self, path: str) -> Found | None:
-        """The entry at a path, as far as it is known without asking; None also where nothing is."""
-        laid = self._laid(path)
-        if laid is None:
-            return self.view.known(path)
-        return None if laid.attributes is None else self._as_laid(path, laid)
 
     def _is_renamed(self, source: str, target: str) -> None:
         self._is_removed(target)
@@ -571,18 +495,6 @@ class EditedTree:
         if name not in await self.xattrs(path):
             raise error_of_code(Code.NOT_FOUND, shown(path))
         raise error_of_code(Code.UNSUPPORTED, shown(path))
-
-
-def _check_move(source: str, moving: Found, target: str, there: Found | None, replace: bool) -> None:
-    """Whether a rename would succeed at home, as far as is known."""
-    if moving.attributes.kind is not Kind.FILE:
-        raise Interrupted("the line is down: a folder or link cannot be moved now", "try again when it is back")
-    if source.partition("/")[0] != target.partition("/")[0]:
-        raise error_of_code(Code.CROSS_DEVICE, shown(target))
-    if there is not None and there.attributes.kind is not Kind.FILE:
-        raise error_of_code(_NO_FILE[there.attributes.kind], shown(target))
-    if there is not None and not replace:
-        raise error_of_code(Code.EXISTS, shown(target))
 
 
 __all__ = ["EditedTree", "OpenFile"]

@@ -1,0 +1,37 @@
+"""How many files have edits that are not at home."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gimmal.agent.unsent import Unsent, unsent_edits
+from gimmal.remote.edits.journal import JournalFile, folders
+from gimmal.remote.edits.operations import Gone, Save
+
+KEY = bytes(range(32))
+
+
+def save(path: str, number: int = 1) -> Save:
+    return Save(number, path, None, 0, 0, 3, 0, None)
+
+
+def test_files_are_counted_by_where_their_edits_lie(tmp_path: Path) -> None:
+    half, state = tmp_path / "GIMMAL", tmp_path / "state"
+    half.mkdir()
+    state.mkdir()
+    assert unsent_edits(half, state, KEY) == Unsent(0, 0)
+    on_half, here = folders(half, state, KEY)
+    journal = JournalFile.begin(on_half, KEY)
+    for number, path in enumerate(("share/a", "share/a", "share/b"), 1):
+        journal.add_save(save(path, number), [(0, b"abc")], [])
+    other = JournalFile.begin(here, KEY)
+    other.add_save(save("share/c"), [(0, b"abc")], [])
+    # Also while their process has them, and after it let go of them.
+    assert unsent_edits(half, state, KEY) == Unsent(2, 1)
+    journal.note_home(Gone(3, "share/b", None))
+    journal.close()
+    other.close()
+    found = unsent_edits(half, state, KEY)
+    assert found == Unsent(1, 1)
+    assert found.files == 2
+    assert unsent_edits(half, state, bytes(32)) == Unsent(0, 0), "those of another half"
