@@ -130,7 +130,7 @@ def _missing(home: Path, said: list[tuple[int, str, float]]) -> list[int]:
 
 def test_nobody_hangs_and_nothing_saved_is_lost_when_the_line_is_cut(plugged: Plugged, cable: Cable) -> None:
     home = plugged.shared
-    drawn = random.Random()
+    drawn = random.Random("cuts and kills of a mount")
     longest, frozen, lost = 0.0, 0, 0
     with mounted(plugged.world, plugged.world.b, "--at", f"127.0.0.1:{cable.wire.port}") as (folder, _process):
         number = 0
@@ -211,7 +211,7 @@ def test_what_was_saved_without_a_line_goes_home_after_the_mount_was_killed(plug
 
 def test_what_was_saved_is_there_after_the_mount_was_killed(plugged: Plugged) -> None:
     home = plugged.shared
-    drawn = random.Random()
+    drawn = random.Random("cuts and kills of a mount")
     lost, number = 0, 0
     for turn in range(CUTS):
         with mounted(plugged.world, plugged.world.b, name=f"killed{turn}") as (folder, process):
