@@ -248,6 +248,9 @@ def test_a_save_by_rename_keeps_the_name_whole(place: tuple[Desk, Path]) -> None
             file.flush()
             os.fsync(file.fileno())
         (here / ".document.tmp").rename(here / "document")
+        folder = os.open(here, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(folder)
+        os.close(folder)
         assert (here / "document").read_bytes() == content(50_000 + number, number)
         assert (desk.far / "document").read_bytes() == content(50_000 + number, number)
     assert os.listdir(here) == os.listdir(desk.far) == ["document"]

@@ -53,6 +53,7 @@ TAGS = {
     "CommitEdit": 60,
     "DiscardEdit": 61,
     "QuickEdit": 62,
+    "MakeDurable": 63,
     "Thumbnail": 40,
     "Picture": 92,
     "AboutFilm": 41,

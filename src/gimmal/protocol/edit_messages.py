@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from gimmal.protocol.limits import EDIT_DATA_MAX, EDIT_RANGES_MAX
+from gimmal.protocol.limits import EDIT_DATA_MAX, EDIT_RANGES_MAX, REMOVE_MANY_MAX
 from gimmal.protocol.parts import Counter, Digest, Extent, Mode, Nanoseconds, Path, Replace, Size, Version
 
 Ranges = Annotated[tuple[Extent, ...], Meta(max_length=EDIT_RANGES_MAX)]
@@ -91,6 +91,15 @@ class QuickEdit(Struct, array_like=True, frozen=True, tag=62):
     mode: Mode | None = None
     durable: bool = True
     keep: bool = False
+
+
+class MakeDurable(Struct, array_like=True, frozen=True, tag=63):
+    """What stands at these paths survives a power cut: the names in a folder, the bytes and attributes of a file.
+
+    Answer: Results, a code for each (0 done).
+    """
+
+    paths: Annotated[list[Path], Meta(max_length=REMOVE_MANY_MAX)]
 
 
 class EditOpened(Struct, array_like=True, frozen=True, tag=104):

@@ -27,7 +27,7 @@ WATCH = 256
 """Requests 52 to 54, NOTICES, and ``watch`` in List and Page."""
 
 EDIT = 512
-"""Requests 56 to 62: parts of a file are changed where it lies."""
+"""Requests 56 to 63: parts of a file are changed where it lies."""
 
 THUMBNAIL = 1024
 """Request 40: small pictures that are made where the file lies."""

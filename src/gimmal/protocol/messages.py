@@ -24,6 +24,7 @@ from gimmal.protocol.edit_messages import (
     DiscardEdit,
     EditOpened,
     EditRead,
+    MakeDurable,
     OpenEdit,
     QuickEdit,
     ReadEdit,
@@ -141,6 +142,7 @@ Request = (
     | CommitEdit
     | DiscardEdit
     | QuickEdit
+    | MakeDurable
     | Thumbnail
     | AboutFilm
     | FilmPart
@@ -250,6 +252,7 @@ __all__ = [
     "ListChunks",
     "ListTrash",
     "MakeDirectories",
+    "MakeDurable",
     "MakeLinks",
     "Measure",
     "MeasureUp",

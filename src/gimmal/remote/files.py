@@ -11,6 +11,7 @@ from gimmal.base.display import displayable_path
 from gimmal.base.errors import ProtocolViolation, RemoteError
 from gimmal.protocol.chunks import ChunkPage, read_chunks
 from gimmal.protocol.codes import error_of_code
+from gimmal.protocol.features import EDIT
 from gimmal.protocol.limits import BODY_MAX, BUNDLE_CONTENT_MAX, CALL_SECONDS, REMOVE_MANY_MAX
 from gimmal.protocol.messages import (
     Answer,
@@ -35,6 +36,7 @@ from gimmal.protocol.messages import (
     ListChunks,
     ListTrash,
     MakeDirectories,
+    MakeDurable,
     MakeLinks,
     OpenPart,
     Page,
@@ -255,6 +257,18 @@ class Files(ABC):
         codes: list[int] = []
         for some in _in_requests(paths, str):
             codes += _codes(self.expect(await self.ask(RemoveMany(some)), Results, "").codes, len(some))
+        return codes
+
+    async def make_durable(self, paths: list[str]) -> list[int]:
+        """What stands at paths survives a power cut of the other side: names in folders, files; a code for each.
+
+        A side that does not offer EDIT cannot be asked for it; there nothing is done.
+        """
+        if not self.offers(EDIT):
+            return [0] * len(paths)
+        codes: list[int] = []
+        for some in _in_requests(paths, str):
+            codes += _codes(self.expect(await self.ask(MakeDurable(some)), Results, "").codes, len(some))
         return codes
 
     async def set_attributes(self, items: list[FolderTimes]) -> list[int]:

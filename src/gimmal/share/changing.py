@@ -36,17 +36,17 @@ _PARTS_LOOKED_AT = 256
 
 def answer_make_directories(state: SessionState, request: MakeDirectories) -> Results:
     """Make folders, in order; a code for each."""
-    return _each(request.paths, lambda path: _make(state, request, path))
+    return code_of_each(request.paths, lambda path: _make(state, request, path))
 
 
 def answer_remove_many(state: SessionState, request: RemoveMany) -> Results:
     """Remove files, links and empty folders, in order; a code for each."""
-    return _each(request.paths, lambda path: _remove(state.places.find(path, Access.CHANGE)))
+    return code_of_each(request.paths, lambda path: _remove(state.places.find(path, Access.CHANGE)))
 
 
 def answer_set_attributes(state: SessionState, request: SetAttributes) -> Results:
     """Set times and modes, in order; a code for each."""
-    return _each(request.items, lambda item: _set(state, item))
+    return code_of_each(request.items, lambda item: _set(state, item))
 
 
 def answer_rename(state: SessionState, request: Rename) -> Done:
@@ -151,7 +151,8 @@ def _refuse_making_a_half(source: Place, new: bytes) -> None:
         raise RefusedError(Code.NOT_GRANTED)
 
 
-def _each(items: Iterable[ItemT], act: Callable[[ItemT], None]) -> Results:
+def code_of_each(items: Iterable[ItemT], act: Callable[[ItemT], None]) -> Results:
+    """Do something with each item, in order; a code for each."""
     codes = []
     for item in items:
         code = 0

@@ -39,6 +39,7 @@ from gimmal.protocol.messages import (
     ListChunks,
     ListTrash,
     MakeDirectories,
+    MakeDurable,
     MakeLinks,
     Measure,
     OpenEdit,
@@ -76,6 +77,7 @@ from gimmal.share import (
     linking,
     listing,
     looking,
+    making_durable,
     measuring,
     part_committing,
     part_opening,
@@ -144,6 +146,7 @@ _ANSWERS: dict[type, Callable[[SessionState, Any], Answer]] = {
     CommitEdit: editing.answer_commit_edit,
     DiscardEdit: editing.answer_discard_edit,
     QuickEdit: editing.answer_quick_edit,
+    MakeDurable: making_durable.answer_make_durable,
 }
 
 _MAKERS: dict[type, Callable[[SessionState, Any, threading.Event], Answer]] = {

@@ -34,6 +34,7 @@ from gimmal.protocol.messages import (
     EmptyTrash,
     Failed,
     ListChunks,
+    MakeDurable,
     OpenEdit,
     OpenPart,
     QuickEdit,
@@ -74,8 +75,8 @@ SMALL_READS_AT_ONCE = 2
 CALLS_AT_ONCE = 8
 """Other requests of one session that are in threads at a time."""
 
-WHOLE_FILE = (OpenPart, Commit, Copy, Trash, EmptyTrash)
-"""Requests that may take as long as reading a whole file or looking through a tree; calls must not wait for them."""
+WHOLE_FILE = (OpenPart, Commit, Copy, Trash, EmptyTrash, MakeDurable)
+"""Requests that may take as long as reading or flushing a file or looking through a tree; calls must not wait for them."""
 
 WHOLE_FILES_AT_ONCE = 4
 """Of those, how many of one session are in threads at a time."""

@@ -56,7 +56,9 @@ def journal_of(two: TwoSides) -> JournalFile:
 
 
 def check(two: TwoSides) -> None:
-    assert sorted(path.name for path in two.far.iterdir()) == ["folder", "old"]
+    # An edit whose opening was answered in vain lies there, seen by nobody, until its session ends.
+    names = [path.name for path in two.far.iterdir() if not path.name.startswith(".gimmal-part-")]
+    assert sorted(names) == ["folder", "old"]
     assert (two.far / "old").read_bytes() == b"n" * 3_000_000
     assert (two.far / "folder" / "x").read_bytes() == b"abc"
     assert (two.far / "folder" / "x").stat().st_mtime_ns == TIME - 10**9

@@ -229,6 +229,7 @@ def requests() -> list[Vector]:
             durable=False,
             keep=False,
         ),
+        request("MakeDurable", 63, "", paths=["a/b", "a"]),
         request("ListChunks", 24, "", path="a/b", version=VERSION, offset=0, average=1 << 16, blocks=False),
         request("ListChunks", 24, "from 5 on", path="a/b", version=VERSION, offset=5, average=1 << 20, blocks=True),
     ]

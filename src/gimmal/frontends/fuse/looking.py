@@ -150,8 +150,10 @@ class Looking(pyfuse3.Operations):
         """See pyfuse3."""
         self._listings.pop(fh, None)
 
+    @answered()
     async def fsyncdir(self, fh: FileHandleT, datasync: bool) -> None:
-        """See pyfuse3: what is made in a folder is durable at home when it is made."""
+        """See pyfuse3: what programs here did to the names in a folder is durable then, at home or in the journal."""
+        await self.tree.sync_names(self.path(self._listings[fh].inode))
 
     # More ------------------------------------------------------------------------------------------------------------
 

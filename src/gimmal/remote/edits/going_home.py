@@ -20,6 +20,7 @@ from gimmal.remote.edits.beside import local_time, note_conflict
 from gimmal.remote.edits.conflict_list import Conflict, ConflictList, new_identifier
 from gimmal.remote.edits.conflict_names import TRIES, conflict_path
 from gimmal.remote.edits.journal import JournalFile
+from gimmal.remote.edits.not_durable import make_operation_durable
 from gimmal.remote.edits.operations import (
     Data,
     Gone,
@@ -110,6 +111,7 @@ class GoingHome:
                 continue
             try:
                 gone = await self._do(operation)
+                await make_operation_durable(self._files, operation, gone.path)
             except RemoteError as error:
                 if error.code in _LATER:
                     raise

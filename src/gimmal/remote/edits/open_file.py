@@ -24,6 +24,7 @@ class OpenFile:
         self,
         edited: EditedFile,
         save: Callable[[EditedFile], Awaitable[None]],
+        sync: Callable[[EditedFile], Awaitable[None]],
         make_room: Callable[[], Awaitable[None]],
         leave: Callable[[EditedFile], None],
         *,
@@ -32,6 +33,7 @@ class OpenFile:
     ) -> None:
         self._edited = edited
         self._save = save
+        self._sync = sync
         self._make_room = make_room
         self._leave = leave
         self._reads = read
@@ -83,7 +85,7 @@ class OpenFile:
         await self._edited.truncate(size)
 
     async def sync(self) -> None:
-        """Return when all that was written is durable at home, or, with the line down, in the journal.
+        """Return when all that was written is durable at home, or, with the line down, in the journal; so is its name.
 
         Where the other side has changed the file since it was opened, what was written is then in a file beside it,
         and in the list of conflicts: that is no error.
@@ -94,7 +96,7 @@ class OpenFile:
             LocalError: the journal cannot be written.
         """
         self._require(True)
-        await self._save(self._edited)
+        await self._sync(self._edited)
 
     async def close(self) -> None:
         """As ``sync`` where something was written; then the handle is gone, also where that failed."""

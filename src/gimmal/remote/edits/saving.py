@@ -11,6 +11,7 @@ from gimmal.remote.edits.beside import Beside
 from gimmal.remote.edits.common import Common
 from gimmal.remote.edits.edited_file import EditedFile
 from gimmal.remote.edits.keeping import Keeping
+from gimmal.remote.edits.not_durable import NotDurable
 
 HELD_MAX = 32 << 20
 """Bytes that were written and are held in memory, of all files; what is more is sent ahead and forgotten here."""
@@ -34,13 +35,22 @@ class Saving:
         files: those that are open, by path; whoever opens and closes them owns it.
         beside: puts files beside those that the other side changed.
         keeping: keeps what cannot be sent; None where there is no journal.
+        not_durable: what is perhaps not on the disk at home.
     """
 
-    def __init__(self, common: Common, files: dict[str, EditedFile], beside: Beside, keeping: Keeping | None) -> None:
+    def __init__(
+        self,
+        common: Common,
+        files: dict[str, EditedFile],
+        beside: Beside,
+        keeping: Keeping | None,
+        not_durable: NotDurable,
+    ) -> None:
         self._common = common
         self._files = files
         self._beside = beside
         self._keeping = keeping
+        self._not_durable = not_durable
         self._saves: dict[EditedFile, asyncio.Task[GimmalError | None]] = {}
         self._aging: asyncio.Task[None] | None = None
 
@@ -71,6 +81,12 @@ class Saving:
         failure = await _wait(task)
         if failure is not None:
             raise failure
+
+    async def sync(self, edited: EditedFile) -> None:
+        """See OpenFile.sync: durable also where nothing was written."""
+        await self.save(edited)
+        if not (edited.removed or edited.last or edited.is_new):
+            await self._not_durable.make_file_durable(edited.path)
 
     async def _saved(self, edited: EditedFile) -> GimmalError | None:
         try:
@@ -104,8 +120,10 @@ class Saving:
             await keeping.keep_save(edited)
 
     async def _send(self, edited: EditedFile) -> None:
+        marks = self._not_durable.marks(edited.path)
         try:
             edited.saved(await edited.sending.home())
+            self._not_durable.done(marks)
         except RemoteError as error:
             if error.code not in _OTHER_VERSION:
                 raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +26,7 @@ from gimmal.remote.edits.going_home import Refused
 from gimmal.remote.edits.keeping import Keeping
 from gimmal.remote.edits.laid_over import Laid
 from gimmal.remote.edits.looking import NO_FILE, Looking, check_move
+from gimmal.remote.edits.not_durable import NotDurable
 from gimmal.remote.edits.open_file import OpenFile
 from gimmal.remote.edits.operations import Operation
 from gimmal.remote.edits.saving import HELD_MAX, Saving
@@ -33,6 +34,7 @@ from gimmal.remote.file_cache import FileCache
 from gimmal.remote.files import shown, version_of
 from gimmal.remote.patching import save_ranges
 from gimmal.remote.remote_files import RemoteFiles
+from gimmal.remote.tree.records import split
 from gimmal.remote.tree.view import Found, Listing, TreeView
 
 ResultT = TypeVar("ResultT")
@@ -83,7 +85,8 @@ class EditedTree:
             self._keeping = Keeping(self._common, list(journals), key, self._workers, conflicts, self._open)
             self._keeping.left = self._left
         self._looking = Looking(self._common, self._open, self._keeping.laid if self._keeping is not None else None)
-        self._saving = Saving(self._common, self._open, self.beside, self._keeping)
+        self._not_durable = NotDurable(self._common)
+        self._saving = Saving(self._common, self._open, self.beside, self._keeping, self._not_durable)
 
     async def close(self) -> None:
         """Save nothing more; what nobody closed or synced is lost. Files that are open still fail from now on."""
@@ -188,7 +191,8 @@ class EditedTree:
                 self._common.note_seen(path, seen)
         elif exclusive and create:
             raise error_of_code(Code.EXISTS, shown(path))
-        handle = OpenFile(edited, self._saving.save, self._saving.make_room, self._left, read=read, write=write)
+        save, sync, make_room = self._saving.save, self._saving.sync, self._saving.make_room
+        handle = OpenFile(edited, save, sync, make_room, self._left, read=read, write=write)
         if truncate and write:
             try:
                 await handle.truncate(0)
@@ -276,7 +280,8 @@ class EditedTree:
                 mode=mode,
                 durable=False,
             )
-            attributes = await self._put(saving)
+            async with self._not_yet_durable(path, split(path)[0]):
+                attributes = await self._put(saving)
             change.done(attributes)
         return attributes
 
@@ -312,14 +317,33 @@ class EditedTree:
         finally:
             await file.close()
 
+    @contextlib.asynccontextmanager
+    async def _not_yet_durable(self, *paths: str) -> AsyncIterator[None]:
+        """What is changed meanwhile at home is perhaps not on the disk there, whether the answer comes or not."""
+        self._not_durable.note(*paths)
+        try:
+            yield
+        finally:
+            self._not_durable.note(*paths)
+
     # Names -----------------------------------------------------------------------------------------------------------
+
+    async def sync_names(self, path: str) -> None:
+        """Return when what this process did to the names in a folder is durable at home, or in the journal.
+
+        Raises:
+            RemoteError: the other side cannot make it so.
+            UnreachableError: the line is down, and names were changed while it stood that are not durable yet.
+        """
+        await self._not_durable.make_names_durable(path)
 
     async def make_directory(self, path: str, mode: int | None = None) -> None:
         """Make a folder."""
 
         async def send() -> None:
             await self._common.files()
-            await self._put(self.view.make_directory(path, mode))
+            async with self._not_yet_durable(split(path)[0]):
+                await self._put(self.view.make_directory(path, mode))
 
         async def keep(keeping: Keeping) -> None:
             await self._looking.require_absent(path)
@@ -346,7 +370,8 @@ class EditedTree:
     async def _remove(self, path: str, attributes: Attributes) -> None:
         async def send() -> None:
             await self._common.files()
-            await self._put(self.view.remove(path))
+            async with self._not_yet_durable(split(path)[0]):
+                await self._put(self.view.remove(path))
 
         async def keep(keeping: Keeping) -> None:
             if attributes.kind is Kind.DIRECTORY and (await self.listing(path)).names:
@@ -379,7 +404,9 @@ class EditedTree:
 
         async def send() -> None:
             await self._common.files()
-            at = await self._rename(source, target, replace)
+            async with self._not_yet_durable(split(source)[0], split(target)[0]):
+                at = await self._rename(source, target, replace)
+            self._not_durable.renamed(source, at)
             self._is_renamed(source, at)
             self.cache.renamed(source, at)
 
@@ -457,7 +484,8 @@ class EditedTree:
         before = (await self.find(path)).attributes
         item = FolderTimes(path, before.mtime_ns if mtime_ns is None else mtime_ns, mode, xattrs)
         await self._common.files()
-        await self._put(self.view.set_attributes(item))
+        async with self._not_yet_durable(path):
+            await self._put(self.view.set_attributes(item))
         if before.kind is not Kind.FILE:
             return
         after = (await self._common.look(self.view.find(path))).attributes
