@@ -76,7 +76,7 @@ CALLS_AT_ONCE = 8
 """Other requests of one session that are in threads at a time."""
 
 WHOLE_FILE = (OpenPart, Commit, Copy, Trash, EmptyTrash, MakeDurable)
-"""Requests that may take as long as reading or flushing a file or looking through a tree; calls must not wait for them."""
+"""Requests that may take as long as reading or flushing a file or looking through a tree; calls must not wait."""
 
 WHOLE_FILES_AT_ONCE = 4
 """Of those, how many of one session are in threads at a time."""
