@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from gimmal.base.errors import RemoteError
-from gimmal.protocol.messages import Kind
+from gimmal.protocol.messages import Kind, Rename, Request
 from gimmal.share.shares import Rights
-from tests.remote.edits.rig import edited_tree
+from tests.remote.edits.rig import CutFiles, edited_tree
 from tests.remote.simulated_line import content_of
 from tests.remote.two_sides import Sides, TwoSides
 
@@ -114,6 +114,36 @@ def test_a_file_saved_by_rename_keeps_its_bytes_and_handles_follow(two: TwoSides
             reader = await tree.open("far/report.odt")
             assert await reader.read(0, 100) == b"second edition"
             await reader.close()
+
+    two.run(work)
+
+
+def test_a_save_during_a_rename_goes_to_the_new_name(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            (two.far / "target").write_bytes(b"before")
+            file = await tree.open("far/report.odt", write=True)
+            replaced = await tree.open("far/target", write=True)
+            await replaced.write(0, b"gone with its name")
+            saves: list[asyncio.Task[None]] = []
+
+            async def save() -> None:
+                await file.write(0, b"LATER")
+                await file.sync()
+
+            def during(request: Request) -> None:
+                if isinstance(request, Rename) and not saves:
+                    saves.extend(asyncio.ensure_future(work) for work in (save(), replaced.sync()))
+
+            line.on_ask = during
+            await tree.rename("far/report.odt", "far/target")
+            await asyncio.gather(*saves)
+            assert os.listdir(two.far) == ["target"]
+            assert (two.far / "target").read_bytes() == b"LATER" + CONTENT[5:]
+            assert file.path == "far/target"
+            await file.close()
+            await replaced.close()
 
     two.run(work)
 

@@ -94,12 +94,16 @@ class Saving:
                 with contextlib.suppress(GimmalError):  # then it is found out again below
                     await edited.sending.ahead(HELD_MAX)
             async with edited.lock:
-                edited.check()
-                if not _is_done(edited):
-                    await self._save(edited)
+                await self.save_locked(edited)
         except GimmalError as exc:
             return exc
         return None
+
+    async def save_locked(self, edited: EditedFile) -> None:
+        """As ``save``, for who holds the lock of the file."""
+        edited.check()
+        if not _is_done(edited):
+            await self._save(edited)
 
     async def _save(self, edited: EditedFile) -> None:
         keeping = self._keeping

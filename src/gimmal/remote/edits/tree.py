@@ -395,10 +395,20 @@ class EditedTree:
         if source == target:
             await self.find(source)
             return
+        moving = [path for path in self._open if path == source or path.startswith(source + "/")]
         # What was sent ahead belongs to the old name.
-        for path, edited in list(self._open.items()):
-            if path == source or path.startswith(source + "/"):
-                await self._saving.save(edited)
+        for edited in [self._open[path] for path in moving]:
+            await self._saving.save(edited)
+        async with contextlib.AsyncExitStack() as held:
+            # A save meanwhile would go to the old name, or beside the file that has just got the new one.
+            for path, edited in sorted(self._open.items()):
+                if path in moving or path == target:
+                    await held.enter_async_context(edited.locked())
+                    if path in moving:
+                        await self._saving.save_locked(edited)
+            await self._rename_held(source, target, replace)
+
+    async def _rename_held(self, source: str, target: str, replace: bool) -> None:
         # As it was before: where the answer is lost, what is there then may be what was just made.
         before, there = await self.find(source), self._looking.known(target)
 
