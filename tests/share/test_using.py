@@ -18,13 +18,16 @@ from gimmal.protocol.messages import (
     DigestFiles,
     Discard,
     DiscardEdit,
+    Done,
     EditOpened,
+    EditRead,
     EmptyTrash,
     Failed,
     Film,
     FilmBytes,
     FilmPart,
     FolderTimes,
+    Found,
     LinkItem,
     List,
     ListTrash,
@@ -53,6 +56,9 @@ from gimmal.protocol.messages import (
     Version,
     WriteEdit,
 )
+from gimmal.share.edit import Edit
+from gimmal.share.edit_file import EditFile
+from gimmal.share.edit_table import EditTable
 from gimmal.share.using import Act, Used, Using
 from tests.share.rig import MTIME, SOURCE, Rig
 
@@ -180,6 +186,40 @@ def test_edits(watched: Rig, told: Told) -> None:
     ask(DiscardEdit(given_up.edit))
     ask(ReadEdit(given_up.edit, 0, 1))
     assert told.all == []
+
+
+def test_no_order_of_requests_for_an_edit_leaves_no_trace(
+    watched: Rig, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = watched.session.answer
+    state = (watched.rw / "file").write_bytes(b"content") and (watched.rw / "file").stat()
+    base = Version(state.st_ino, state.st_size, state.st_mtime_ns)
+    add, read = EditTable.add, EditFile.read
+
+    def read_and_discarded(self: EditFile, offset: int, length: int) -> bytes:
+        data = read(self, offset, length)
+        assert isinstance(ask(DiscardEdit(opened.edit)), Done)
+        return data
+
+    opened = ask(OpenEdit("rw/file", base, 7, 7, Replace.EXPECTED))
+    assert isinstance(opened, EditOpened)
+    with monkeypatch.context() as patched:
+        patched.setattr(EditFile, "read", read_and_discarded)
+        assert isinstance(ask(ReadEdit(opened.edit, 0, 100)), EditRead)
+    assert told.last() == Used(Act.READ, "rw", ["file"], size=7)
+
+    def used_before_the_answer(self: EditTable, edit: Edit) -> int:
+        number = add(self, edit)
+        assert isinstance(ask(ReadEdit(number, 0, 100)), EditRead)
+        assert told.last() == Used(Act.READ, "rw", ["file"], size=7)
+        assert isinstance(ask(WriteEdit(number, ((0, 3),), b"new", blake3_digest(b"new"))), Done)
+        assert isinstance(ask(CommitEdit(number)), Found)
+        return number
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EditTable, "add", used_before_the_answer)
+        assert isinstance(ask(OpenEdit("rw/file", base, 7, 7, Replace.EXPECTED)), EditOpened)
+    assert told.last() == Used(Act.WROTE, "rw", ["file"], size=3)
 
 
 def test_changes(watched: Rig, told: Told) -> None:

@@ -20,7 +20,8 @@ class Edit:
     """Safe for several threads: what cannot be done beside what is being done is refused at once.
 
     Args:
-        place: final place.
+        path: wire path of its final name.
+        place: that name here.
         replace: what its commit may replace.
         base: the version expected there.
         file: what is written to.
@@ -28,8 +29,15 @@ class Edit:
     """
 
     def __init__(
-        self, place: Place, replace: Replace, base: Version | None, file: EditFile, spares: EditSpares
+        self,
+        path: str,
+        place: Place,
+        replace: Replace,
+        base: Version | None,
+        file: EditFile,
+        spares: EditSpares,
     ) -> None:
+        self.path = path
         self._spares = spares
         self.place = place
         self.replace = replace

@@ -34,7 +34,8 @@ def answer_open_edit(state: SessionState, request: OpenEdit) -> EditOpened:
     state.edits.check_room()
     file = begin_file(place, request.base, request.kept, request.size, request.replace, state.edits.spares)
     try:
-        return EditOpened(state.edits.add(Edit(place, request.replace, request.base, file, state.edits.spares)))
+        edit = Edit(request.path, place, request.replace, request.base, file, state.edits.spares)
+        return EditOpened(state.edits.add(edit))
     except RefusedError:
         file.remove(place)
         raise

@@ -106,7 +106,7 @@ from gimmal.share.session_watches import SessionWatches
 from gimmal.share.shares import Rights, ShareTable
 from gimmal.share.state import SessionState
 from gimmal.share.trash_filling import TrashFilling
-from gimmal.share.using import UseWatcher, Using
+from gimmal.share.using import OF_OPEN_EDIT, OfOpenEdit, UseWatcher, Using
 from gimmal.share.watching import Watching
 
 logger = logging.getLogger("gimmal.share")
@@ -283,14 +283,26 @@ class ShareSession:
         act = _ANSWERS.get(type(request))
         if act is None:
             return Failed(Code.UNSUPPORTED)
-        return self._answer(request, lambda: act(self._state, request))
+        if not isinstance(request, OF_OPEN_EDIT):
+            return self._answer(request, lambda: act(self._state, request))
+        return self._answer_of_edit(request, lambda: act(self._state, request))
 
     def make(self, request: Request, unwanted: threading.Event) -> Answer:
         """The same for one of MADE, which is broken off when ``unwanted`` is set; it may take long."""
         maker = _MAKERS[type(request)]
         return self._answer(request, lambda: maker(self._state, request, unwanted))
 
-    def _answer(self, request: Request, act: Callable[[], Answer]) -> Answer:
+    def _answer_of_edit(self, request: OfOpenEdit, act: Callable[[], Answer]) -> Answer:
+        """The file is that of the edit itself: others that are answered meanwhile may end it, or not be noted yet."""
+        paths: list[str] = []
+
+        def found() -> Answer:
+            paths.append(self._state.edits.get(request.edit).path)
+            return act()
+
+        return self._answer(request, found, paths)
+
+    def _answer(self, request: Request, act: Callable[[], Answer], edited: Sequence[str] = ()) -> Answer:
         answer: Answer
         try:
             with self._state.places.using():
@@ -302,7 +314,7 @@ class ShareSession:
         except OSError as error:
             answer = Failed(code_of(error))
         if self._using is not None:
-            self._using.answered(request, answer)
+            self._using.answered(request, answer, *edited)
         return answer
 
     def open_range(self, request: Read) -> OpenRange | Failed:

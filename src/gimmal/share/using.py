@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from gimmal.protocol.codec import decode_bundle_items
 from gimmal.protocol.codes import Code
@@ -107,7 +107,11 @@ _LOOKS = frozenset((Act.LOOKED, Act.LISTED, Act.WALKED, Act.READ, Act.COMPARED, 
 _PARTS_REMEMBERED = 2 * PARTS_MAX
 _EDITS_REMEMBERED = 2 * EDITS_MAX
 
-_EDITS = OpenEdit | WriteEdit | ReadEdit | CommitEdit | DiscardEdit | QuickEdit
+OfOpenEdit: TypeAlias = WriteEdit | ReadEdit | CommitEdit | DiscardEdit
+OF_OPEN_EDIT = (WriteEdit, ReadEdit, CommitEdit, DiscardEdit)
+"""Requests for an edit by its number."""
+
+_EDITS = (OpenEdit, QuickEdit, *OF_OPEN_EDIT)
 
 _REFUSALS = frozenset((Code.NOT_GRANTED, Code.BAD_NAME, Code.LINK_REFUSED))
 
@@ -211,13 +215,19 @@ class Using:
         self._edits: dict[int, tuple[str, int]] = {}
         """Final path of each edit that is open, and how many bytes were written in it since its last commit."""
 
-    def answered(self, request: Request, answer: Answer) -> None:
-        """A request without a stream was answered."""
+    def answered(self, request: Request, answer: Answer, edited: str = "") -> None:
+        """A request without a stream was answered.
+
+        Args:
+            request, answer: those.
+            edited: final path of the edit that the request is for, where the caller has it; else it is the one of its
+                OpenEdit, if that was answered before.
+        """
         if isinstance(request, OpenPart | Commit | Discard):
             self._tell(self._of_part(request, answer))
             return
         if isinstance(request, _EDITS):
-            self._tell(self._of_edit(request, answer))
+            self._tell(self._of_edit(request, answer, edited))
             return
         kind = _KINDS.get(type(request))
         if kind is None:
@@ -268,27 +278,24 @@ class Using:
         path, size = opened
         return _grouped(Act.WROTE, [path], _codes(answer, 1), sizes=[size])
 
-    def _of_edit(
-        self, request: OpenEdit | WriteEdit | ReadEdit | CommitEdit | DiscardEdit | QuickEdit, answer: Answer
-    ) -> list[Used]:
+    def _of_edit(self, request: OpenEdit | QuickEdit | OfOpenEdit, answer: Answer, edited: str) -> list[Used]:
         if isinstance(request, QuickEdit):
             return _grouped(Act.WROTE, [request.path], _codes(answer, 1), sizes=[len(request.data)])
         if isinstance(request, OpenEdit):
             if isinstance(answer, EditOpened):
                 with self._lock:
-                    self._edits[answer.edit] = request.path, 0
-                    if len(self._edits) > _EDITS_REMEMBERED:
-                        del self._edits[next(iter(self._edits))]  # given up by other ways than DiscardEdit
+                    self._remember(answer.edit, request.path, self._edits.get(answer.edit, ("", 0))[1])
                 return []
             return _grouped(Act.WROTE, [request.path], _codes(answer, 1))
         done = not isinstance(answer, Failed)
         with self._lock:
             path, size = self._edits.get(request.edit, ("", 0))
+            path = edited or path
             if isinstance(request, WriteEdit):
                 if path and done:
-                    self._edits[request.edit] = path, size + len(request.data)
+                    self._remember(request.edit, path, size + len(request.data))
             elif isinstance(request, CommitEdit) and request.keep_open and done:
-                self._edits[request.edit] = path, 0
+                self._remember(request.edit, path, 0)
             elif isinstance(request, CommitEdit | DiscardEdit) and done:
                 self._edits.pop(request.edit, None)
         if not path or isinstance(request, WriteEdit | DiscardEdit):
@@ -298,6 +305,11 @@ class Using:
             sizes = [len(answer.data) if isinstance(answer, EditRead) else 0]
             return _grouped(Act.READ, [path], _codes(answer, 1), sizes=sizes)
         return _grouped(Act.WROTE, [request.path or path], _codes(answer, 1), sizes=[size])
+
+    def _remember(self, edit: int, path: str, size: int) -> None:
+        self._edits[edit] = path, size
+        if len(self._edits) > _EDITS_REMEMBERED:
+            del self._edits[next(iter(self._edits))]  # given up by other ways than DiscardEdit
 
     def _tell(self, used: list[Used]) -> None:
         if used:
