@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gimmal.base.errors import RemoteError
+from gimmal.remote import file_cache
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.files import Files
 from tests.remote.simulated_line import content_of
@@ -147,6 +148,30 @@ def test_who_has_written_over_a_version_has_its_bytes_also_when_it_is_replaced(t
         assert len(held) >= 10_000
         assert held == CONTENT[: len(held)]
         file.edits_over()
+        assert file.parts(0, 4096) == []
+        await cache.close()
+
+    two.run(work)
+
+
+def test_however_many_files_are_known_those_that_are_written_over_keep_their_bytes(
+    two: TwoSides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_cache, "FILES_MAX", 2)
+    for number in range(5):
+        (two.far / f"{number}").write_bytes(b"x")
+
+    async def work(sides: Sides) -> None:
+        cache = cache_of(sides)
+        file = await cache.open("far/film.mkv")
+        with file.reader() as reader:
+            await reader.read(0, 4096)
+        file.edited()
+        for number in range(5):
+            await cache.open(f"far/{number}")
+        assert file.parts(0, 4096) == [(0, CONTENT[:4096])]
+        file.edits_over()
+        await cache.open("far/0")
         assert file.parts(0, 4096) == []
         await cache.close()
 

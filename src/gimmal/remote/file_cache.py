@@ -21,7 +21,7 @@ BUDGET = 64 << 20
 """Bytes of all files that are held in memory."""
 
 FILES_MAX = 256
-"""Files without a reader whose attributes and bytes are kept."""
+"""Files that nobody reads or has written over whose attributes and bytes are kept."""
 
 
 class KeptBytes(Protocol):
@@ -154,7 +154,7 @@ class FileCache:
         return file
 
     def _forget_some(self) -> None:
-        idle = [path for path, file in self._files.items() if not file.readers]
+        idle = [path for path, file in self._files.items() if not (file.readers or file.editors)]
         for path in idle[: max(0, len(idle) - FILES_MAX)]:
             self.stretches.forget(self._files.pop(path).number)
 
