@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -13,6 +14,7 @@ from gimmal.remote.tree.walking import (
     ENTRIES_MOST,
     FIRST_FOLDERS,
     FOLDERS_MOST,
+    PATHS_MOST,
     STEPS_MAX,
     WALK_SECONDS,
     WALKS_MAX,
@@ -203,6 +205,39 @@ def test_there_is_a_bound_of_walks_and_of_their_steps() -> None:
         reader.read(f"w{number}")
         reader.read(f"w{number}/a")
     assert len(reader.walks._walks) == WALKS_MAX
+
+
+def test_long_paths_are_bounded_by_their_bytes() -> None:
+    """A tree as deep as paths may be, with many folders at each depth: nothing else bounds what their paths take."""
+    deep: Tree = {}
+    reader = Reader(deep)
+    names = [f"{number:04}" for number in range(2000)]
+    for number in range(WALKS_MAX):
+        path = f"w{number}"
+        while len(path) < 4000:
+            deep[path] = (names, 0)
+            path += "/0000"
+        deep[path] = ([], 0)
+        path = f"w{number}"
+        while path in deep and deep[path][0]:
+            reader.read(path)
+            path += "/0000"
+        assert paths_held(reader) <= PATHS_MOST
+    assert paths_held(reader) > PATHS_MOST // 2
+    assert sum(walk.held for walk in reader.walks._walks) == paths_held(reader)
+    reader.now += 2 * WALK_SECONDS
+    reader.read("w0/0000")
+    reader.read("w0/0000/0000")
+    (walk,) = reader.walks._walks
+    reader.walks.failed(next(iter(walk.steps)))
+    assert walk.steps
+    assert walk.held == paths_held(reader)
+
+
+def paths_held(reader: Reader) -> int:
+    """Bytes of the paths of all walks, with their places in the order."""
+    steps = [step for walk in reader.walks._walks for step in walk.steps.values()]
+    return sum(sys.getsizeof(step.path) + 8 * len(step.key) for step in steps)
 
 
 @st.composite

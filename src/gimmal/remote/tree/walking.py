@@ -6,6 +6,7 @@ read so far: who stops, or looks at two folders only, has made the other side li
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ FOLDERS_MOST, ENTRIES_MOST = 64, 16_384
 WALKS_MAX = 4
 STEPS_MAX = 65_536
 """Folders of one walk that are known and were not read yet; of what is found beyond, nothing is listed ahead."""
+
+PATHS_MOST = 8 << 20
+"""Bytes that the paths of such folders and their places in the order take, of all walks; the same holds beyond."""
 
 RECENT_MAX = 64
 
@@ -57,6 +61,12 @@ class _Step:
     spread: bool = False
     entries: int = 0
 
+    cost: int = field(init=False)
+    """Bytes of its path and key; a string may take more of them later."""
+
+    def __post_init__(self) -> None:
+        self.cost = sys.getsizeof(self.path) + 8 * len(self.key)
+
 
 @dataclass(slots=True, eq=False)
 class _Walk:
@@ -65,6 +75,8 @@ class _Walk:
     again: bool = False
     """Its root was listed once more: whoever comes to what was read already begins anew."""
     steps: dict[str, _Step] = field(default_factory=dict)
+    held: int = 0
+    """What its steps cost."""
     waiting: list[tuple[tuple[int, ...], str]] = field(default_factory=list)
     """Neither handed out nor read, in the order of their keys."""
     position: tuple[int, ...] = ()
@@ -136,7 +148,7 @@ class WalkAhead:
         for walk in self._walks:
             if (step := walk.steps.get(path)) is not None:
                 _leave_ahead(walk, step)
-                del walk.steps[path]
+                _remove(walk, step)
                 _take_waiting(walk, step)
 
     # ----------------------------------------------------------------------------------------------------------------
@@ -194,7 +206,7 @@ class WalkAhead:
             self._spread(walk, step, known)
         if step.read:
             walk.used_entries += step.entries
-            del walk.steps[step.path]
+            _remove(walk, step)
 
     def _spread(self, walk: _Walk, step: _Step, known: tuple[list[str], int] | None = None) -> None:
         """The folders in a folder are to be listed, too."""
@@ -203,10 +215,15 @@ class WalkAhead:
             return
         step.spread = True
         found = []
+        room = PATHS_MOST - sum(other.held for other in self._walks if other is not walk)
         for place, name in enumerate(known[0][: STEPS_MAX - len(walk.steps)]):
             path, key = joined(step.path, name), (*step.key, place if walk.turns % 2 == 0 else ~place)
             if len(path.encode()) <= PATH_BYTES_MAX and path not in walk.steps:
-                walk.steps[path] = _Step(path, key)
+                one = _Step(path, key)
+                if walk.held + one.cost > room:
+                    break
+                walk.steps[path] = one
+                walk.held += one.cost
                 found.append((key, path))
         at = bisect_right(walk.waiting, (step.key, step.path))
         walk.waiting[at:at] = sorted(found)  # nothing else lies between a folder and the next one beside it
@@ -240,6 +257,11 @@ def _go(walk: _Walk, step: _Step) -> None:
             other.key = tuple(~place for place in other.key)
         walk.position = step.key
         walk.waiting = sorted((walk.steps[path].key, path) for _key, path in walk.waiting)
+
+
+def _remove(walk: _Walk, step: _Step) -> None:
+    del walk.steps[step.path]
+    walk.held -= step.cost
 
 
 def _take_waiting(walk: _Walk, step: _Step) -> None:
