@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gimmal.base.errors import GimmalError, RemoteError
-from gimmal.protocol.messages import Request
+from gimmal.protocol.messages import Answer, CommitEdit, Request
 from tests.remote.edits.rig import CutFiles, edited_tree
 from tests.remote.simulated_line import content_of
 from tests.remote.two_sides import Sides, TwoSides
@@ -103,5 +105,52 @@ def test_what_the_other_side_refuses_is_told_and_can_be_saved_later(two: TwoSide
             await file.close()
             assert (two.far / "large").read_bytes() == b"z" + CONTENT[1:]
             assert tree.waiting == []
+
+    two.run(work)
+
+
+class Forgetful(Counted):
+    """The other side does not know the edit any more when it is to be committed; somebody else has been there."""
+
+    def __init__(self, sides: Sides, meanwhile: Callable[[], None]) -> None:
+        super().__init__(sides)
+        self.meanwhile = meanwhile
+        self.forgets = True
+
+    async def ask(self, request: Request, deadline: float | None = None) -> Answer:
+        if isinstance(request, CommitEdit) and self.forgets:
+            self.forgets = False
+            self.meanwhile()
+            return await super().ask(CommitEdit(99_999), deadline)
+        return await super().ask(request, deadline)
+
+
+@pytest.mark.parametrize("by_whom", ["nobody", "another"])
+def test_only_a_commit_that_made_these_bytes_is_taken_for_ours(two: TwoSides, by_whom: str) -> None:
+    """Size and time of what stands there are those of the save: the version before is a second old, or another's is."""
+    mtime_ns = (two.far / "large").stat().st_mtime_ns + 10**9
+    theirs = b"t" * len(CONTENT) if by_whom == "another" else CONTENT
+
+    def meanwhile() -> None:
+        if by_whom == "another":
+            (two.far / "large").write_bytes(theirs)
+            os.utime(two.far / "large", ns=(mtime_ns, mtime_ns))
+
+    async def work(sides: Sides) -> None:
+        async with edited_tree(sides, None, Forgetful(sides, meanwhile)) as tree:
+            file = await tree.open("far/large", write=True)
+            assert await file.read(0, len(CONTENT)) == CONTENT
+            await file.write(0, b"y" * (2 << 20))
+            await tree.set_attributes("far/large", mtime_ns=mtime_ns)
+            await tree.send_ahead()
+            with pytest.raises(RemoteError) as unknown:
+                await file.sync()
+            assert unknown.value.code == "unknown_part"
+            assert (two.far / "large").read_bytes() == theirs
+            await file.close()
+            ours = b"y" * (2 << 20) + CONTENT[2 << 20 :]
+            files = [path for path in two.far.iterdir() if not path.name.startswith(".gimmal-part-")]
+            contents = sorted(path.read_bytes() for path in files)
+            assert contents == ([ours] if by_whom == "nobody" else sorted((theirs, ours)))
 
     two.run(work)

@@ -11,7 +11,8 @@ from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.limits import EDIT_DATA_MAX, EDIT_RANGES_MAX
 from gimmal.protocol.messages import Attributes, Kind, Replace
 from gimmal.remote.edits.common import Common
-from gimmal.remote.files import Files, shown
+from gimmal.remote.edits.reading_back import holds
+from gimmal.remote.files import Files, shown, version_of
 from gimmal.remote.patching import Patch, open_patch, save_ranges
 
 if TYPE_CHECKING:
@@ -169,14 +170,20 @@ class Sending:
         return attributes
 
     async def _committed(self, path: str) -> Attributes | None:
-        """What a commit made whose answer was lost; None where it was not done: the patch is gone then."""
+        """What a commit made whose answer was lost; None where it was not done: the patch is gone then.
+
+        It is known by size, time, and all that was written and is still held here.
+        """
+        content = self._edited.content
         files = await self._common.files()
         found = await self._common.step(files.stat(path))
         time = self._edited.mtime_ns if self._edited.mtime_ns is not None else found.mtime_ns
         if (
             found.kind is Kind.FILE
-            and found.size == self._edited.content.size
+            and found.size == content.size
             and abs(found.mtime_ns - time) < TIME_STEP_NS
+            and version_of(found) != self._edited.base_version
+            and await holds(self._common, files, path, version_of(found), content.held.within(0, content.size))
         ):
             return found
         self.give_up()
