@@ -11,8 +11,8 @@ from gimmal.base.errors import RemoteError, UnreachableError
 from gimmal.remote.edits import not_durable
 from gimmal.remote.edits.going_home import GoingHome
 from gimmal.remote.edits.journal import JournalFile
-from gimmal.remote.edits.operations import Gone, SetTimes
-from tests.remote.edits.rig import CutFiles, edited_tree, until
+from gimmal.remote.edits.operations import Gone, Save, SetTimes
+from tests.remote.edits.rig import KEY, CutFiles, edited_tree, places_of, until
 from tests.remote.edits.test_going_home import journal_of
 from tests.remote.two_sides import Sides, TwoSides
 
@@ -184,3 +184,15 @@ def test_what_the_journal_forgets_is_on_the_disk_at_home(
 
     two.run(work)
     assert noted == list(range(1, 11))
+
+
+def test_folders_that_come_back_for_a_save_are_on_the_disk(two: TwoSides, flushed: list[int]) -> None:
+    journal = JournalFile.begin(places_of(two.base)[0], KEY, "anna")
+    journal.add_save(Save(1, "far/gone/deep/x", None, 0, 0, 3, 10**18, None), [(0, b"abc")], [])
+
+    async def work(sides: Sides) -> None:
+        assert await GoingHome(sides.far, journal, sides.workers, "anna", None).run() == []
+        assert (two.far / "gone" / "deep" / "x").read_bytes() == b"abc"
+        assert {path.stat().st_ino for path in (two.far, two.far / "gone", two.far / "gone" / "deep")} <= set(flushed)
+
+    two.run(work)

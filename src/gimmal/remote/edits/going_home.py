@@ -20,7 +20,7 @@ from gimmal.remote.edits.beside import local_time, note_conflict
 from gimmal.remote.edits.conflict_list import Conflict, ConflictList, new_identifier
 from gimmal.remote.edits.conflict_names import TRIES, conflict_path
 from gimmal.remote.edits.journal import JournalFile
-from gimmal.remote.edits.not_durable import make_operation_durable
+from gimmal.remote.edits.not_durable import make_folders_durable, make_operation_durable
 from gimmal.remote.edits.operations import (
     Data,
     Gone,
@@ -382,6 +382,7 @@ class GoingHome:
         code = (await self._files.make_directories([folder], parents=True, exist_ok=True))[0]
         if code:
             raise error_of_code(code, shown(folder))
+        await make_folders_durable(self._files, folder)
 
     async def _standing(self, path: str) -> Attributes | None:
         try:

@@ -126,6 +126,15 @@ async def make_operation_durable(files: Files, operation: Operation, path: str) 
         await _ask(files, [path])
 
 
+async def make_folders_durable(files: Files, folder: str) -> None:
+    """Return when a folder and those on the way to it, perhaps just made, would survive a power cut at home.
+
+    Raises:
+        GimmalError: they are not durable.
+    """
+    await _ask(files, folders_above(folder))
+
+
 def folders_above(path: str) -> list[str]:
     """All folders on the way to a path, its share first: some may have been made for it."""
     names = path.split("/")
