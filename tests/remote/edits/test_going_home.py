@@ -13,7 +13,7 @@ import pytest
 
 from gimmal.base.errors import GimmalError, Interrupted, RemoteError
 from gimmal.protocol.codes import Code, error_of_code
-from gimmal.protocol.messages import Answer, Request, Version
+from gimmal.protocol.messages import Answer, Replace, Request, Version
 from gimmal.remote.edits.going_home import GoingHome
 from gimmal.remote.edits.journal import JournalFile
 from gimmal.remote.edits.left_over import send_left_over
@@ -237,5 +237,46 @@ def test_a_journal_of_a_later_version_or_a_damaged_one_does_not_hold_up_the_othe
         with contextlib.suppress(GimmalError):
             await send_left_over(sides.far, places_of(two.base), KEY, sides.workers, "guest", None)
         check(two)
+
+    two.run(work)
+
+
+def test_a_time_that_was_set_and_not_noted_is_known_again_and_none_is_given_to_another_version(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        journal = JournalFile.begin(places_of(two.base)[0], KEY, "anna")
+        base = version(two.far / "old")
+        journal.add(SetTimes(1, "far/old", TIME, 0o600, 0, base))
+        journal.add(SetTimes(2, "far/other", TIME, 0o600, 0, base))
+        os.utime(two.far / "old", ns=(TIME, TIME))
+        (two.far / "other").write_bytes(b"theirs")
+        theirs = (two.far / "other").stat()
+        assert await GoingHome(sides.far, journal, sides.workers, "guest", None).run() == []
+        assert (two.far / "old").stat().st_mode & 0o777 == 0o600
+        assert not journal.results[1].missed
+        assert (two.far / "other").stat().st_mtime_ns == theirs.st_mtime_ns
+        assert (two.far / "other").stat().st_mode == theirs.st_mode
+        assert journal.results[2].missed
+        journal.remove()
+
+    two.run(work)
+
+
+def test_a_file_that_home_puts_into_the_place_of_one_while_it_is_moved_is_not_taken_for_it(two: TwoSides) -> None:
+    class Between(CutFiles):
+        async def rename(self, source: str, target: str, replace: Replace, expected: Version | None = None) -> None:
+            (two.far / "new").write_bytes(b"theirs")
+            os.replace(two.far / "new", two.far / "old")
+            await super().rename(source, target, replace, expected)
+
+    async def work(sides: Sides) -> None:
+        journal = JournalFile.begin(places_of(two.base)[0], KEY, "anna")
+        journal.add(Move(1, "far/old", "far/other", version(two.far / "old"), 0, True, None, 0))
+        journal.add_save(Save(2, "far/other", None, 1, 1000, 1000, TIME, None), [(0, b"mine")], [(4, OLD[4:])])
+        line = Between(sides.session)
+        assert await GoingHome(line, journal, sides.workers, "guest", conflicts_of(two.base)).run() == []
+        journal.remove()
+        assert (two.far / "other").read_bytes() == b"theirs"
+        (conflict,) = conflicts_of(two.base).read()
+        assert (two.base / conflict.mine).read_bytes() == b"mine" + OLD[4:]
 
     two.run(work)

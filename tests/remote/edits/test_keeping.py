@@ -369,3 +369,100 @@ def test_what_the_other_side_refuses_is_told_and_holds_up_nothing_else(two: TwoS
             await file.close()
 
     two.run(work)
+
+
+@pytest.mark.parametrize("first", ["time", "mode", "name", "name and name"])
+def test_what_home_changed_after_a_new_time_or_name_here_is_not_saved_over(two: TwoSides, first: str) -> None:
+    theirs = b"T" * 250_000 + b"theirs"
+
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.listing("far")
+            file = await tree.open("far/report.odt", write=True)
+            assert await file.read(0, len(CONTENT)) == CONTENT
+            line.is_cut = True
+            if first == "time":
+                await tree.set_attributes("far/report.odt", mtime_ns=10**18)
+            elif first == "mode":
+                await tree.set_attributes("far/report.odt", mode=0o600)
+            else:
+                await tree.rename("far/report.odt", "far/other.odt")
+            if first == "name and name":
+                await tree.rename("far/other.odt", "far/third.odt")
+            await file.write(0, b"mine")
+            await file.sync()
+            (two.far / "report.odt").write_bytes(theirs)
+            await file.close()
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            assert (two.far / "report.odt").read_bytes() == theirs
+            (conflict,) = conflicts_of(two.base).read()
+            assert conflict.path == "far/report.odt"
+            assert (two.base / conflict.mine).read_bytes()[:4] == b"mine"
+            assert len(os.listdir(two.far)) == 2
+
+    two.run(work)
+
+
+@pytest.mark.parametrize("first", ["time", "name"])
+def test_what_home_changed_after_a_new_time_or_name_here_is_not_removed(two: TwoSides, first: str) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.listing("far")
+            line.is_cut = True
+            if first == "time":
+                await tree.set_attributes("far/report.odt", mtime_ns=10**18)
+                await tree.remove("far/report.odt")
+            else:
+                await tree.rename("far/report.odt", "far/other.odt")
+                await tree.remove("far/other.odt")
+            (two.far / "report.odt").write_bytes(b"theirs")
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            assert os.listdir(two.far) == ["report.odt"]
+            assert (two.far / "report.odt").read_bytes() == b"theirs"
+
+    two.run(work)
+
+
+def test_a_handle_goes_on_with_the_version_it_had_where_home_had_another_one_to_move(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.listing("far")
+            file = await tree.open("far/report.odt", write=True)
+            assert await file.read(0, len(CONTENT)) == CONTENT
+            line.is_cut = True
+            await tree.rename("far/report.odt", "far/other.odt")
+            (two.far / "report.odt").write_bytes(b"theirs")
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            await file.write(0, b"mine")
+            await file.close()
+            assert (two.far / "report.odt").read_bytes() == b"theirs"
+            (conflict,) = conflicts_of(two.base).read()
+            assert (two.base / conflict.mine).read_bytes() == b"mine" + CONTENT[4:]
+
+    two.run(work)
+
+
+def test_a_file_that_home_made_under_a_name_that_was_free_stays_when_a_move_goes_home(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.listing("far")
+            await (await tree.open("far/report.odt")).close()
+            line.is_cut = True
+            await tree.rename("far/report.odt", "far/final.odt")
+            (two.far / "final.odt").write_bytes(b"made at home meanwhile")
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            assert (two.far / "final.odt").read_bytes() == b"made at home meanwhile"
+            (conflict,) = conflicts_of(two.base).read()
+            assert conflict.path == "far/final.odt"
+            assert (two.base / conflict.mine).read_bytes() == CONTENT
+            assert not (two.far / "report.odt").exists()
+
+    two.run(work)

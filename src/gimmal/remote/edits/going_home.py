@@ -49,6 +49,9 @@ _LATER = frozenset(
 )
 """What the other side says where the same may succeed later: all that follows waits then."""
 
+UNKNOWN_MODE = 0o600
+"""Of a version of which the journal does not say it."""
+
 Range = tuple[int, bytes]
 
 
@@ -133,22 +136,30 @@ class GoingHome:
             return await self._set_times(operation)
         return await self._make_folder(operation)
 
-    def _base(self, path: str, base: Version | None, after: int) -> tuple[str, Version | None]:
-        """Where the file of an operation is now, and which version of it."""
+    def _meant(self, path: str, base: Version | None, after: int) -> tuple[str, Attributes | None]:
+        """Where the entry of an operation is now, and what it was when that was done; None where that is not known."""
         before = self._journal.results.get(after) if after else None
-        if before is None:
-            return path, base
-        return before.path, None if before.attributes is None else version_of(before.attributes)
+        if before is not None:
+            return before.path, before.attributes
+        if base is None:
+            return path, None
+        return path, Attributes(Kind.FILE, base.size, base.mtime_ns, UNKNOWN_MODE, base.identity)
+
+    def _base(self, path: str, base: Version | None, after: int) -> tuple[str, Version | None]:
+        """The same, as which version of it."""
+        path, meant = self._meant(path, base, after)
+        return path, None if meant is None else version_of(meant)
 
     # Saves -----------------------------------------------------------------------------------------------------------
 
     async def _save(self, save: Save) -> Gone:
         path, base = self._base(save.path, save.base, save.after)
-        try:
-            return Gone(save.number, path, await self._send(save, path, base))
-        except RemoteError as error:
-            if error.code not in _OTHER_VERSION:
-                raise
+        if base is not None or not save.after:  # else what it builds on is not there
+            try:
+                return Gone(save.number, path, await self._send(save, path, base))
+            except RemoteError as error:
+                if error.code not in _OTHER_VERSION:
+                    raise
         theirs = await self._standing(path)
         if theirs is not None and await self._is_ours(save, path, theirs):
             return Gone(save.number, path, theirs)
@@ -310,28 +321,37 @@ class GoingHome:
     # Names -----------------------------------------------------------------------------------------------------------
 
     async def _move(self, move: Move) -> Gone:
-        source, base = self._base(move.path, move.base, move.after)
+        source, meant = self._meant(move.path, move.base, move.after)
         _path, expected = self._base(move.target, move.expected, move.expected_after)
-        how = Replace.NEVER
-        if move.replaces:
-            how = Replace.EXPECTED if expected is not None else Replace.ALWAYS
+        if not _is_meant(await self._standing(source), meant):
+            return await self._not_moved(move, source, meant)
+        # Where nothing was known to stand there, nothing is replaced.
+        how = Replace.EXPECTED if move.replaces and expected is not None else Replace.NEVER
         try:
-            await self._files.rename(source, move.target, how, expected)
-            return Gone(move.number, move.target, await self._standing(move.target))
+            await self._files.rename(source, move.target, how, expected if how is Replace.EXPECTED else None)
         except RemoteError as error:
             if error.code not in _OTHER_VERSION:
                 raise
+        else:
+            return _result(move, move.target, await self._standing(move.target), meant)
         if await self._standing(source) is None:
-            there = await self._standing(move.target)
-            ours = there is not None and base is not None and there.identity == base.identity
-            # Otherwise the other side has removed or moved it: there is nothing to be done, and nothing of ours lost.
-            return Gone(move.number, move.target, there if ours else None)
-        return await self._move_beside(move, source)
+            return await self._not_moved(move, source, meant)
+        return await self._move_beside(move, source, meant)
 
-    async def _move_beside(self, move: Move, source: str) -> Gone:
+    async def _not_moved(self, move: Move, source: str, meant: Attributes | None) -> Gone:
+        """Nothing stands under its old name, or another version than was moved here: that one stays where it is."""
+        there = await self._standing(move.target)
+        if _is_meant(there, meant):  # done before, and not noted
+            return Gone(move.number, move.target, there)
+        at = move.target if await self._standing(source) is None else source
+        return _missed(move, at, meant)
+
+    async def _move_beside(self, move: Move, source: str, meant: Attributes | None) -> Gone:
         for number in range(1, TRIES + 1):
             theirs = await self._standing(move.target)
             ours = await self._standing(source)
+            if not _is_meant(ours, meant):
+                return await self._not_moved(move, source, meant)
             moment = (ours.mtime_ns if ours is not None else 0) / 1e9
             at = move.target
             if theirs is not None:
@@ -346,13 +366,12 @@ class GoingHome:
                 continue
             if theirs is not None:
                 await self._note(move.target, at, theirs, ours, moment, whole=True)
-            return Gone(move.number, at, await self._standing(at))
+            return _result(move, at, await self._standing(at), meant)
         raise error_of_code(Code.CHANGED, shown(move.target))
 
     async def _remove(self, remove: Remove) -> Gone:
-        path, base = self._base(remove.path, remove.base, remove.after)
-        there = await self._standing(path)
-        if there is not None and (there.kind is not Kind.FILE or version_of(there) == base):
+        path, meant = self._meant(remove.path, remove.base, remove.after)
+        if _is_meant(await self._standing(path), meant):
             code = (await self._files.remove_many([path]))[0]
             if code not in (0, Code.NOT_FOUND, Code.NOT_EMPTY):
                 raise error_of_code(code, shown(path))
@@ -368,11 +387,17 @@ class GoingHome:
         return Gone(operation.number, operation.path, await self._standing(operation.path))
 
     async def _set_times(self, times: SetTimes) -> Gone:
-        path, _version = self._base(times.path, None, times.after)
+        path, meant = self._meant(times.path, times.base, times.after)
+        there = await self._standing(path)
+        if not _is_meant(there, meant) and not _has_time(there, meant, times):
+            return _missed(times, path, meant)
         code = (await self._files.set_attributes([FolderTimes(path, times.mtime_ns, times.mode)]))[0]
         if code not in (0, Code.NOT_FOUND):
             raise error_of_code(code, shown(path))
-        return Gone(times.number, path, await self._standing(path))
+        there = await self._standing(path)
+        if meant is not None and meant.kind is Kind.FILE and not _has_time(there, meant, times):
+            return _missed(times, path, meant)  # changed in the moment between
+        return Gone(times.number, path, there)
 
     async def _make_way(self, path: str) -> None:
         """The folder that the other side has removed comes back for what was put into it."""
@@ -388,6 +413,35 @@ class GoingHome:
             if error.code not in ("not_found", "not_a_directory"):
                 raise
         return None
+
+
+def _is_meant(there: Attributes | None, meant: Attributes | None) -> bool:
+    """Whether what stands there is what an operation was done with; a file in the same version."""
+    if there is None:
+        return False
+    if meant is None:
+        return there.kind is not Kind.FILE
+    return there.kind is meant.kind and (there.kind is not Kind.FILE or version_of(there) == version_of(meant))
+
+
+def _has_time(there: Attributes | None, meant: Attributes | None, times: SetTimes) -> bool:
+    """Whether it is that file, with the time that this operation gives it."""
+    return (
+        there is not None
+        and meant is not None
+        and (there.kind, there.identity, there.size) == (meant.kind, meant.identity, meant.size)
+        and abs(there.mtime_ns - times.mtime_ns) < TIME_STEP_NS
+    )
+
+
+def _result(move: Move, at: str, there: Attributes | None, meant: Attributes | None) -> Gone:
+    """Of a file that was moved; the other side may have changed it in the moment between."""
+    return Gone(move.number, at, there) if _is_meant(there, meant) else _missed(move, at, meant)
+
+
+def _missed(operation: Move | SetTimes, path: str, meant: Attributes | None) -> Gone:
+    """No later operation may take what stands there for the version that it builds on."""
+    return Gone(operation.number, path, meant, missed=meant is not None)
 
 
 def _length(ranges: list[Range]) -> int:

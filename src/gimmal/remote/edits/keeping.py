@@ -189,7 +189,7 @@ class Keeping:
             source, target: wire paths.
             attributes: of the file.
             replaces: whether something may stand there.
-            expected: the version at home that may; None for any.
+            expected: the version at home that may; None where nothing is known to stand there.
         """
         after, base = self._after(source, attributes)
         there = self.laid.find(target)
@@ -217,10 +217,10 @@ class Keeping:
 
     async def keep_times(self, path: str, attributes: Attributes, mtime_ns: int, mode: int | None) -> None:
         """Note another time or mode; durable on return."""
-        after, _base = self._after(path, attributes)
+        after, base = self._after(path, attributes)
         async with self._adding() as journal:
             number = journal.next_number
-            await self._workers.call(journal.add, SetTimes(number, path, mtime_ns, mode, after))
+            await self._workers.call(journal.add, SetTimes(number, path, mtime_ns, mode, after, base))
         bits = attributes.mode if mode is None else mode
         changed = replace(attributes, mtime_ns=mtime_ns, mode=bits)
         self._lay(path, changed, number)
@@ -317,11 +317,11 @@ class Keeping:
     def _is_home(self, operation: Operation, gone: Gone) -> None:
         """One operation was done on the other side."""
         for path in {*places(operation), gone.path}:
-            if path == gone.path and gone.attributes is not None:
+            if path == gone.path and gone.attributes is not None and not gone.missed:
                 self._common.view.note_done(path, gone.attributes)
             else:
                 self._common.view.doubt(path)
-        if isinstance(operation, Move) and gone.attributes is not None:
+        if isinstance(operation, Move) and gone.attributes is not None and not gone.missed:
             self._common.cache.renamed(operation.path, gone.path)
             self.laid.moved_home(operation.path, gone.path)
         edited = next((file for file in self._files.values() if operation.number in file.operations), None)
@@ -329,6 +329,9 @@ class Keeping:
             edited.is_gone()
             self.left(edited)
         elif edited is not None and gone.attributes is not None:
+            if gone.missed:  # a journal knows no modes
+                gone = replace(gone, attributes=replace(gone.attributes, mode=edited.base.mode))
+                assert gone.attributes is not None
             if edited.last == operation.number:
                 self._rename(edited, gone.path)
                 edited.all_is_home(gone.attributes)
@@ -340,8 +343,8 @@ class Keeping:
 
     def _rename(self, edited: EditedFile, path: str) -> None:
         """It had to make way: who has it open goes on with it where it is."""
-        if edited.path == path:
-            return
+        if edited.path == path or path in self._files:
+            return  # where another one has that name here by now, its next save finds a place
         if self._files.get(edited.path) is edited:
             del self._files[edited.path]
         edited.path = path

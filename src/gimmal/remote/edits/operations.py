@@ -91,7 +91,7 @@ class Move(Struct, frozen=True, tag="move"):
     Attributes:
         base: its version, by which it is known again; None with ``after``.
         replaces: whether something may stand under the new name.
-        expected: the version that may; None where whatever stands there may be replaced.
+        expected: the version that may; None, also with ``expected_after``, where nothing was known to stand there.
     """
 
     number: Number
@@ -105,13 +105,14 @@ class Move(Struct, frozen=True, tag="move"):
 
 
 class SetTimes(Struct, frozen=True, tag="times"):
-    """An entry got another time or mode."""
+    """An entry got another time or mode. ``base``: the version of a file that did; None with ``after``."""
 
     number: Number
     path: Path
     mtime_ns: Nanoseconds
     mode: Mode | None
     after: After
+    base: Version | None = None
 
 
 class Gone(Struct, frozen=True, tag="home"):
@@ -120,11 +121,14 @@ class Gone(Struct, frozen=True, tag="home"):
     Attributes:
         path: where its file is now: another than it was to be, where it had to make way.
         attributes: of it; None where nothing is there any more.
+        missed: another version stands there than the operation was done with, or none. Nothing was done, and the
+            attributes are of the version that was meant: what builds on it finds that it is another one.
     """
 
     number: Number
     path: Path
     attributes: Attributes | None
+    missed: bool = False
 
 
 Operation: TypeAlias = Save | MakeFolder | Remove | Move | SetTimes
