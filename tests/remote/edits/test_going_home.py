@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -280,3 +280,80 @@ def test_a_file_that_home_puts_into_the_place_of_one_while_it_is_moved_is_not_ta
         assert (two.base / conflict.mine).read_bytes() == b"mine" + OLD[4:]
 
     two.run(work)
+
+
+def two_saves(journal: JournalFile, base: Version) -> None:
+    journal.add_save(Save(1, "far/old", base, 0, 1000, 1000, TIME, None), [(0, b"FIRST")], [])
+    later = TIME + 60 * 10**9
+    journal.add_save(Save(2, "far/old", None, 1, 1000, 1000, later, None), [(5, b"SECOND")], [])
+
+
+def saved_by_rename(journal: JournalFile, base: Version) -> None:
+    journal.add_save(Save(1, "far/.tmp", None, 0, 0, 3, TIME, None), [(0, b"new")], [])
+    journal.add(Move(2, "far/.tmp", "far/old", None, 1, True, base, 0))
+
+
+def saved_with_a_backup(journal: JournalFile, base: Version) -> None:
+    journal.add_save(Save(1, "far/.tmp", None, 0, 0, 3, TIME, None), [(0, b"new")], [])
+    journal.add(Move(2, "far/old", "far/old~", base, 0, True, None, 0))
+    journal.add(Move(3, "far/.tmp", "far/old", None, 1, True, None, 0))
+
+
+def touched_and_saved(journal: JournalFile, base: Version) -> None:
+    journal.add(SetTimes(1, "far/old", TIME, None, 0, base))
+    journal.add_save(Save(2, "far/old", None, 1, 1000, 1000, TIME, None), [(0, b"FIRST")], [])
+
+
+@pytest.mark.parametrize("fill", [two_saves, saved_by_rename, saved_with_a_backup, touched_and_saved])
+def test_pulled_out_after_any_question_all_is_done_once_though_notes_that_were_not_durable_are_lost(
+    tmp_path: Path, fill: Callable[[JournalFile, Version], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def once(stop: int) -> tuple[dict[str, bytes], bool]:
+        base = tmp_path / str(stop)
+        base.mkdir()
+        two = TwoSides(base)
+        (two.far / "old").write_bytes(OLD)
+        durable: dict[Path, bytes] = {}
+
+        async def work(sides: Sides) -> bool:
+            journal = JournalFile.begin(places_of(base)[0], KEY, "anna")
+            path = journal.path
+
+            def sync(descriptor: int) -> None:
+                if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
+                    durable[path] = path.read_bytes()
+
+            monkeypatch.setattr(os, "fdatasync", sync)
+            monkeypatch.setattr(os, "fsync", sync)
+            journal.sync()
+            fill(journal, version(two.far / "old"))
+            line = Stops(sides.session)
+            line.at, line.after = stop, True
+            stopped = True
+            with contextlib.suppress(Interrupted):
+                await send_left_over_of(journal, line, sides, base)
+                stopped = False
+            journal.close()
+            path.write_bytes(durable[path])
+            await send_left_over(sides.far, places_of(base), KEY, sides.workers, "anna", conflicts_of(base))
+            assert not conflicts_of(base).read()
+            return stopped
+
+        stopped = two.run(work)
+        monkeypatch.undo()
+        return {entry.name: entry.read_bytes() for entry in two.far.iterdir()}, stopped
+
+    async def send_left_over_of(journal: JournalFile, line: Stops, sides: Sides, base: Path) -> None:
+        await GoingHome(line, journal, sides.workers, "anna", conflicts_of(base)).run()
+        journal.remove()
+
+    expected, stopped = once(10_000)
+    assert not stopped
+    if fill is saved_with_a_backup:
+        assert expected == {"old": b"new", "old~": OLD}
+    for stop in range(1, 100):
+        found, stopped = once(stop)
+        assert found == expected
+        if not stopped:
+            break
+    assert stop > 2

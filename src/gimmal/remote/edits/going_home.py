@@ -1,7 +1,8 @@
 """What waited in a journal is done on the other side, in order; each operation may be done twice without harm.
 
-A process may be killed between what it did over there and its note of that. So before anything is taken for a conflict
-it is looked whether what stands there is what this operation made: by size, time, and the bytes that it wrote.
+A process may be killed between what it did over there and its note of that, and a stick pulled before the note is on
+it. So before anything is taken for a conflict it is looked whether what stands there is what this operation made: by
+size, time, and the bytes that it wrote.
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ _LATER = frozenset(
 )
 """What the other side says where the same may succeed later: all that follows waits then."""
 
+TOUCHED_MAX = 256
+"""Paths of operations that a pull may make undone, as far as the journal knows."""
+
 UNKNOWN_MODE = 0o600
 """Of a version of which the journal does not say it."""
 
@@ -90,6 +94,8 @@ class GoingHome:
         self._computer = journal.computer or computer
         self._conflicts = conflicts
         self._tell = tell
+        self._touched: set[str] = set()
+        """Paths of operations that were done, and whose notes a pull may lose."""
         self.conflicts = 0
         """How many files were put beside others."""
 
@@ -112,6 +118,7 @@ class GoingHome:
                 blocked.update(places(operation))
                 continue
             try:
+                await self._settle(operation)
                 gone = await self._do(operation)
             except RemoteError as error:
                 if error.code in _LATER:
@@ -122,8 +129,25 @@ class GoingHome:
                 blocked.update(places(operation))
                 continue
             await self._workers.call(self._journal.note_home, gone)
+            self._touched.update((*places(operation), gone.path))
             self._tell(operation, gone)
+        if self._touched and self._journal.pending:
+            await self._sync()
         return refused
+
+    async def _settle(self, operation: Operation) -> None:
+        """What was done with the same files is durable in the journal before more is done with them.
+
+        An operation that is done a second time finds what it made, but not what the next one made of that.
+        """
+        before = self._journal.results.get(getattr(operation, "after", 0))
+        touches = {*places(operation), *(() if before is None else (before.path,))}
+        if touches & self._touched or len(self._touched) >= TOUCHED_MAX:
+            await self._sync()
+
+    async def _sync(self) -> None:
+        await self._workers.call(self._journal.sync)
+        self._touched.clear()
 
     async def _do(self, operation: Operation) -> Gone:
         if isinstance(operation, Save):

@@ -157,7 +157,7 @@ class JournalFile:
         """Remove a journal of which nothing is left to do; not one that another half's key seals."""
         with self._one, contextlib.suppress(OSError):
             if self._journal.size or not os.fstat(self._lock).st_size:
-                self.path.unlink(missing_ok=True)
+                self._unlink()
         self.close()
 
     # Adding ----------------------------------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ class JournalFile:
             self.pending[save.number] = save
 
     def note_home(self, result: Gone) -> None:
-        """An operation was done at home. Not lost by a crash is not needed here: it would be found to be done.
+        """An operation was done at home. What follows with the same file waits for `sync`.
 
         Raises:
             LocalError: the disk refuses.
@@ -207,6 +207,15 @@ class JournalFile:
             self.results[result.number] = result
             with local_errors("write the journal of edits", self.path):
                 self._journal.append(encode_record(result))
+
+    def sync(self) -> None:
+        """Return only when all that was noted would survive a power cut.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        with self._one, local_errors("write the journal of edits", self.path):
+            self._journal.sync()
 
     def _require_room(self, length: int) -> None:
         state = os.fstatvfs(self._lock)
@@ -259,9 +268,16 @@ class JournalFile:
         Raises:
             LocalError: the disk refuses.
         """
-        with local_errors("remove the journal of edits", self.path):
-            self.path.unlink(missing_ok=True)
+        with self._one, local_errors("remove the journal of edits", self.path):
+            self._unlink()
         self.close()
+
+    def _unlink(self) -> None:
+        """Pulled out right behind it, a stick may have the name again, and would have what was noted last no more."""
+        os.ftruncate(self._lock, 0)
+        os.fsync(self._lock)
+        self.path.unlink(missing_ok=True)
+        fsync_directory(self.path.parent)
 
 
 def folders(half: Path | None, directory: Path, key: bytes) -> list[Path]:
