@@ -17,7 +17,7 @@ from gimmal.protocol.messages import Answer, Replace, Request, Version
 from gimmal.remote.edits.going_home import GoingHome
 from gimmal.remote.edits.journal import JournalFile
 from gimmal.remote.edits.left_over import send_left_over
-from gimmal.remote.edits.operations import MakeFolder, Move, Remove, Save, SetTimes
+from gimmal.remote.edits.operations import Gone, MakeFolder, Move, Operation, Remove, Save, SetTimes
 from gimmal.remote.remote_files import RemoteFiles
 from tests.remote.edits.rig import KEY, CutFiles, conflicts_of, places_of
 from tests.remote.two_sides import Sides, TwoSides
@@ -357,3 +357,25 @@ def test_pulled_out_after_any_question_all_is_done_once_though_notes_that_were_n
         if not stopped:
             break
     assert stop > 2
+
+
+def test_a_save_that_goes_beside_has_the_bytes_of_the_saves_that_it_builds_on(two: TwoSides) -> None:
+    def change(operation: Operation, _gone: Gone) -> None:
+        if operation.number == 1:
+            (two.far / "old").write_bytes(b"theirs" * 200)
+
+    async def work(sides: Sides) -> None:
+        journal = JournalFile.begin(places_of(two.base)[0], KEY, "anna")
+        base = version(two.far / "old")
+        journal.add_save(Save(1, "far/old", base, 0, 1000, 1000, TIME, None), [(0, b"FIRST")], [(0, OLD)])
+        later = TIME + 60 * 10**9
+        journal.add_save(Save(2, "far/old", None, 1, 1 << 62, 1000, later, None), [(500, b"SECOND")], [])
+        going = GoingHome(sides.far, journal, sides.workers, "guest", conflicts_of(two.base), change)
+        assert await going.run() == []
+        journal.remove()
+        assert (two.far / "old").read_bytes() == b"theirs" * 200
+        (conflict,) = conflicts_of(two.base).read()
+        assert conflict.whole
+        assert (two.base / conflict.mine).read_bytes() == b"FIRST" + OLD[5:500] + b"SECOND" + OLD[506:]
+
+    two.run(work)

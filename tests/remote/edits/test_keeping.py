@@ -398,8 +398,8 @@ def test_what_home_changed_after_a_new_time_or_name_here_is_not_saved_over(two: 
             await until(lambda: not tree.waiting)
             assert (two.far / "report.odt").read_bytes() == theirs
             (conflict,) = conflicts_of(two.base).read()
-            assert conflict.path == "far/report.odt"
-            assert (two.base / conflict.mine).read_bytes()[:4] == b"mine"
+            assert (conflict.path, conflict.whole) == ("far/report.odt", True)
+            assert (two.base / conflict.mine).read_bytes() == b"mine" + CONTENT[4:]
             assert len(os.listdir(two.far)) == 2
 
     two.run(work)

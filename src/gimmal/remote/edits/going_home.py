@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from gimmal.base.errors import GimmalError, RemoteError
@@ -26,13 +26,13 @@ from gimmal.remote.edits.operations import (
     Gone,
     MakeFolder,
     Move,
-    Old,
     Operation,
     Remove,
     Save,
     SetTimes,
     places,
 )
+from gimmal.remote.edits.saved_version import SavedVersion
 from gimmal.remote.edits.sending import TIME_STEP_NS
 from gimmal.remote.files import Files, shown, version_of
 from gimmal.remote.patching import open_patch, save_ranges
@@ -193,7 +193,7 @@ class GoingHome:
         """The save as it was meant: over its base and nothing else."""
         kept = min(save.kept, base.size, save.size) if base is not None else 0
         how = Replace.EXPECTED if base is not None else Replace.NEVER
-        ranges = self._batches(save.number, Data)
+        ranges = self._batches(save.number)
         first = await self._next(ranges)
         more = await self._next(ranges)
         if not more and _length(first) <= EDIT_DATA_MAX and len(first) <= EDIT_RANGES_MAX:
@@ -246,39 +246,24 @@ class GoingHome:
 
     async def _send_beside(self, save: Save, path: str, at: str, theirs: Attributes | None) -> tuple[Attributes, bool]:
         """All that is known of the version that was saved, under a name at which nothing stands."""
-        written = await self._covered(save)
-        whole = written >= min(save.kept, save.size)
+        version = SavedVersion(self._journal, save)
+        whole = await self._workers.bulk(version.is_whole)
         over = theirs if not whole and theirs is not None and theirs.kind is Kind.FILE else None
         base = version_of(over) if over is not None else None
-        kept = min(over.size, save.kept, save.size) if over is not None else 0
+        kept = min(over.size, version.kept) if over is not None else 0
         how = Replace.EXPECTED if base is not None else Replace.NEVER
         patch = await open_patch(
             self._files, path if base is not None else at, base=base, kept=kept, size=save.size, replace=how
         )
         try:
-            for kind in (Old, Data):
-                ranges = self._batches(save.number, kind)
-                while batch := await self._next(ranges):
-                    await patch.write_many(batch)
+            ranges = _in_batches(version.ranges())
+            while batch := await self._next(ranges):
+                await patch.write_many(batch)
             named = at if base is not None else ""
             attributes = await patch.commit(mtime_ns=save.mtime_ns, mode=save.mode, durable=True, path=named)
             return attributes, whole
         finally:
             await _quietly(patch.discard())
-
-    async def _covered(self, save: Save) -> int:
-        """How many of the first bytes of a save are in the journal without a gap."""
-
-        def count() -> int:
-            spans = sorted((piece.offset, piece.offset + len(piece.content)) for piece in self._pieces(save.number))
-            end = 0
-            for start, stop in spans:
-                if start > end:
-                    break
-                end = max(end, stop)
-            return end
-
-        return await self._workers.bulk(count)
 
     async def _is_ours(self, save: Save, path: str, theirs: Attributes) -> bool:
         """Whether what stands there is what this save made."""
@@ -286,7 +271,7 @@ class GoingHome:
             return False
         if abs(theirs.mtime_ns - save.mtime_ns) >= TIME_STEP_NS:
             return False
-        ranges = self._batches(save.number, Data)
+        ranges = self._batches(save.number)
         while batch := await self._next(ranges):
             for offset, content in batch:
                 if offset >= save.size:
@@ -301,20 +286,10 @@ class GoingHome:
                     return False
         return True
 
-    def _pieces(self, number: int) -> Iterator[Data | Old]:
-        return self._journal.bytes_of(number)
-
-    def _batches(self, number: int, kind: type[Data | Old]) -> Iterator[list[Range]]:
-        """The bytes of a save in portions; for a worker thread."""
-        batch: list[Range] = []
-        for piece in self._pieces(number):
-            if isinstance(piece, kind):
-                batch.append((piece.offset, piece.content))
-                if _length(batch) >= BATCH_BYTES - 65_536 or len(batch) >= EDIT_RANGES_MAX:
-                    yield batch
-                    batch = []
-        if batch:
-            yield batch
+    def _batches(self, number: int) -> Iterator[list[Range]]:
+        """The bytes that were written for a save, in portions; for a worker thread."""
+        pieces = self._journal.bytes_of(number)
+        return _in_batches((piece.offset, piece.content) for piece in pieces if isinstance(piece, Data))
 
     async def _is_noted(self, at: str) -> bool:
         if self._conflicts is None:
@@ -466,6 +441,17 @@ def _result(move: Move, at: str, there: Attributes | None, meant: Attributes | N
 def _missed(operation: Move | SetTimes, path: str, meant: Attributes | None) -> Gone:
     """No later operation may take what stands there for the version that it builds on."""
     return Gone(operation.number, path, meant, missed=meant is not None)
+
+
+def _in_batches(ranges: Iterable[Range]) -> Iterator[list[Range]]:
+    batch: list[Range] = []
+    for piece in ranges:
+        batch.append(piece)
+        if _length(batch) >= BATCH_BYTES - 65_536 or len(batch) >= EDIT_RANGES_MAX:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _length(ranges: list[Range]) -> int:

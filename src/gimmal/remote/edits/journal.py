@@ -28,6 +28,7 @@ from gimmal.remote.edits.operations import (
     Data,
     End,
     Gone,
+    MakeFolder,
     Old,
     Operation,
     Record,
@@ -55,6 +56,7 @@ class JournalFile:
     Attributes:
         pending: operations that are complete and not yet at home, by number, in order.
         results: what came of those that are.
+        done_here: all that are complete, by number, whether at home or not.
         computer: on which they were done.
     """
 
@@ -62,6 +64,7 @@ class JournalFile:
         self.path = path
         self.pending: dict[int, Operation] = {}
         self.results: dict[int, Gone] = {}
+        self.done_here: dict[int, Operation] = {}
         self.next_number = 1
         self.computer = ""
         self._lock = lock
@@ -141,7 +144,7 @@ class JournalFile:
                 head = record
             elif isinstance(record, End):
                 if head is not None and head.number == record.number:
-                    self.pending[head.number] = head
+                    self.pending[head.number] = self.done_here[head.number] = head
                 head = None
             elif isinstance(record, Gone):
                 self.pending.pop(record.number, None)
@@ -149,7 +152,7 @@ class JournalFile:
             elif isinstance(record, Begun):
                 self.computer = record.computer
             elif not isinstance(record, Data | Old):
-                self.pending[record.number] = record
+                self.pending[record.number] = self.done_here[record.number] = record
             number = getattr(record, "number", 0)
             self.next_number = max(self.next_number, number + 1)
 
@@ -171,7 +174,7 @@ class JournalFile:
         with self._one, local_errors("write the journal of edits", self.path):
             self._require_room(0)
             self._journal.append(encode_record(operation), durable=True)
-            self.pending[operation.number] = operation
+            self.pending[operation.number] = self.done_here[operation.number] = operation
             self.next_number = operation.number + 1
 
     def add_save(self, save: Save, written: Iterable[tuple[int, bytes]], old: Iterable[tuple[int, bytes]]) -> None:
@@ -194,7 +197,7 @@ class JournalFile:
                     for at in range(0, len(content), DATA_BYTES):
                         self._journal.append(encode_record(kind(offset + at, content[at : at + DATA_BYTES])))
             self._journal.append(encode_record(End(save.number)), durable=True)
-            self.pending[save.number] = save
+            self.pending[save.number] = self.done_here[save.number] = save
 
     def note_home(self, result: Gone) -> None:
         """An operation was done at home. What follows with the same file waits for `sync`.
@@ -221,6 +224,14 @@ class JournalFile:
         state = os.fstatvfs(self._lock)
         if state.f_blocks and state.f_bavail * (state.f_frsize or state.f_bsize) < RESERVE + length:
             raise OSError(errno.ENOSPC, "no room is left for edits that wait for the other side")
+
+    def chain(self, number: int) -> list[Operation]:
+        """An operation and those that it builds on, the first one first; empty for none."""
+        found: list[Operation] = []
+        while (operation := self.done_here.get(number)) is not None and len(found) < len(self.done_here):
+            found.insert(0, operation)
+            number = 0 if isinstance(operation, MakeFolder) else operation.after
+        return found
 
     # Reading ---------------------------------------------------------------------------------------------------------
 

@@ -127,9 +127,12 @@ class Keeping:
         written = [piece for start, end in content.unsent for piece in content.held.within(start, end)]
         old: list[tuple[int, bytes]] = []
         kept = content.kept
+        journal = self._journal
         if edited.last:
             kept = FILE_SIZE_MAX if content.cut_to is None else content.cut_to
-        elif content.kept <= OLD_MAX:
+        # What it builds on has them already, unless that gave the file a time or name only.
+        has_old = journal is not None and any(isinstance(before, Save) for before in journal.chain(edited.last))
+        if not has_old and content.kept <= OLD_MAX:
             for piece in content.pieces(0, content.kept):
                 if piece.where is Where.BASE and edited.file is not None:
                     old += edited.file.parts(piece.start, piece.end)
@@ -325,20 +328,20 @@ class Keeping:
             self._common.cache.renamed(operation.path, gone.path)
             self.laid.moved_home(operation.path, gone.path)
         edited = next((file for file in self._files.values() if operation.number in file.operations), None)
-        if edited is not None and gone.attributes is None and edited.last == operation.number:
+        attributes = gone.attributes
+        if edited is not None and attributes is None and edited.last == operation.number:
             edited.is_gone()
             self.left(edited)
-        elif edited is not None and gone.attributes is not None:
-            if gone.missed:  # a journal knows no modes
-                gone = replace(gone, attributes=replace(gone.attributes, mode=edited.base.mode))
-                assert gone.attributes is not None
+        elif edited is not None and attributes is not None:
+            if gone.missed:  # a journal does not know the mode
+                attributes = replace(attributes, mode=edited.base.mode)
             if edited.last == operation.number:
                 self._rename(edited, gone.path)
-                edited.all_is_home(gone.attributes)
-                self._common.note_seen(gone.path, version_of(gone.attributes))
+                edited.all_is_home(attributes)
+                self._common.note_seen(gone.path, version_of(attributes))
                 self.left(edited)
             else:
-                edited.base_is_home(gone.path, gone.attributes)
+                edited.base_is_home(gone.path, attributes)
         self.laid.done(operation.number)
 
     def _rename(self, edited: EditedFile, path: str) -> None:
