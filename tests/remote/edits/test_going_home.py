@@ -379,3 +379,43 @@ def test_a_save_that_goes_beside_has_the_bytes_of_the_saves_that_it_builds_on(tw
         assert (two.base / conflict.mine).read_bytes() == b"FIRST" + OLD[5:500] + b"SECOND" + OLD[506:]
 
     two.run(work)
+
+
+@pytest.mark.parametrize("code", [Code.INPUT_OUTPUT, Code.CORRUPT, Code.LIMIT, Code.UNKNOWN_PART, Code.NO_SPACE])
+def test_one_file_that_cannot_be_written_there_holds_up_no_other_file_share_or_journal(
+    two: TwoSides, code: Code
+) -> None:
+    class Fails(CutFiles):
+        fails = True
+
+        async def _through(self, request: Request, asking: Coroutine[Any, Any, Answer]) -> Answer:
+            if self.fails and getattr(request, "path", "").startswith("far/bad") and "Edit" in type(request).__name__:
+                asking.close()
+                raise error_of_code(code, "bad")
+            return await super()._through(request, asking)
+
+    async def work(sides: Sides) -> None:
+        first = JournalFile.begin(places_of(two.base)[0], KEY, "anna")
+        for number, path in enumerate(("far/bad", "other/a", "far/good"), start=1):
+            first.add_save(Save(number, path, None, 0, 0, 3, TIME, None), [(0, b"abc")], [])
+        first.close()
+        second = JournalFile.begin(places_of(two.base)[0], KEY, "anna")
+        second.add_save(Save(1, "far/second", None, 0, 0, 3, TIME, None), [(0, b"abc")], [])
+        second.close()
+        os.utime(first.path, (1, 1))
+        line = Fails(sides.session)
+        with contextlib.suppress(RemoteError):
+            await send_left_over(line, places_of(two.base), KEY, sides.workers, "guest", None)
+        assert (two.far / "second").exists()
+        claimed = JournalFile.claim(first.path, KEY)
+        assert claimed is not None
+        # No share is called other: that it is asked for all the same is told by a refusal of its own.
+        assert list(claimed.pending) == ([1, 2, 3] if code is Code.NO_SPACE else [1, 2])
+        assert (two.far / "good").exists() == (code is not Code.NO_SPACE)
+        line.fails = False
+        going = GoingHome(line, claimed, sides.workers, "guest", None)
+        assert [refused.operation.number for refused in await going.run()] == [2]
+        assert (two.far / "bad").read_bytes() == (two.far / "good").read_bytes() == b"abc"
+        claimed.close()
+
+    two.run(work)

@@ -45,11 +45,6 @@ BATCH_BYTES = 1 << 20
 
 _OTHER_VERSION = frozenset(code.name.lower() for code in (Code.CHANGED, Code.EXISTS, Code.NOT_FOUND))
 
-_LATER = frozenset(
-    code.name.lower() for code in (Code.NO_SPACE, Code.INPUT_OUTPUT, Code.LIMIT, Code.UNKNOWN_PART, Code.CORRUPT)
-)
-"""What the other side says where the same may succeed later: all that follows waits then."""
-
 TOUCHED_MAX = 256
 """Paths of operations that a pull may make undone, as far as the journal knows."""
 
@@ -61,7 +56,7 @@ Range = tuple[int, bytes]
 
 @dataclass(frozen=True)
 class Refused:
-    """An operation that the other side refuses, and why; it stays in the journal."""
+    """An operation that the other side does not do, and why; it stays in the journal, and is tried again."""
 
     operation: Operation
     reason: GimmalError
@@ -98,22 +93,28 @@ class GoingHome:
         """Paths of operations that were done, and whose notes a pull may lose."""
         self.conflicts = 0
         """How many files were put beside others."""
+        self.refused: list[Refused] = []
+        """What the other side did not do at the last run."""
 
     async def run(self) -> list[Refused]:
-        """Do all that is pending, also what comes meanwhile. Returns what the other side refuses for good.
+        """Do all that is pending, also what comes meanwhile. Returns what the other side does not do.
+
+        That holds up what concerns the same paths. Where its disk is full, all for the same share waits.
 
         Raises:
             UnreachableError: the line fell; what is not noted as done is still pending.
-            RemoteError: it cannot be done now, for instance ``no_space``; the same.
+            RemoteError: ``no_space``, when all else was done; what it does not do is in ``refused``.
             LocalError: the journal cannot be read or written.
             ProtocolViolation: the other side's answer makes no sense.
         """
-        refused: list[Refused] = []
+        self.refused = []
         skipped: set[int] = set()
         blocked: set[str] = set()
+        full: dict[str, RemoteError] = {}
         while left := [number for number in self._journal.pending if number not in skipped]:
             operation = self._journal.pending[left[0]]
-            if blocked.intersection(places(operation)):
+            share = operation.path.partition("/")[0]
+            if share in full or blocked.intersection(places(operation)):
                 skipped.add(operation.number)
                 blocked.update(places(operation))
                 continue
@@ -121,10 +122,11 @@ class GoingHome:
                 await self._settle(operation)
                 gone = await self._do(operation)
             except RemoteError as error:
-                if error.code in _LATER:
-                    raise
                 logger.warning("an edit cannot go home: %s", error.message)
-                refused.append(Refused(operation, error))
+                if error.code == "no_space":
+                    full[share] = error
+                else:
+                    self.refused.append(Refused(operation, error))
                 skipped.add(operation.number)
                 blocked.update(places(operation))
                 continue
@@ -133,7 +135,9 @@ class GoingHome:
             self._tell(operation, gone)
         if self._touched and self._journal.pending:
             await self._sync()
-        return refused
+        for reason in full.values():
+            raise reason
+        return self.refused
 
     async def _settle(self, operation: Operation) -> None:
         """What was done with the same files is durable in the journal before more is done with them.

@@ -306,7 +306,10 @@ class Keeping:
         with contextlib.suppress(RemoteError):
             await self._common.step(files.stat(share))
         home = GoingHome(files, journal, self._workers, self._common.computer, self._conflicts, self._is_home)
-        self.refused = await home.run()
+        try:
+            await home.run()
+        finally:
+            self.refused = home.refused
         async with self._lock:
             self._stuck = set(journal.pending) if self.refused else set()
             if not self.waits:
