@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 
-from gimmal.base.errors import GimmalError, Interrupted, RemoteError
+from gimmal.base.errors import GimmalError, Interrupted, RemoteError, UnreachableError
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.messages import Answer, Replace, Request, Version
 from gimmal.remote.edits.going_home import GoingHome
 from gimmal.remote.edits.journal import JournalFile
 from gimmal.remote.edits.left_over import send_left_over
 from gimmal.remote.edits.operations import Gone, MakeFolder, Move, Operation, Remove, Save, SetTimes
+from gimmal.remote.files import Block
 from gimmal.remote.remote_files import RemoteFiles
+from tests.patience import PATIENCE
 from tests.remote.edits.rig import KEY, CutFiles, conflicts_of, places_of
 from tests.remote.two_sides import Sides, TwoSides
 
@@ -417,5 +419,48 @@ def test_one_file_that_cannot_be_written_there_holds_up_no_other_file_share_or_j
         assert [refused.operation.number for refused in await going.run()] == [2]
         assert (two.far / "bad").read_bytes() == (two.far / "good").read_bytes() == b"abc"
         claimed.close()
+
+    two.run(work)
+
+
+@pytest.mark.parametrize("silent", ["QuickEdit", "OpenEdit", "WriteEdit", "CommitEdit", "ReadBlock"])
+def test_a_peer_that_lives_and_does_not_answer_lets_go_of_the_journal(
+    two: TwoSides, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gimmal.remote.edits.going_home.ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr("gimmal.remote.edits.going_home.SLOWEST_LINE", 1 << 40)
+
+    class Silent(CutFiles):
+        async def _through(self, request: Request, asking: Coroutine[Any, Any, Answer]) -> Answer:
+            if type(request).__name__ == silent:
+                asking.close()
+                await asyncio.Event().wait()
+            return await super()._through(request, asking)
+
+        async def read_block(self, *args: Any, **named: Any) -> Block:
+            if silent == "ReadBlock":
+                await asyncio.Event().wait()
+            return await super().read_block(*args, **named)
+
+    async def work(sides: Sides) -> None:
+        journal = JournalFile.begin(places_of(two.base)[0], KEY, "anna")
+        (two.far / "small").write_bytes(b"abc" if silent == "ReadBlock" else b"")
+        os.utime(two.far / "small", ns=(TIME, TIME))
+        base = None if silent == "ReadBlock" else version(two.far / "small")
+        journal.add_save(Save(1, "far/small", base, 0, 0, 3, TIME, None), [(0, b"abc")], [])
+        large = b"n" * 3_000_000
+        journal.add_save(Save(2, "far/large", None, 0, 0, len(large), TIME, None), [(0, large)], [])
+        path = journal.path
+        journal.close()
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(UnreachableError):
+                await send_left_over(Silent(sides.session), places_of(two.base), KEY, sides.workers, "guest", None)
+        claimed = JournalFile.claim(path, KEY)
+        assert claimed is not None
+        claimed.close()
+        assert await send_left_over(sides.far, places_of(two.base), KEY, sides.workers, "guest", None) == []
+        assert (two.far / "small").read_bytes() == b"abc"
+        assert (two.far / "large").read_bytes() == large
+        assert len(os.listdir(two.far)) == 3
 
     two.run(work)

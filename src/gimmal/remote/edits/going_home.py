@@ -7,17 +7,20 @@ size, time, and the bytes that it wrote.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
-from gimmal.base.errors import GimmalError, RemoteError
+from gimmal.base.errors import DeadlinePassed, GimmalError, RemoteError
 from gimmal.base.workers import Workers
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.limits import EDIT_DATA_MAX, EDIT_RANGES_MAX
 from gimmal.protocol.messages import Attributes, FolderTimes, Kind, Replace, Version
 from gimmal.remote.edits.beside import local_time, note_conflict
+from gimmal.remote.edits.common import SLOWEST_LINE
 from gimmal.remote.edits.conflict_list import Conflict, ConflictList, new_identifier
 from gimmal.remote.edits.conflict_names import TRIES, conflict_path
 from gimmal.remote.edits.journal import JournalFile
@@ -48,10 +51,18 @@ _OTHER_VERSION = frozenset(code.name.lower() for code in (Code.CHANGED, Code.EXI
 TOUCHED_MAX = 256
 """Paths of operations that a pull may make undone, as far as the journal knows."""
 
+ANSWER_SECONDS = 30.0
+"""What one step of a save may take besides the bytes that move with it."""
+
+SLOWEST_DISK = 1 << 20
+"""Bytes a second that a disk there is expected to copy at least."""
+
 UNKNOWN_MODE = 0o600
 """Of a version of which the journal does not say it."""
 
 Range = tuple[int, bytes]
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)
@@ -201,7 +212,7 @@ class GoingHome:
         first = await self._next(ranges)
         more = await self._next(ranges)
         if not more and _length(first) <= EDIT_DATA_MAX and len(first) <= EDIT_RANGES_MAX:
-            return await save_ranges(
+            saving = save_ranges(
                 self._files,
                 path,
                 base=base,
@@ -213,13 +224,16 @@ class GoingHome:
                 mode=save.mode,
                 durable=True,
             )
-        patch = await open_patch(self._files, path, base=base, kept=kept, size=save.size, replace=how)
+            return await _in_time(saving, _length(first), save.size)
+        opening = open_patch(self._files, path, base=base, kept=kept, size=save.size, replace=how)
+        patch = await _in_time(opening, copied=kept)
         try:
             for batch in (first, more):
-                await patch.write_many(batch)
+                await _in_time(patch.write_many(batch), _length(batch))
             while batch := await self._next(ranges):
-                await patch.write_many(batch)
-            return await patch.commit(mtime_ns=save.mtime_ns, mode=save.mode, durable=True)
+                await _in_time(patch.write_many(batch), _length(batch))
+            committing = patch.commit(mtime_ns=save.mtime_ns, mode=save.mode, durable=True)
+            return await _in_time(committing, copied=save.size)
         finally:
             await _quietly(patch.discard())
 
@@ -256,16 +270,17 @@ class GoingHome:
         base = version_of(over) if over is not None else None
         kept = min(over.size, version.kept) if over is not None else 0
         how = Replace.EXPECTED if base is not None else Replace.NEVER
-        patch = await open_patch(
+        opening = open_patch(
             self._files, path if base is not None else at, base=base, kept=kept, size=save.size, replace=how
         )
+        patch = await _in_time(opening, copied=kept)
         try:
             ranges = _in_batches(version.ranges())
             while batch := await self._next(ranges):
-                await patch.write_many(batch)
+                await _in_time(patch.write_many(batch), _length(batch))
             named = at if base is not None else ""
-            attributes = await patch.commit(mtime_ns=save.mtime_ns, mode=save.mode, durable=True, path=named)
-            return attributes, whole
+            committing = patch.commit(mtime_ns=save.mtime_ns, mode=save.mode, durable=True, path=named)
+            return await _in_time(committing, copied=save.size), whole
         finally:
             await _quietly(patch.discard())
 
@@ -281,7 +296,8 @@ class GoingHome:
                 if offset >= save.size:
                     continue
                 wanted = content[: save.size - offset]
-                block = await self._files.read_block(path, offset, len(wanted), version_of(theirs))
+                reading = self._files.read_block(path, offset, len(wanted), version_of(theirs))
+                block = await _in_time(reading, len(wanted))
                 try:
                     found = b"".join(piece.body for piece in block.pieces)
                 finally:
@@ -460,6 +476,21 @@ def _in_batches(ranges: Iterable[Range]) -> Iterator[list[Range]]:
 
 def _length(ranges: list[Range]) -> int:
     return sum(len(content) for _offset, content in ranges)
+
+
+async def _in_time(work: Awaitable[ResultT], length: int = 0, copied: int = 0) -> ResultT:
+    """An answer with which ``length`` bytes move on the line, and ``copied`` ones on the disk there.
+
+    Raises:
+        DeadlinePassed: none came; whether it was done is found out by whoever tries again.
+    """
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS + length / SLOWEST_LINE + copied / SLOWEST_DISK) as timeout:
+            return await work
+    except TimeoutError:
+        if not timeout.expired():
+            raise
+        raise DeadlinePassed("the other side did not answer in time", "`gimmal status` shows the connection") from None
 
 
 async def _quietly(work: Awaitable[None]) -> None:
