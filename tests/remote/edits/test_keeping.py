@@ -466,3 +466,26 @@ def test_a_file_that_home_made_under_a_name_that_was_free_stays_when_a_move_goes
             assert not (two.far / "report.odt").exists()
 
     two.run(work)
+
+
+def test_a_new_file_whose_answer_comes_too_late_is_no_conflict(two: TwoSides) -> None:
+    now = [10**18]
+
+    def clock() -> int:
+        now[0] += 10**10  # ten seconds between any two looks at it
+        return now[0]
+
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line, clock=clock) as tree:
+            await tree.listing("far")
+            line.swallows = 1
+            file = await tree.open("far/new", write=True, create=True)
+            await file.write(0, b"mine")
+            await file.close()
+            await until(lambda: not tree.waiting)
+            assert sorted(os.listdir(two.far)) == ["new", "report.odt"]
+            assert (two.far / "new").read_bytes() == b"mine"
+            assert not conflicts_of(two.base).read()
+
+    two.run(work)

@@ -151,14 +151,13 @@ class Keeping:
         edited.kept(save.number)
         self._lay(edited.path, edited.attributes, save.number)
 
-    async def keep_new(self, path: str, mode: int | None) -> EditedFile:
+    async def keep_new(self, path: str, mode: int | None, mtime_ns: int) -> EditedFile:
         """Note an empty new file; durable on return."""
-        time = self._common.clock()
         async with self._adding() as journal:
             number = journal.next_number
             bits = 0o644 if mode is None else mode
-            attributes = Attributes(Kind.FILE, 0, time, bits, self.laid.new_number())
-            save = Save(number, path, None, 0, 0, 0, time, mode)
+            attributes = Attributes(Kind.FILE, 0, mtime_ns, bits, self.laid.new_number())
+            save = Save(number, path, None, 0, 0, 0, mtime_ns, mode)
             await self._workers.call(journal.add_save, save, (), ())
         edited = EditedFile(self._common, path, attributes, None, at_home=False)
         edited.waits_for(number)

@@ -240,16 +240,17 @@ class EditedTree:
 
     async def _create(self, path: str, mode: int | None) -> EditedFile:
         """An empty file, there at once: so that whoever makes it first is the one, on both sides."""
+        moment = self._common.clock()  # one for both ways: by it a file whose answer was lost is known again
 
         async def keep(keeping: Keeping) -> EditedFile:
             await self._looking.require_absent(path)
-            edited = self._open[path] = await keeping.keep_new(path, mode)
+            edited = self._open[path] = await keeping.keep_new(path, mode, moment)
             return edited
 
         async def send() -> EditedFile:
             if await self._looking.is_for_dropping(path):
                 return self._new_to_drop(path, mode)
-            return self._add(path, await self._send_new(path, mode))
+            return self._add(path, await self._send_new(path, mode, moment))
 
         return await self._done_or_kept(send, keep)
 
@@ -262,7 +263,7 @@ class EditedTree:
         edited.mtime_ns = attributes.mtime_ns
         return edited
 
-    async def _send_new(self, path: str, mode: int | None) -> Attributes:
+    async def _send_new(self, path: str, mode: int | None, mtime_ns: int) -> Attributes:
         async with self.view.changing(path) as change:
             saving = save_ranges(
                 await self._common.files(),
@@ -272,7 +273,7 @@ class EditedTree:
                 size=0,
                 replace=Replace.NEVER,
                 ranges=(),
-                mtime_ns=self._common.clock(),
+                mtime_ns=mtime_ns,
                 mode=mode,
                 durable=False,
             )
