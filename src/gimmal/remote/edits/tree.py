@@ -90,10 +90,10 @@ class EditedTree:
         await self._saving.close()
         if self._keeping is not None:
             await self._keeping.close()
-        await self._common.tasks.close()
         for edited in list(self._open.values()):
             edited.close()
         self._open.clear()
+        await self._common.tasks.close()
         if self._owns_workers:
             self._workers.close()
 
