@@ -489,3 +489,31 @@ def test_a_new_file_whose_answer_comes_too_late_is_no_conflict(two: TwoSides) ->
             assert not conflicts_of(two.base).read()
 
     two.run(work)
+
+
+def test_what_comes_after_a_save_that_the_other_side_does_not_take_is_not_done_before_it(two: TwoSides) -> None:
+    (two.far / "bad").write_bytes(b"old")
+
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.listing("far")
+            file = await tree.open("far/bad", write=True)
+            await file.write(0, b"mine")
+            line.is_cut = True
+            await file.close()
+            line.refuses = "far/bad"
+            line.is_cut = False
+            await until(lambda: bool(tree.refused))
+            await tree.rename("far/bad", "far/moved")
+            await tree.remove("far/moved")
+            await tree.make_directory("far/other")
+            assert sorted(os.listdir(two.far)) == ["bad", "other", "report.odt"]
+            assert {name.name for name in (await tree.listing("far")).names} == {"other", "report.odt"}
+            line.refuses = ""
+            tree._keeping._hurry.set()  # type: ignore[union-attr]
+            await until(lambda: not tree.waiting)
+            assert sorted(os.listdir(two.far)) == ["other", "report.odt"]
+            assert not conflicts_of(two.base).read()
+
+    two.run(work)

@@ -90,19 +90,27 @@ class Keeping:
         """What is kept and not yet at home."""
         return list(self._journal.pending.values()) if self._journal is not None else []
 
-    async def may_send(self) -> bool:
+    async def may_send(self, *paths: str) -> bool:
         """Whether the other side can be given something now: it can be reached, and nothing has to come before.
 
         What is kept gets a moment to go home.
+
+        Args:
+            paths: what it concerns: behind what the other side does not do at one of them, it waits.
         """
-        if self._common.is_down():
+        if self._common.is_down() or self._holds_up(paths):
             return False
         if self.waits:
             self._hurry.set()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SETTLE_SECONDS):
                     await self._quiet.wait()
-        return not self.waits
+        return not self.waits and not self._holds_up(paths)
+
+    def _holds_up(self, paths: tuple[str, ...]) -> bool:
+        pending = self._journal.pending if self._journal is not None and self._stuck else {}
+        stuck = {path for number in self._stuck if number in pending for path in places(pending[number])}
+        return not stuck.isdisjoint(paths)
 
     async def close(self) -> None:
         """Send nothing more; what is kept stays for the next who connects."""

@@ -252,7 +252,7 @@ class EditedTree:
                 return self._new_to_drop(path, mode)
             return self._add(path, await self._send_new(path, mode, moment))
 
-        return await self._done_or_kept(send, keep)
+        return await self._done_or_kept(send, keep, path)
 
     def _new_to_drop(self, path: str, mode: int | None) -> EditedFile:
         """A file that is made at home when it is whole: there it cannot be changed afterwards."""
@@ -282,13 +282,13 @@ class EditedTree:
         return attributes
 
     async def _done_or_kept(
-        self, send: Callable[[], Awaitable[ResultT]], keep: Callable[[Keeping], Awaitable[ResultT]]
+        self, send: Callable[[], Awaitable[ResultT]], keep: Callable[[Keeping], Awaitable[ResultT]], *paths: str
     ) -> ResultT:
-        """Do something on the other side, or, where it cannot be reached or something else comes before, keep it."""
+        """Do something at some paths over there, or, where that cannot be or something else comes before, keep it."""
         keeping = self._keeping
         if keeping is None:
             return await send()
-        if await keeping.may_send():
+        if await keeping.may_send(*paths):
             with contextlib.suppress(UnreachableError):
                 return await send()
         return await keep(keeping)
@@ -326,7 +326,7 @@ class EditedTree:
             await self._looking.require_absent(path)
             await keeping.keep_folder(path, mode)
 
-        await self._done_or_kept(send, keep)
+        await self._done_or_kept(send, keep, path)
 
     async def remove(self, path: str) -> None:
         """Remove a file or link; who has it open can go on, but nothing of it is saved."""
@@ -354,7 +354,7 @@ class EditedTree:
                 raise error_of_code(Code.NOT_EMPTY, shown(path))
             await keeping.keep_removal(path, attributes)
 
-        await self._done_or_kept(send, keep)
+        await self._done_or_kept(send, keep, path)
 
     async def rename(self, source: str, target: str, replace: bool = True) -> None:
         """Move an entry within one share.
@@ -390,7 +390,7 @@ class EditedTree:
             await keeping.keep_move(source, target, before.attributes, replace, expected)
             self._is_renamed(source, target)
 
-        await self._done_or_kept(send, keep)
+        await self._done_or_kept(send, keep, source, target)
 
     async def _rename(self, source: str, target: str, replace: bool) -> str:
         """Returns the name that it got: another one where both sides had changed what stood there."""
@@ -452,7 +452,7 @@ class EditedTree:
             time = attributes.mtime_ns if mtime_ns is None else mtime_ns
             await keeping.keep_times(path, attributes, time, mode)
 
-        await self._done_or_kept(send, keep)
+        await self._done_or_kept(send, keep, path)
 
     async def _set(self, path: str, mode: int | None, mtime_ns: int | None, xattrs: Xattrs) -> None:
         before = (await self.find(path)).attributes
