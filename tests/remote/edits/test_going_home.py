@@ -414,10 +414,12 @@ def test_one_file_that_cannot_be_written_there_holds_up_no_other_file_share_or_j
         # No share is called other: that it is asked for all the same is told by a refusal of its own.
         assert list(claimed.pending) == ([1, 2, 3] if code is Code.NO_SPACE else [1, 2])
         assert (two.far / "good").exists() == (code is not Code.NO_SPACE)
+        assert claimed.not_done[1].startswith("bad: ")
         line.fails = False
         going = GoingHome(line, claimed, sides.workers, "guest", None)
         assert [refused.operation.number for refused in await going.run()] == [2]
         assert (two.far / "bad").read_bytes() == (two.far / "good").read_bytes() == b"abc"
+        assert list(claimed.not_done) == [2]
         claimed.close()
 
     two.run(work)

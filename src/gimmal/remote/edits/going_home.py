@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from gimmal.base.errors import DeadlinePassed, GimmalError, RemoteError
+from gimmal.base.errors import DeadlinePassed, GimmalError, LocalError, RemoteError
 from gimmal.base.workers import Workers
 from gimmal.protocol.codes import Code, error_of_code
 from gimmal.protocol.limits import EDIT_DATA_MAX, EDIT_RANGES_MAX
@@ -134,6 +134,8 @@ class GoingHome:
                 gone = await self._do(operation)
             except RemoteError as error:
                 logger.warning("an edit cannot go home: %s", error.message)
+                with contextlib.suppress(LocalError):  # it waits all the same
+                    await self._workers.call(self._journal.note_not_done, operation.number, error.message)
                 if error.code == "no_space":
                     full[share] = error
                 else:

@@ -24,11 +24,13 @@ from gimmal.base.sealed_journal import SealedJournal
 from gimmal.half.places import EDITS_FOLDER
 from gimmal.remote.edits.operations import (
     DATA_BYTES,
+    REASON_CHARACTERS,
     Begun,
     Data,
     End,
     Gone,
     MakeFolder,
+    NotDone,
     Old,
     Operation,
     Record,
@@ -56,6 +58,7 @@ class JournalFile:
     Attributes:
         pending: operations that are complete and not yet at home, by number, in order.
         results: what came of those that are.
+        not_done: what the other side said of those that it did not do when it was asked last.
         done_here: all that are complete, by number, whether at home or not.
         computer: on which they were done.
     """
@@ -64,6 +67,7 @@ class JournalFile:
         self.path = path
         self.pending: dict[int, Operation] = {}
         self.results: dict[int, Gone] = {}
+        self.not_done: dict[int, str] = {}
         self.done_here: dict[int, Operation] = {}
         self.next_number = 1
         self.computer = ""
@@ -149,6 +153,9 @@ class JournalFile:
             elif isinstance(record, Gone):
                 self.pending.pop(record.number, None)
                 self.results[record.number] = record
+                self.not_done.pop(record.number, None)
+            elif isinstance(record, NotDone):
+                self.not_done[record.number] = record.reason
             elif isinstance(record, Begun):
                 self.computer = record.computer
             elif not isinstance(record, Data | Old):
@@ -208,8 +215,22 @@ class JournalFile:
         with self._one:
             self.pending.pop(result.number, None)
             self.results[result.number] = result
+            self.not_done.pop(result.number, None)
             with local_errors("write the journal of edits", self.path):
                 self._journal.append(encode_record(result))
+
+    def note_not_done(self, number: int, reason: str) -> None:
+        """The other side does not do an operation now; for whoever asks why it waits.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        reason = reason[:REASON_CHARACTERS]
+        if self.not_done.get(number) == reason:
+            return
+        with self._one, local_errors("write the journal of edits", self.path):
+            self._journal.append(encode_record(NotDone(number, reason)))
+            self.not_done[number] = reason
 
     def sync(self) -> None:
         """Return only when all that was noted would survive a power cut.
@@ -326,6 +347,20 @@ def left_over(places: list[Path]) -> list[Path]:
                 if _NAME.fullmatch(entry.name) and len(found) < FILES_MAX:
                     found.append((entry.stat(follow_symlinks=False).st_mtime, Path(entry.path)))
     return [path for _time, path in sorted(found)]
+
+
+def not_done(places: list[Path], key: bytes) -> list[str]:
+    """Why the other side does not do what waits, as far as it was asked; else as `waiting_operations`."""
+    reasons: dict[str, None] = {}
+    for path in left_over(places):
+        with contextlib.suppress(OSError, LocalError, ProtocolViolation):
+            journal = JournalFile(path, -1, SealedJournal.open_to_read(path, _seal_key(key), path.name.encode()))
+            try:
+                journal.read_all()
+                reasons |= dict.fromkeys(journal.not_done.values())
+            finally:
+                journal.close()
+    return list(reasons)
 
 
 def waiting_operations(places: list[Path], key: bytes) -> list[Operation]:

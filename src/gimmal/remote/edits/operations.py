@@ -17,6 +17,9 @@ from gimmal.protocol.messages import Attributes, Mode, Nanoseconds, Path, Size, 
 DATA_BYTES = 60 * 1024
 """Bytes of a file in one record."""
 
+REASON_CHARACTERS = 8192
+"""Of why an operation was not done; it may name a path."""
+
 Number = Annotated[int, Meta(ge=1, le=(1 << 53))]
 After = Annotated[int, Meta(ge=0, le=(1 << 53))]
 
@@ -131,8 +134,15 @@ class Gone(Struct, frozen=True, tag="home"):
     missed: bool = False
 
 
+class NotDone(Struct, frozen=True, tag="not_done"):
+    """The other side did not do an operation when it was asked last. ``reason``: what it said."""
+
+    number: Number
+    reason: Annotated[str, Meta(max_length=REASON_CHARACTERS)]
+
+
 Operation: TypeAlias = Save | MakeFolder | Remove | Move | SetTimes
-Record: TypeAlias = Begun | Operation | Data | Old | End | Gone
+Record: TypeAlias = Begun | Operation | Data | Old | End | Gone | NotDone
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
