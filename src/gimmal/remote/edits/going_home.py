@@ -24,6 +24,7 @@ from gimmal.remote.edits.common import SLOWEST_LINE
 from gimmal.remote.edits.conflict_list import Conflict, ConflictList, new_identifier
 from gimmal.remote.edits.conflict_names import TRIES, conflict_path
 from gimmal.remote.edits.journal import JournalFile
+from gimmal.remote.edits.meant import file_of, has_time, is_meant, missed, moved
 from gimmal.remote.edits.operations import (
     Data,
     Gone,
@@ -56,9 +57,6 @@ ANSWER_SECONDS = 30.0
 
 SLOWEST_DISK = 1 << 20
 """Bytes a second that a disk there is expected to copy at least."""
-
-UNKNOWN_MODE = 0o600
-"""Of a version of which the journal does not say it."""
 
 Range = tuple[int, bytes]
 
@@ -182,9 +180,7 @@ class GoingHome:
         before = self._journal.results.get(after) if after else None
         if before is not None:
             return before.path, before.attributes
-        if base is None:
-            return path, None
-        return path, Attributes(Kind.FILE, base.size, base.mtime_ns, UNKNOWN_MODE, base.identity)
+        return path, file_of(base)
 
     def _base(self, path: str, base: Version | None, after: int) -> tuple[str, Version | None]:
         """The same, as which version of it."""
@@ -344,7 +340,7 @@ class GoingHome:
     async def _move(self, move: Move) -> Gone:
         source, meant = self._meant(move.path, move.base, move.after)
         _path, expected = self._base(move.target, move.expected, move.expected_after)
-        if not _is_meant(await self._standing(source), meant):
+        if not is_meant(await self._standing(source), meant):
             return await self._not_moved(move, source, meant)
         # Where nothing was known to stand there, nothing is replaced.
         how = Replace.EXPECTED if move.replaces and expected is not None else Replace.NEVER
@@ -354,7 +350,7 @@ class GoingHome:
             if error.code not in _OTHER_VERSION:
                 raise
         else:
-            return _result(move, move.target, await self._standing(move.target), meant)
+            return moved(move, move.target, await self._standing(move.target), meant)
         if await self._standing(source) is None:
             return await self._not_moved(move, source, meant)
         return await self._move_beside(move, source, meant)
@@ -362,16 +358,16 @@ class GoingHome:
     async def _not_moved(self, move: Move, source: str, meant: Attributes | None) -> Gone:
         """Nothing stands under its old name, or another version than was moved here: that one stays where it is."""
         there = await self._standing(move.target)
-        if _is_meant(there, meant):  # done before, and not noted
+        if is_meant(there, meant):  # done before, and not noted
             return Gone(move.number, move.target, there)
         at = move.target if await self._standing(source) is None else source
-        return _missed(move, at, meant)
+        return missed(move, at, meant)
 
     async def _move_beside(self, move: Move, source: str, meant: Attributes | None) -> Gone:
         for number in range(1, TRIES + 1):
             theirs = await self._standing(move.target)
             ours = await self._standing(source)
-            if not _is_meant(ours, meant):
+            if not is_meant(ours, meant):
                 return await self._not_moved(move, source, meant)
             moment = (ours.mtime_ns if ours is not None else 0) / 1e9
             at = move.target
@@ -387,12 +383,12 @@ class GoingHome:
                 continue
             if theirs is not None:
                 await self._note(move.target, at, theirs, ours, moment, whole=True)
-            return _result(move, at, await self._standing(at), meant)
+            return moved(move, at, await self._standing(at), meant)
         raise error_of_code(Code.CHANGED, shown(move.target))
 
     async def _remove(self, remove: Remove) -> Gone:
         path, meant = self._meant(remove.path, remove.base, remove.after)
-        if _is_meant(await self._standing(path), meant):
+        if is_meant(await self._standing(path), meant):
             code = (await self._files.remove_many([path]))[0]
             if code not in (0, Code.NOT_FOUND, Code.NOT_EMPTY):
                 raise error_of_code(code, shown(path))
@@ -410,14 +406,14 @@ class GoingHome:
     async def _set_times(self, times: SetTimes) -> Gone:
         path, meant = self._meant(times.path, times.base, times.after)
         there = await self._standing(path)
-        if not _is_meant(there, meant) and not _has_time(there, meant, times):
-            return _missed(times, path, meant)
+        if not is_meant(there, meant) and not has_time(there, meant, times):
+            return missed(times, path, meant)
         code = (await self._files.set_attributes([FolderTimes(path, times.mtime_ns, times.mode)]))[0]
         if code not in (0, Code.NOT_FOUND):
             raise error_of_code(code, shown(path))
         there = await self._standing(path)
-        if meant is not None and meant.kind is Kind.FILE and not _has_time(there, meant, times):
-            return _missed(times, path, meant)  # changed in the moment between
+        if meant is not None and meant.kind is Kind.FILE and not has_time(there, meant, times):
+            return missed(times, path, meant)  # changed in the moment between
         return Gone(times.number, path, there)
 
     async def _make_way(self, path: str) -> None:
@@ -434,35 +430,6 @@ class GoingHome:
             if error.code not in ("not_found", "not_a_directory"):
                 raise
         return None
-
-
-def _is_meant(there: Attributes | None, meant: Attributes | None) -> bool:
-    """Whether what stands there is what an operation was done with; a file in the same version."""
-    if there is None:
-        return False
-    if meant is None:
-        return there.kind is not Kind.FILE
-    return there.kind is meant.kind and (there.kind is not Kind.FILE or version_of(there) == version_of(meant))
-
-
-def _has_time(there: Attributes | None, meant: Attributes | None, times: SetTimes) -> bool:
-    """Whether it is that file, with the time that this operation gives it."""
-    return (
-        there is not None
-        and meant is not None
-        and (there.kind, there.identity, there.size) == (meant.kind, meant.identity, meant.size)
-        and abs(there.mtime_ns - times.mtime_ns) < TIME_STEP_NS
-    )
-
-
-def _result(move: Move, at: str, there: Attributes | None, meant: Attributes | None) -> Gone:
-    """Of a file that was moved; the other side may have changed it in the moment between."""
-    return Gone(move.number, at, there) if _is_meant(there, meant) else _missed(move, at, meant)
-
-
-def _missed(operation: Move | SetTimes, path: str, meant: Attributes | None) -> Gone:
-    """No later operation may take what stands there for the version that it builds on."""
-    return Gone(operation.number, path, meant, missed=meant is not None)
 
 
 def _in_batches(ranges: Iterable[Range]) -> Iterator[list[Range]]:
