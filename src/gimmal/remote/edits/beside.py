@@ -60,7 +60,7 @@ class Beside:
             try:
                 attributes, whole = await send_elsewhere(self._common, edited, at, theirs, replaces)
             except RemoteError as error:
-                if error.code == "not_found":
+                if error.code == "not_found" and number < 3:
                     await self._make_way(at)
                     if number > 1:  # what was sent ahead went with the folder
                         edited.sending.give_up()
