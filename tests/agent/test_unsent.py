@@ -35,3 +35,21 @@ def test_files_are_counted_by_where_their_edits_lie(tmp_path: Path) -> None:
     assert found == Unsent(1, 1)
     assert found.files == 2
     assert unsent_edits(half, state, bytes(32)) == Unsent(0, 0), "those of another half"
+
+
+def test_why_the_other_side_does_not_take_something_is_told_until_it_does(tmp_path: Path) -> None:
+    half, state = tmp_path / "GIMMAL", tmp_path / "state"
+    half.mkdir()
+    journal = JournalFile.begin(folders(half, state, KEY)[0], KEY)
+    journal.add_save(save("share/a"), [(0, b"abc")], [])
+    for reason in ("its disk is full", "its disk reported an error"):
+        journal.note_not_done(1, reason)
+        size = journal.path.stat().st_size
+        journal.note_not_done(1, reason)
+        assert journal.path.stat().st_size == size, "told once"
+        assert unsent_edits(half, state, KEY) == Unsent(1, 0, not_done=(reason,))
+    journal.note_not_done(1, "x" * 100_000)
+    assert len(unsent_edits(half, state, KEY).not_done[0]) == 8192
+    journal.note_home(Gone(1, "share/a", None))
+    assert unsent_edits(half, state, KEY) == Unsent(0, 0)
+    journal.close()

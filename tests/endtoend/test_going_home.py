@@ -33,7 +33,7 @@ def test_a_save_goes_home_with_the_agent_when_the_other_side_is_back(plugged: Pl
     desk, document = edit_while_away(plugged)
     assert document.read_text() == "one\n"
     status = world.status(world.b)
-    assert status["edits"] == {"going_home": 1, "on_this_computer": 0}
+    assert status["edits"] == {"going_home": 1, "on_this_computer": 0, "not_done": []}
     safe = desk.run("status", "--safe")
     assert safe.lines[0] == "safe: the half may be pulled out"
     assert safe.lines[1] == "on the half: 1 file still going home from wherever it is plugged in"
@@ -42,7 +42,7 @@ def test_a_save_goes_home_with_the_agent_when_the_other_side_is_back(plugged: Pl
     world.up(world.a, plugged.shared)
     assert agent.wait_line("edits: ") == "1 file has gone home"
     assert document.read_text() == "one\ntwo\n"
-    assert world.status(world.b)["edits"] == {"going_home": 0, "on_this_computer": 0}
+    assert world.status(world.b)["edits"] == {"going_home": 0, "on_this_computer": 0, "not_done": []}
 
 
 def test_it_goes_home_from_another_computer_that_the_half_is_plugged_into(plugged: Plugged) -> None:

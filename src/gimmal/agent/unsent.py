@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gimmal.remote.edits.journal import folders, waiting_operations
+from gimmal.remote.edits.journal import folders, not_done, waiting_operations
 from gimmal.remote.edits.operations import places
 
 
@@ -16,10 +16,12 @@ class Unsent:
     Attributes:
         on_half: files whose edits lie on the half itself: they go home from wherever it is plugged in next.
         on_computer: files whose edits lie on this computer, and go home only from here.
+        not_done: what the other side said of those that it did not do when it was asked last.
     """
 
     on_half: int
     on_computer: int
+    not_done: tuple[str, ...] = ()
 
     @property
     def files(self) -> int:
@@ -38,7 +40,7 @@ def unsent_edits(half: Path, directory: Path, key: bytes) -> Unsent:
     everywhere = folders(half, directory, key)
     here = folders(None, directory, key)
     on_half = [place for place in everywhere if place not in here]
-    return Unsent(_files(on_half, key), _files(here, key))
+    return Unsent(_files(on_half, key), _files(here, key), not_done=tuple(not_done(everywhere, key)))
 
 
 def _files(folders_: list[Path], key: bytes) -> int:

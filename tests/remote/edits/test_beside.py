@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -161,5 +162,30 @@ def test_two_handles_of_one_process_are_no_conflict(two: TwoSides) -> None:
             await one.close()
             assert (two.far / "report.odt").read_bytes() == b"oneother" + CONTENT[8:]
             assert not beside(two)
+
+    two.run(work)
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_folder_that_the_other_side_removed_comes_back_for_what_is_saved_in_it(two: TwoSides, ahead: bool) -> None:
+    folder = two.far / "folder" / "inner"
+    folder.mkdir(parents=True)
+    (folder / "x").write_bytes(b"old")
+
+    async def work(sides: Sides) -> None:
+        async with edited_tree(sides, two.base) as tree:
+            file = await tree.open("far/folder/inner/x", write=True)
+            assert await file.read(0, 10) == b"old"
+            await file.write(3, b" and new")
+            if ahead:
+                await tree.send_ahead()
+            shutil.rmtree(two.far / "folder")
+            await file.sync()
+            assert (folder / "x").read_bytes() == b"old and new"
+            assert [name.name for name in (await tree.listing("far/folder/inner")).names] == ["x"]
+            await file.write(11, b"er")
+            await file.close()
+            assert (folder / "x").read_bytes() == b"old and newer"
+            assert not conflicts(two)
 
     two.run(work)

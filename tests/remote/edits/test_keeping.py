@@ -369,3 +369,151 @@ def test_what_the_other_side_refuses_is_told_and_holds_up_nothing_else(two: TwoS
             await file.close()
 
     two.run(work)
+
+
+@pytest.mark.parametrize("first", ["time", "mode", "name", "name and name"])
+def test_what_home_changed_after_a_new_time_or_name_here_is_not_saved_over(two: TwoSides, first: str) -> None:
+    theirs = b"T" * 250_000 + b"theirs"
+
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.listing("far")
+            file = await tree.open("far/report.odt", write=True)
+            assert await file.read(0, len(CONTENT)) == CONTENT
+            line.is_cut = True
+            if first == "time":
+                await tree.set_attributes("far/report.odt", mtime_ns=10**18)
+            elif first == "mode":
+                await tree.set_attributes("far/report.odt", mode=0o600)
+            else:
+                await tree.rename("far/report.odt", "far/other.odt")
+            if first == "name and name":
+                await tree.rename("far/other.odt", "far/third.odt")
+            await file.write(0, b"mine")
+            await file.sync()
+            (two.far / "report.odt").write_bytes(theirs)
+            await file.close()
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            assert (two.far / "report.odt").read_bytes() == theirs
+            (conflict,) = conflicts_of(two.base).read()
+            assert (conflict.path, conflict.whole) == ("far/report.odt", True)
+            assert (two.base / conflict.mine).read_bytes() == b"mine" + CONTENT[4:]
+            assert len(os.listdir(two.far)) == 2
+
+    two.run(work)
+
+
+@pytest.mark.parametrize("first", ["time", "name"])
+def test_what_home_changed_after_a_new_time_or_name_here_is_not_removed(two: TwoSides, first: str) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.listing("far")
+            line.is_cut = True
+            if first == "time":
+                await tree.set_attributes("far/report.odt", mtime_ns=10**18)
+                await tree.remove("far/report.odt")
+            else:
+                await tree.rename("far/report.odt", "far/other.odt")
+                await tree.remove("far/other.odt")
+            (two.far / "report.odt").write_bytes(b"theirs")
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            assert os.listdir(two.far) == ["report.odt"]
+            assert (two.far / "report.odt").read_bytes() == b"theirs"
+
+    two.run(work)
+
+
+def test_a_handle_goes_on_with_the_version_it_had_where_home_had_another_one_to_move(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.listing("far")
+            file = await tree.open("far/report.odt", write=True)
+            assert await file.read(0, len(CONTENT)) == CONTENT
+            line.is_cut = True
+            await tree.rename("far/report.odt", "far/other.odt")
+            (two.far / "report.odt").write_bytes(b"theirs")
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            await file.write(0, b"mine")
+            await file.close()
+            assert (two.far / "report.odt").read_bytes() == b"theirs"
+            (conflict,) = conflicts_of(two.base).read()
+            assert (two.base / conflict.mine).read_bytes() == b"mine" + CONTENT[4:]
+
+    two.run(work)
+
+
+def test_a_file_that_home_made_under_a_name_that_was_free_stays_when_a_move_goes_home(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.listing("far")
+            await (await tree.open("far/report.odt")).close()
+            line.is_cut = True
+            await tree.rename("far/report.odt", "far/final.odt")
+            (two.far / "final.odt").write_bytes(b"made at home meanwhile")
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            assert (two.far / "final.odt").read_bytes() == b"made at home meanwhile"
+            (conflict,) = conflicts_of(two.base).read()
+            assert conflict.path == "far/final.odt"
+            assert (two.base / conflict.mine).read_bytes() == CONTENT
+            assert not (two.far / "report.odt").exists()
+
+    two.run(work)
+
+
+def test_a_new_file_whose_answer_comes_too_late_is_no_conflict(two: TwoSides) -> None:
+    now = [10**18]
+
+    def clock() -> int:
+        now[0] += 10**10  # ten seconds between any two looks at it
+        return now[0]
+
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line, clock=clock) as tree:
+            await tree.listing("far")
+            line.swallows = 1
+            file = await tree.open("far/new", write=True, create=True)
+            await file.write(0, b"mine")
+            await file.close()
+            await until(lambda: not tree.waiting)
+            assert sorted(os.listdir(two.far)) == ["new", "report.odt"]
+            assert (two.far / "new").read_bytes() == b"mine"
+            assert not conflicts_of(two.base).read()
+
+    two.run(work)
+
+
+def test_what_comes_after_a_save_that_the_other_side_does_not_take_is_not_done_before_it(two: TwoSides) -> None:
+    (two.far / "bad").write_bytes(b"old")
+
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.listing("far")
+            file = await tree.open("far/bad", write=True)
+            await file.write(0, b"mine")
+            line.is_cut = True
+            await file.close()
+            line.refuses = "far/bad"
+            line.is_cut = False
+            await until(lambda: bool(tree.refused))
+            await tree.rename("far/bad", "far/moved")
+            await tree.remove("far/moved")
+            await tree.make_directory("far/other")
+            assert sorted(os.listdir(two.far)) == ["bad", "other", "report.odt"]
+            assert {name.name for name in (await tree.listing("far")).names} == {"other", "report.odt"}
+            line.refuses = ""
+            tree._keeping._hurry.set()  # type: ignore[union-attr]
+            await until(lambda: not tree.waiting)
+            assert sorted(os.listdir(two.far)) == ["other", "report.odt"]
+            assert not conflicts_of(two.base).read()
+
+    two.run(work)

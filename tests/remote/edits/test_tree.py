@@ -343,3 +343,14 @@ def test_a_share_that_takes_new_files_only_gets_each_whole(tmp_path: Path) -> No
             assert (two.far / "report").read_bytes() == b"whole"
 
     two.run(work)
+
+
+def test_it_can_be_closed_while_something_that_was_sent_ahead_is_not_saved(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        async with edited_tree(sides) as tree:
+            file = await tree.open("far/ahead", write=True, create=True)
+            await file.write(0, b"x" * (2 << 20))
+            await tree.send_ahead()
+        assert (two.far / "ahead").read_bytes() == b""
+
+    two.run(work)

@@ -73,6 +73,7 @@ async def _collect(reach: Reach) -> tuple[dict[str, Any], GimmalError | None]:
     with contextlib.suppress(GimmalError):
         unsent = await unsent_of(reach)
         value["edits"] = {"going_home": unsent.files, "on_this_computer": unsent.on_computer}
+        value["edits"]["not_done"] = list(unsent.not_done)
     return value, failure
 
 
@@ -110,6 +111,8 @@ def _print(value: dict[str, Any]) -> None:
             print_sleep(agent["sleep"])
     if value["edits"] and value["edits"]["going_home"]:
         print(f"edits: {going_home(value['edits']['going_home'], value['edits']['on_this_computer'])}")
+        for reason in value["edits"]["not_done"]:
+            print(f"edits: not done, {displayable(reason)}")
     other = value["other_side"]
     if other["reached"]:
         print(f"other side: answers, {_path(other['path'], other['way'])}, {other['round_trip_ms']} ms")

@@ -21,6 +21,7 @@ from gimmal.remote.edits.conflict_names import TRIES, conflict_path
 from gimmal.remote.edits.edited_file import EditedFile
 from gimmal.remote.edits.elsewhere import send_elsewhere
 from gimmal.remote.files import Files, shown, version_of
+from gimmal.remote.tree.records import split
 
 logger = logging.getLogger("gimmal.remote")
 
@@ -59,7 +60,12 @@ class Beside:
             try:
                 attributes, whole = await send_elsewhere(self._common, edited, at, theirs, replaces)
             except RemoteError as error:
-                if error.code not in ("exists", "changed"):
+                if error.code == "not_found" and number < 3:
+                    await self._make_way(at)
+                    if number > 1:  # what was sent ahead went with the folder
+                        edited.sending.give_up()
+                        edited.check()
+                elif error.code not in ("exists", "changed"):
                     raise
                 self._diverted.pop(path, None)
                 continue
@@ -94,6 +100,15 @@ class Beside:
                 await self._note(target, at, theirs, ours, moment, whole=True, known=replaces is not None)
             return at
         raise error_of_code(Code.CHANGED, shown(target))
+
+    async def _make_way(self, path: str) -> None:
+        """The folder that the other side has removed comes back for what is saved in it."""
+        folder = split(path)[0]
+        files, view = await self._common.files(), self._common.view
+        async with view.changing(folder):
+            code = (await self._common.step(files.make_directories([folder], parents=True, exist_ok=True)))[0]
+        if code:
+            raise error_of_code(code, shown(folder))
 
     @property
     def _name(self) -> str:
@@ -160,7 +175,7 @@ async def standing(
     try:
         return await step(files.stat(path))
     except RemoteError as error:
-        if error.code != "not_found":
+        if error.code not in ("not_found", "not_a_directory"):
             raise
     return None
 

@@ -24,10 +24,13 @@ from gimmal.base.sealed_journal import SealedJournal
 from gimmal.half.places import EDITS_FOLDER
 from gimmal.remote.edits.operations import (
     DATA_BYTES,
+    REASON_CHARACTERS,
     Begun,
     Data,
     End,
     Gone,
+    MakeFolder,
+    NotDone,
     Old,
     Operation,
     Record,
@@ -55,6 +58,8 @@ class JournalFile:
     Attributes:
         pending: operations that are complete and not yet at home, by number, in order.
         results: what came of those that are.
+        not_done: what the other side said of those that it did not do when it was asked last.
+        done_here: all that are complete, by number, whether at home or not.
         computer: on which they were done.
     """
 
@@ -62,6 +67,8 @@ class JournalFile:
         self.path = path
         self.pending: dict[int, Operation] = {}
         self.results: dict[int, Gone] = {}
+        self.not_done: dict[int, str] = {}
+        self.done_here: dict[int, Operation] = {}
         self.next_number = 1
         self.computer = ""
         self._lock = lock
@@ -141,15 +148,18 @@ class JournalFile:
                 head = record
             elif isinstance(record, End):
                 if head is not None and head.number == record.number:
-                    self.pending[head.number] = head
+                    self.pending[head.number] = self.done_here[head.number] = head
                 head = None
             elif isinstance(record, Gone):
                 self.pending.pop(record.number, None)
                 self.results[record.number] = record
+                self.not_done.pop(record.number, None)
+            elif isinstance(record, NotDone):
+                self.not_done[record.number] = record.reason
             elif isinstance(record, Begun):
                 self.computer = record.computer
             elif not isinstance(record, Data | Old):
-                self.pending[record.number] = record
+                self.pending[record.number] = self.done_here[record.number] = record
             number = getattr(record, "number", 0)
             self.next_number = max(self.next_number, number + 1)
 
@@ -157,7 +167,7 @@ class JournalFile:
         """Remove a journal of which nothing is left to do; not one that another half's key seals."""
         with self._one, contextlib.suppress(OSError):
             if self._journal.size or not os.fstat(self._lock).st_size:
-                self.path.unlink(missing_ok=True)
+                self._unlink()
         self.close()
 
     # Adding ----------------------------------------------------------------------------------------------------------
@@ -171,7 +181,7 @@ class JournalFile:
         with self._one, local_errors("write the journal of edits", self.path):
             self._require_room(0)
             self._journal.append(encode_record(operation), durable=True)
-            self.pending[operation.number] = operation
+            self.pending[operation.number] = self.done_here[operation.number] = operation
             self.next_number = operation.number + 1
 
     def add_save(self, save: Save, written: Iterable[tuple[int, bytes]], old: Iterable[tuple[int, bytes]]) -> None:
@@ -194,10 +204,10 @@ class JournalFile:
                     for at in range(0, len(content), DATA_BYTES):
                         self._journal.append(encode_record(kind(offset + at, content[at : at + DATA_BYTES])))
             self._journal.append(encode_record(End(save.number)), durable=True)
-            self.pending[save.number] = save
+            self.pending[save.number] = self.done_here[save.number] = save
 
     def note_home(self, result: Gone) -> None:
-        """An operation was done at home. Not lost by a crash is not needed here: it would be found to be done.
+        """An operation was done at home. What follows with the same file waits for `sync`.
 
         Raises:
             LocalError: the disk refuses.
@@ -205,13 +215,44 @@ class JournalFile:
         with self._one:
             self.pending.pop(result.number, None)
             self.results[result.number] = result
+            self.not_done.pop(result.number, None)
             with local_errors("write the journal of edits", self.path):
                 self._journal.append(encode_record(result))
+
+    def note_not_done(self, number: int, reason: str) -> None:
+        """The other side does not do an operation now; for whoever asks why it waits.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        reason = reason[:REASON_CHARACTERS]
+        if self.not_done.get(number) == reason:
+            return
+        with self._one, local_errors("write the journal of edits", self.path):
+            self._journal.append(encode_record(NotDone(number, reason)))
+            self.not_done[number] = reason
+
+    def sync(self) -> None:
+        """Return only when all that was noted would survive a power cut.
+
+        Raises:
+            LocalError: the disk refuses.
+        """
+        with self._one, local_errors("write the journal of edits", self.path):
+            self._journal.sync()
 
     def _require_room(self, length: int) -> None:
         state = os.fstatvfs(self._lock)
         if state.f_blocks and state.f_bavail * (state.f_frsize or state.f_bsize) < RESERVE + length:
             raise OSError(errno.ENOSPC, "no room is left for edits that wait for the other side")
+
+    def chain(self, number: int) -> list[Operation]:
+        """An operation and those that it builds on, the first one first; empty for none."""
+        found: list[Operation] = []
+        while (operation := self.done_here.get(number)) is not None and len(found) < len(self.done_here):
+            found.insert(0, operation)
+            number = 0 if isinstance(operation, MakeFolder) else operation.after
+        return found
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -259,9 +300,16 @@ class JournalFile:
         Raises:
             LocalError: the disk refuses.
         """
-        with local_errors("remove the journal of edits", self.path):
-            self.path.unlink(missing_ok=True)
+        with self._one, local_errors("remove the journal of edits", self.path):
+            self._unlink()
         self.close()
+
+    def _unlink(self) -> None:
+        """Pulled out right behind it, a stick may have the name again, and would have what was noted last no more."""
+        os.ftruncate(self._lock, 0)
+        os.fsync(self._lock)
+        self.path.unlink(missing_ok=True)
+        fsync_directory(self.path.parent)
 
 
 def folders(half: Path | None, directory: Path, key: bytes) -> list[Path]:
@@ -299,6 +347,20 @@ def left_over(places: list[Path]) -> list[Path]:
                 if _NAME.fullmatch(entry.name) and len(found) < FILES_MAX:
                     found.append((entry.stat(follow_symlinks=False).st_mtime, Path(entry.path)))
     return [path for _time, path in sorted(found)]
+
+
+def not_done(places: list[Path], key: bytes) -> list[str]:
+    """Why the other side does not do what waits, as far as it was asked; else as `waiting_operations`."""
+    reasons: dict[str, None] = {}
+    for path in left_over(places):
+        with contextlib.suppress(OSError, LocalError, ProtocolViolation):
+            journal = JournalFile(path, -1, SealedJournal.open_to_read(path, _seal_key(key), path.name.encode()))
+            try:
+                journal.read_all()
+                reasons |= dict.fromkeys(journal.not_done.values())
+            finally:
+                journal.close()
+    return list(reasons)
 
 
 def waiting_operations(places: list[Path], key: bytes) -> list[Operation]:

@@ -90,19 +90,27 @@ class Keeping:
         """What is kept and not yet at home."""
         return list(self._journal.pending.values()) if self._journal is not None else []
 
-    async def may_send(self) -> bool:
+    async def may_send(self, *paths: str) -> bool:
         """Whether the other side can be given something now: it can be reached, and nothing has to come before.
 
         What is kept gets a moment to go home.
+
+        Args:
+            paths: what it concerns: behind what the other side does not do at one of them, it waits.
         """
-        if self._common.is_down():
+        if self._common.is_down() or self._holds_up(paths):
             return False
         if self.waits:
             self._hurry.set()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SETTLE_SECONDS):
                     await self._quiet.wait()
-        return not self.waits
+        return not self.waits and not self._holds_up(paths)
+
+    def _holds_up(self, paths: tuple[str, ...]) -> bool:
+        pending = self._journal.pending if self._journal is not None and self._stuck else {}
+        stuck = {path for number in self._stuck if number in pending for path in places(pending[number])}
+        return not stuck.isdisjoint(paths)
 
     async def close(self) -> None:
         """Send nothing more; what is kept stays for the next who connects."""
@@ -127,9 +135,12 @@ class Keeping:
         written = [piece for start, end in content.unsent for piece in content.held.within(start, end)]
         old: list[tuple[int, bytes]] = []
         kept = content.kept
+        journal = self._journal
         if edited.last:
             kept = FILE_SIZE_MAX if content.cut_to is None else content.cut_to
-        elif content.kept <= OLD_MAX:
+        # What it builds on has them already, unless that gave the file a time or name only.
+        has_old = journal is not None and any(isinstance(before, Save) for before in journal.chain(edited.last))
+        if not has_old and content.kept <= OLD_MAX:
             for piece in content.pieces(0, content.kept):
                 if piece.where is Where.BASE and edited.file is not None:
                     old += edited.file.parts(piece.start, piece.end)
@@ -148,14 +159,13 @@ class Keeping:
         edited.kept(save.number)
         self._lay(edited.path, edited.attributes, save.number)
 
-    async def keep_new(self, path: str, mode: int | None) -> EditedFile:
+    async def keep_new(self, path: str, mode: int | None, mtime_ns: int) -> EditedFile:
         """Note an empty new file; durable on return."""
-        time = self._common.clock()
         async with self._adding() as journal:
             number = journal.next_number
             bits = 0o644 if mode is None else mode
-            attributes = Attributes(Kind.FILE, 0, time, bits, self.laid.new_number())
-            save = Save(number, path, None, 0, 0, 0, time, mode)
+            attributes = Attributes(Kind.FILE, 0, mtime_ns, bits, self.laid.new_number())
+            save = Save(number, path, None, 0, 0, 0, mtime_ns, mode)
             await self._workers.call(journal.add_save, save, (), ())
         edited = EditedFile(self._common, path, attributes, None, at_home=False)
         edited.waits_for(number)
@@ -189,7 +199,7 @@ class Keeping:
             source, target: wire paths.
             attributes: of the file.
             replaces: whether something may stand there.
-            expected: the version at home that may; None for any.
+            expected: the version at home that may; None where nothing is known to stand there.
         """
         after, base = self._after(source, attributes)
         there = self.laid.find(target)
@@ -217,10 +227,10 @@ class Keeping:
 
     async def keep_times(self, path: str, attributes: Attributes, mtime_ns: int, mode: int | None) -> None:
         """Note another time or mode; durable on return."""
-        after, _base = self._after(path, attributes)
+        after, base = self._after(path, attributes)
         async with self._adding() as journal:
             number = journal.next_number
-            await self._workers.call(journal.add, SetTimes(number, path, mtime_ns, mode, after))
+            await self._workers.call(journal.add, SetTimes(number, path, mtime_ns, mode, after, base))
         bits = attributes.mode if mode is None else mode
         changed = replace(attributes, mtime_ns=mtime_ns, mode=bits)
         self._lay(path, changed, number)
@@ -303,7 +313,10 @@ class Keeping:
         with contextlib.suppress(RemoteError):
             await self._common.step(files.stat(share))
         home = GoingHome(files, journal, self._workers, self._common.computer, self._conflicts, self._is_home)
-        self.refused = await home.run()
+        try:
+            await home.run()
+        finally:
+            self.refused = home.refused
         async with self._lock:
             self._stuck = set(journal.pending) if self.refused else set()
             if not self.waits:
@@ -317,31 +330,34 @@ class Keeping:
     def _is_home(self, operation: Operation, gone: Gone) -> None:
         """One operation was done on the other side."""
         for path in {*places(operation), gone.path}:
-            if path == gone.path and gone.attributes is not None:
+            if path == gone.path and gone.attributes is not None and not gone.missed:
                 self._common.view.note_done(path, gone.attributes)
             else:
                 self._common.view.doubt(path)
-        if isinstance(operation, Move) and gone.attributes is not None:
+        if isinstance(operation, Move) and gone.attributes is not None and not gone.missed:
             self._common.cache.renamed(operation.path, gone.path)
             self.laid.moved_home(operation.path, gone.path)
         edited = next((file for file in self._files.values() if operation.number in file.operations), None)
-        if edited is not None and gone.attributes is None and edited.last == operation.number:
+        attributes = gone.attributes
+        if edited is not None and attributes is None and edited.last == operation.number:
             edited.is_gone()
             self.left(edited)
-        elif edited is not None and gone.attributes is not None:
+        elif edited is not None and attributes is not None:
+            if gone.missed:  # a journal does not know the mode
+                attributes = replace(attributes, mode=edited.base.mode)
             if edited.last == operation.number:
                 self._rename(edited, gone.path)
-                edited.all_is_home(gone.attributes)
-                self._common.note_seen(gone.path, version_of(gone.attributes))
+                edited.all_is_home(attributes)
+                self._common.note_seen(gone.path, version_of(attributes))
                 self.left(edited)
             else:
-                edited.base_is_home(gone.path, gone.attributes)
+                edited.base_is_home(gone.path, attributes)
         self.laid.done(operation.number)
 
     def _rename(self, edited: EditedFile, path: str) -> None:
         """It had to make way: who has it open goes on with it where it is."""
-        if edited.path == path:
-            return
+        if edited.path == path or path in self._files:
+            return  # where another one has that name here by now, its next save finds a place
         if self._files.get(edited.path) is edited:
             del self._files[edited.path]
         edited.path = path

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gimmal.base.errors import LocalError, ProtocolViolation
+from gimmal.base.errors import GimmalError, LocalError, ProtocolViolation, RemoteError
 from gimmal.base.workers import Workers
 from gimmal.remote.edits.conflict_list import ConflictList
 from gimmal.remote.edits.going_home import GoingHome, Refused
@@ -29,7 +29,7 @@ async def send_left_over(
     conflicts: ConflictList | None,
     tell: Callable[[Operation, Gone], None] = lambda _operation, _gone: None,
 ) -> list[Refused]:
-    """Send home what no living process has, oldest first. Returns what the other side refuses, which stays.
+    """Send home what no living process has, oldest first. Returns what the other side does not do, which stays.
 
     Args:
         files: the other side.
@@ -42,9 +42,11 @@ async def send_left_over(
 
     Raises:
         UnreachableError: the line fell; the rest is still there.
-        RemoteError: it cannot be done now, for instance ``no_space``; the same.
+        RemoteError: ``no_space``, when all that could be done was.
+        LocalError: a journal cannot be read or written; the same.
     """
     refused: list[Refused] = []
+    failure: GimmalError | None = None
     for path in await workers.call(left_over, list(folders)):
         try:
             journal = await workers.call(JournalFile.claim, path, key)
@@ -57,6 +59,11 @@ async def send_left_over(
             refused += await GoingHome(files, journal, workers, computer, conflicts, tell).run()
             if not journal.pending:
                 await workers.call(journal.remove)
+        except (RemoteError, LocalError) as error:  # the others may go
+            logger.warning("a journal of edits waits on: %s", error.message)
+            failure = error
         finally:
             await workers.call(journal.close)
+    if failure is not None:
+        raise failure
     return refused

@@ -17,6 +17,9 @@ from gimmal.protocol.messages import Attributes, Mode, Nanoseconds, Path, Size, 
 DATA_BYTES = 60 * 1024
 """Bytes of a file in one record."""
 
+REASON_CHARACTERS = 8192
+"""Of why an operation was not done; it may name a path."""
+
 Number = Annotated[int, Meta(ge=1, le=(1 << 53))]
 After = Annotated[int, Meta(ge=0, le=(1 << 53))]
 
@@ -91,7 +94,7 @@ class Move(Struct, frozen=True, tag="move"):
     Attributes:
         base: its version, by which it is known again; None with ``after``.
         replaces: whether something may stand under the new name.
-        expected: the version that may; None where whatever stands there may be replaced.
+        expected: the version that may; None, also with ``expected_after``, where nothing was known to stand there.
     """
 
     number: Number
@@ -105,13 +108,14 @@ class Move(Struct, frozen=True, tag="move"):
 
 
 class SetTimes(Struct, frozen=True, tag="times"):
-    """An entry got another time or mode."""
+    """An entry got another time or mode. ``base``: the version of a file that did; None with ``after``."""
 
     number: Number
     path: Path
     mtime_ns: Nanoseconds
     mode: Mode | None
     after: After
+    base: Version | None = None
 
 
 class Gone(Struct, frozen=True, tag="home"):
@@ -120,15 +124,25 @@ class Gone(Struct, frozen=True, tag="home"):
     Attributes:
         path: where its file is now: another than it was to be, where it had to make way.
         attributes: of it; None where nothing is there any more.
+        missed: another version stands there than the operation was done with, or none. Nothing was done, and the
+            attributes are of the version that was meant: what builds on it finds that it is another one.
     """
 
     number: Number
     path: Path
     attributes: Attributes | None
+    missed: bool = False
+
+
+class NotDone(Struct, frozen=True, tag="not_done"):
+    """The other side did not do an operation when it was asked last. ``reason``: what it said."""
+
+    number: Number
+    reason: Annotated[str, Meta(max_length=REASON_CHARACTERS)]
 
 
 Operation: TypeAlias = Save | MakeFolder | Remove | Move | SetTimes
-Record: TypeAlias = Begun | Operation | Data | Old | End | Gone
+Record: TypeAlias = Begun | Operation | Data | Old | End | Gone | NotDone
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)

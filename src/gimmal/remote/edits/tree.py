@@ -93,10 +93,10 @@ class EditedTree:
         await self._saving.close()
         if self._keeping is not None:
             await self._keeping.close()
-        await self._common.tasks.close()
         for edited in list(self._open.values()):
             edited.close()
         self._open.clear()
+        await self._common.tasks.close()
         if self._owns_workers:
             self._workers.close()
 
@@ -244,18 +244,19 @@ class EditedTree:
 
     async def _create(self, path: str, mode: int | None) -> EditedFile:
         """An empty file, there at once: so that whoever makes it first is the one, on both sides."""
+        moment = self._common.clock()  # one for both ways: by it a file whose answer was lost is known again
 
         async def keep(keeping: Keeping) -> EditedFile:
             await self._looking.require_absent(path)
-            edited = self._open[path] = await keeping.keep_new(path, mode)
+            edited = self._open[path] = await keeping.keep_new(path, mode, moment)
             return edited
 
         async def send() -> EditedFile:
             if await self._looking.is_for_dropping(path):
                 return self._new_to_drop(path, mode)
-            return self._add(path, await self._send_new(path, mode))
+            return self._add(path, await self._send_new(path, mode, moment))
 
-        return await self._done_or_kept(send, keep)
+        return await self._done_or_kept(send, keep, path)
 
     def _new_to_drop(self, path: str, mode: int | None) -> EditedFile:
         """A file that is made at home when it is whole: there it cannot be changed afterwards."""
@@ -266,7 +267,7 @@ class EditedTree:
         edited.mtime_ns = attributes.mtime_ns
         return edited
 
-    async def _send_new(self, path: str, mode: int | None) -> Attributes:
+    async def _send_new(self, path: str, mode: int | None, mtime_ns: int) -> Attributes:
         async with self.view.changing(path) as change:
             saving = save_ranges(
                 await self._common.files(),
@@ -276,7 +277,7 @@ class EditedTree:
                 size=0,
                 replace=Replace.NEVER,
                 ranges=(),
-                mtime_ns=self._common.clock(),
+                mtime_ns=mtime_ns,
                 mode=mode,
                 durable=False,
             )
@@ -286,13 +287,13 @@ class EditedTree:
         return attributes
 
     async def _done_or_kept(
-        self, send: Callable[[], Awaitable[ResultT]], keep: Callable[[Keeping], Awaitable[ResultT]]
+        self, send: Callable[[], Awaitable[ResultT]], keep: Callable[[Keeping], Awaitable[ResultT]], *paths: str
     ) -> ResultT:
-        """Do something on the other side, or, where it cannot be reached or something else comes before, keep it."""
+        """Do something at some paths over there, or, where that cannot be or something else comes before, keep it."""
         keeping = self._keeping
         if keeping is None:
             return await send()
-        if await keeping.may_send():
+        if await keeping.may_send(*paths):
             with contextlib.suppress(UnreachableError):
                 return await send()
         return await keep(keeping)
@@ -349,7 +350,7 @@ class EditedTree:
             await self._looking.require_absent(path)
             await keeping.keep_folder(path, mode)
 
-        await self._done_or_kept(send, keep)
+        await self._done_or_kept(send, keep, path)
 
     async def remove(self, path: str) -> None:
         """Remove a file or link; who has it open can go on, but nothing of it is saved."""
@@ -378,7 +379,7 @@ class EditedTree:
                 raise error_of_code(Code.NOT_EMPTY, shown(path))
             await keeping.keep_removal(path, attributes)
 
-        await self._done_or_kept(send, keep)
+        await self._done_or_kept(send, keep, path)
 
     async def rename(self, source: str, target: str, replace: bool = True) -> None:
         """Move an entry within one share.
@@ -426,7 +427,7 @@ class EditedTree:
             await keeping.keep_move(source, target, before.attributes, replace, expected)
             self._is_renamed(source, target)
 
-        await self._done_or_kept(send, keep)
+        await self._done_or_kept(send, keep, source, target)
 
     async def _rename(self, source: str, target: str, replace: bool) -> str:
         """Returns the name that it got: another one where both sides had changed what stood there."""
@@ -488,7 +489,7 @@ class EditedTree:
             time = attributes.mtime_ns if mtime_ns is None else mtime_ns
             await keeping.keep_times(path, attributes, time, mode)
 
-        await self._done_or_kept(send, keep)
+        await self._done_or_kept(send, keep, path)
 
     async def _set(self, path: str, mode: int | None, mtime_ns: int | None, xattrs: Xattrs) -> None:
         before = (await self.find(path)).attributes
