@@ -55,8 +55,16 @@ def test_oneself_is_no_other(runtime: Path) -> None:
     with NotedUse(PAIR, Side.B, "status"):
         assert uses(PAIR, Side.B) == []
         (noted,) = [path for path in runtime.iterdir() if path.name.startswith("use-")]
-        assert noted.name.endswith(f"-{os.getpid()}")
+        assert f"-{os.getpid()}." in noted.name
         assert noted.stat().st_mode & 0o777 == 0o600
+    assert list(runtime.glob("use-*")) == []
+
+
+def test_a_process_may_use_a_half_several_times_at_once(runtime: Path) -> None:
+    with NotedUse(PAIR, Side.B, "speed"):
+        with NotedUse(PAIR, Side.B, "speed"):
+            assert len(list(runtime.glob("use-*"))) == 2
+        assert len(list(runtime.glob("use-*"))) == 1
     assert list(runtime.glob("use-*")) == []
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -24,6 +26,10 @@ USES_MAX = 1000
 _LABEL = b"gimmal half use v1"
 _NAME_BYTES = 64
 _TRIES = 3
+_LOOKS, _LOOK_SECONDS = 50, 0.01
+"""How long a file of one's own may be locked by who looks just now; longer than that nothing is noted."""
+
+_counted = itertools.count(1)
 
 
 @dataclass(frozen=True, order=True)
@@ -52,7 +58,8 @@ class NotedUse:
         self._path = Path()
         with contextlib.suppress(OSError, LocalError):
             folder, begin = _place(pair_id, side)
-            self._path = folder / f"{begin}{os.getpid()}"
+            # One process may use a half several times, each of which ends by itself.
+            self._path = folder / f"{begin}{os.getpid()}.{next(_counted)}"
             for _ in range(_TRIES):
                 self._descriptor = _locked(self._path)
                 # Who looked just before it was locked took it for left over.
@@ -80,9 +87,15 @@ class NotedUse:
 
 def _locked(path: Path) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    # Waits for whoever looks just now, which is for moments.
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return descriptor
+    for _ in range(_LOOKS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(_LOOK_SECONDS)  # somebody looks at it just now
+        else:
+            return descriptor
+    os.close(descriptor)
+    raise BlockingIOError(f"{path} stays locked")
 
 
 def uses(pair_id: bytes, side: Side) -> list[Use]:
@@ -98,11 +111,11 @@ def uses(pair_id: bytes, side: Side) -> list[Use]:
     except OSError:
         return []
     for name in names[:USES_MAX]:
-        number = name.removeprefix(begin)
+        number, _dot, _count = name.removeprefix(begin).partition(".")
         if number.isdigit() and int(number) != os.getpid():
             with contextlib.suppress(OSError):
                 found += _of(folder / name, int(number))
-    return sorted(found)
+    return sorted(set(found))
 
 
 def _of(path: Path, process: int) -> list[Use]:
