@@ -158,3 +158,18 @@ def test_what_follows_the_last_whole_record_is_told(tmp_path: Path) -> None:
             assert journal.torn() is torn
             journal.append(b"cccc")
             assert not journal.torn()
+
+
+def test_damage_is_told_from_a_record_that_was_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    _write(path, b"a" * 40, b"b" * 300, b"c" * 40)
+    whole = path.read_bytes()
+    for size in range(len(whole) + 1):
+        path.write_bytes(whole[:size])
+        with SealedJournal.open(path, KEY, b"one") as journal:
+            assert not journal.damaged(), size
+    for place in range(len(whole)):
+        for bit in (0x01, 0x80):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+            with SealedJournal.open(path, KEY, b"one") as journal:
+                assert journal.damaged(), (place, bit)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gimmal.remote.edits.journal import folders, waiting_operations
 from gimmal.remote.edits.operations import places
+from gimmal.remote.edits.unreadable import unreadable_journals
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,12 @@ class Unsent:
     Attributes:
         on_half: files whose edits lie on the half itself: they go home from wherever it is plugged in next.
         on_computer: files whose edits lie on this computer, and go home only from here.
+        unreadable: journals of which something cannot be read, so that nobody knows what is in them.
     """
 
     on_half: int
     on_computer: int
+    unreadable: tuple[Path, ...] = ()
 
     @property
     def files(self) -> int:
@@ -38,7 +41,7 @@ def unsent_edits(half: Path, directory: Path, key: bytes) -> Unsent:
     everywhere = folders(half, directory, key)
     here = folders(None, directory, key)
     on_half = [place for place in everywhere if place not in here]
-    return Unsent(_files(on_half, key), _files(here, key))
+    return Unsent(_files(on_half, key), _files(here, key), tuple(unreadable_journals(everywhere, key)))
 
 
 def _files(folders_: list[Path], key: bytes) -> int:

@@ -125,6 +125,37 @@ class SealedJournal:
             pass
         return os.fstat(self._descriptor).st_size != self._end
 
+    def damaged(self) -> bool:
+        """Whether what follows the last whole record is more than one that a crash cut short.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        if not self.torn():
+            return False
+        tail = _pread(self._descriptor, 2 * (_LENGTH_SIZE + _OVERHEAD + RECORD_BYTES_MAX), self._end)
+        if len(tail) < _LENGTH_SIZE:
+            return False
+        size = int.from_bytes(self._masked(tail[:_LENGTH_SIZE], self._count), "big")
+        if not _OVERHEAD <= size <= _OVERHEAD + RECORD_BYTES_MAX or size <= len(tail) - _LENGTH_SIZE:
+            return True
+        # It ends before its end. Or its length was altered: then it is sound to the last byte, or another follows.
+        first_nonce = self._first_nonce or tail[_LENGTH_SIZE : _LENGTH_SIZE + NONCE_SIZE]
+        if self._opened(tail[_LENGTH_SIZE:], self._count, first_nonce) is not None:
+            return True
+        mask = int.from_bytes(self._masked(bytes(_LENGTH_SIZE), self._count + 1), "big")
+        for begin in range(2 * _LENGTH_SIZE + _OVERHEAD, len(tail) - _OVERHEAD + 1):
+            size = int.from_bytes(tail[begin - _LENGTH_SIZE : begin], "big") ^ mask
+            if not _OVERHEAD <= size <= len(tail) - begin:
+                continue
+            if self._opened(tail[begin : begin + size], self._count + 1, first_nonce) is not None:
+                return True
+        return False
+
+    def trim(self) -> None:
+        """Cut off what follows the last whole record, as the next append would; OSError."""
+        self._trim()
+
     def append(self, data: bytes, *, durable: bool = False) -> None:
         """Add a record.
 
@@ -202,11 +233,16 @@ class SealedJournal:
         if len(sealed) < size:
             return None
         first_nonce = first_nonce or sealed[:NONCE_SIZE]
+        data = self._opened(sealed, sequence, first_nonce)
+        return None if data is None else (data, first_nonce, end)
+
+    def _opened(self, sealed: bytes, sequence: int, first_nonce: bytes) -> bytes | None:
+        if len(sealed) < _OVERHEAD:
+            return None
         try:
-            data = open_at_rest(self._key, sealed, self._associated(sequence, first_nonce))
+            return open_at_rest(self._key, sealed, self._associated(sequence, first_nonce))
         except AuthenticationFailed:
             return None
-        return data, first_nonce, end
 
     def _write(self, record: bytes) -> None:
         view = memoryview(record)
@@ -223,6 +259,13 @@ class SealedJournal:
         # Hides the sizes of the records; that they are true is for the tag to say.
         mask = hmac_sha256(self._key, self._prefix, b"|length|", sequence.to_bytes(8, "big"))
         return bytes(left ^ right for left, right in zip(length, mask, strict=False))
+
+
+def _pread(descriptor: int, length: int, place: int) -> bytes:
+    found = b""
+    while len(found) < length and (more := os.pread(descriptor, length - len(found), place + len(found))):
+        found += more
+    return found
 
 
 def _open_regular(path: Path, flags: int) -> int:

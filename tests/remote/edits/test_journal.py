@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from gimmal.base.errors import LocalError
+from gimmal.base.sealed_journal import SealedJournal
 from gimmal.protocol.messages import Version
 from gimmal.remote.edits import journal as module
 from gimmal.remote.edits.journal import JournalFile, choose_folder, folders, left_over, waiting_operations
 from gimmal.remote.edits.operations import DATA_BYTES, Data, Gone, MakeFolder, Old, Remove, Save
+from gimmal.remote.edits.unreadable import unreadable_journals
 
 KEY = bytes(range(32))
 VERSION = Version(1, 2, 3)
@@ -123,6 +125,59 @@ def test_one_byte_that_is_another_ends_it_there(tmp_path: Path) -> None:
         assert pending in ([], [1], [1, 2])
         if journal is not None:
             journal.close()
+
+
+def test_of_a_damaged_one_nothing_is_thrown_away(tmp_path: Path) -> None:
+    folder = tmp_path / "edits"
+    path = filled(folder)
+    whole = path.read_bytes()
+    begun = len(whole) - sum(len(data) for data in _records(path)[1:])
+    for place in range(begun, len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x40
+        path.write_bytes(damaged)
+        assert unreadable_journals([folder], KEY) == [path], place
+        journal = JournalFile.claim(path, KEY)
+        if journal is not None:
+            for number in list(journal.pending):
+                journal.note_home(Gone(number, "far/a", None))
+            journal.remove()
+        [copy] = folder.iterdir()
+        assert copy.read_bytes() == damaged, place
+        assert unreadable_journals([folder], KEY) == [copy]
+        copy.unlink()
+
+
+def _records(path: Path) -> list[bytes]:
+    """As they lie on the disk: 32 bytes around each."""
+    journal = SealedJournal.open_to_read(path, module._seal_key(KEY), path.name.encode())
+    with journal:
+        return [bytes(32) + data for data in journal.records()]
+
+
+def test_a_record_that_a_crash_cut_short_is_no_damage(tmp_path: Path) -> None:
+    folder = tmp_path / "edits"
+    path = filled(folder)
+    whole = path.read_bytes()
+    first = len(_records(path)[0])
+    for size in (*range(first, first + 90), *range(len(whole) - 90, len(whole) + 1)):
+        path.write_bytes(whole[:size])
+        assert unreadable_journals([folder], KEY) == [], size
+        journal = JournalFile.claim(path, KEY)
+        if journal is not None:
+            journal.remove()
+        assert list(folder.iterdir()) == [], size
+
+
+def test_bytes_that_are_damaged_meanwhile_are_no_save(tmp_path: Path) -> None:
+    journal = JournalFile.begin(tmp_path / "edits", KEY, "anna")
+    journal.add_save(save(1), [(0, b"x" * 1000), (2000, b"y" * 1000)], [])
+    data = bytearray(journal.path.read_bytes())
+    data[-500] ^= 1
+    journal.path.write_bytes(data)
+    with pytest.raises(LocalError, match="cannot be read"):
+        list(journal.bytes_of(1))
+    journal.close()
 
 
 def test_a_save_that_did_not_fit_was_never_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

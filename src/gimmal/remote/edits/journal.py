@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import re
 import threading
@@ -17,11 +18,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
+from gimmal.base.display import displayable
 from gimmal.base.errors import LocalError, ProtocolViolation
 from gimmal.base.persistence import fsync_directory, local_errors
 from gimmal.base.primitives import hmac_sha256, random_bytes
 from gimmal.base.sealed_journal import SealedJournal
 from gimmal.half.places import EDITS_FOLDER
+from gimmal.remote.edits.damaged import copy_to, name_of_copy
 from gimmal.remote.edits.operations import (
     DATA_BYTES,
     Begun,
@@ -35,6 +38,8 @@ from gimmal.remote.edits.operations import (
     decode_record,
     encode_record,
 )
+
+logger = logging.getLogger("gimmal.remote")
 
 RESERVE = 8 << 20
 """Bytes of a disk that a journal leaves free."""
@@ -106,6 +111,8 @@ class JournalFile:
     def claim(cls, path: Path, key: bytes) -> Self | None:
         """A journal that a process left; None where one still has it, it is gone, or nothing in it goes home.
 
+        One that was damaged is kept as it is under another name, and what can still be read of it goes home.
+
         Raises:
             LocalError: the disk refuses.
             ProtocolViolation: a later version of gimmal wrote it.
@@ -125,12 +132,30 @@ class JournalFile:
                 raise
             try:
                 made.read_all()
+                made._set_aside_if_damaged()
             except BaseException:
                 made.close()
                 raise
         if not made.pending:
             made._remove_if_ours()
             return None
+        return made
+
+    @classmethod
+    def look(cls, path: Path, key: bytes) -> Self:
+        """A journal to be read only, whoever has it. Close it.
+
+        Raises:
+            OSError: the disk refuses, or it is gone.
+            LocalError: the disk refuses.
+            ProtocolViolation: as `claim`.
+        """
+        made = cls(path, -1, SealedJournal.open_to_read(path, _seal_key(key), path.name.encode()))
+        try:
+            made.read_all()
+        except BaseException:
+            made.close()
+            raise
         return made
 
     def read_all(self) -> None:
@@ -152,6 +177,20 @@ class JournalFile:
                 self.pending[record.number] = record
             number = getattr(record, "number", 0)
             self.next_number = max(self.next_number, number + 1)
+
+    def _set_aside_if_damaged(self) -> None:
+        """What cannot be read may be what a person has to have back: it is cut off only where a copy has it."""
+        with self._one:
+            if not self._journal.size or not self._journal.damaged():
+                return
+            copy = name_of_copy(self.path)
+            if self.pending:
+                copy_to(self._lock, copy)
+                self._journal.trim()
+            else:
+                os.replace(self.path, copy)
+            fsync_directory(self.path.parent)
+        logger.warning("a journal of edits is damaged: not all of it can go home; it is kept as %s", copy)
 
     def _remove_if_ours(self) -> None:
         """Remove a journal of which nothing is left to do; not one that another half's key seals."""
@@ -219,6 +258,9 @@ class JournalFile:
         """Bytes of a complete save, in the order in which they were noted; reads on while it is consumed.
 
         Saves that are asked for in order are found without reading from the beginning each time.
+
+        Raises:
+            LocalError: they cannot be read any more, or the disk refuses.
         """
         if self._reading is None or self._passed >= number:
             self._reading = self._records()
@@ -232,16 +274,25 @@ class JournalFile:
             elif inside and isinstance(record, End):
                 return
         self._reading = None
+        raise LocalError(
+            f"the journal of edits {displayable(str(self.path))} cannot be read any more",
+            "check the disk that it is on",
+        )
 
     def _records(self) -> Iterator[Record]:
         # Bytes of a save that was cut short lie before the head of the next one: the head begins anew.
         found = self._journal.records()
         while True:
-            with self._one:
+            with self._one, local_errors("read the journal of edits", self.path):
                 data = next(found, None)
             if data is None:
                 return
             yield decode_record(data)
+
+    def is_damaged(self) -> bool:
+        """Whether something in it cannot be read that was no record cut short; OSError."""
+        with self._one:
+            return self._journal.damaged()
 
     # End -------------------------------------------------------------------------------------------------------------
 
@@ -309,9 +360,8 @@ def waiting_operations(places: list[Path], key: bytes) -> list[Operation]:
     waiting: list[Operation] = []
     for path in left_over(places):
         with contextlib.suppress(OSError, LocalError, ProtocolViolation):
-            journal = JournalFile(path, -1, SealedJournal.open_to_read(path, _seal_key(key), path.name.encode()))
+            journal = JournalFile.look(path, key)
             try:
-                journal.read_all()
                 waiting += journal.pending.values()
             finally:
                 journal.close()
