@@ -14,11 +14,12 @@ One owner at a time: the caller sees to that. Failures of the disk are OSError.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeAlias
 
 from gimmal.base.errors import AuthenticationFailed
 from gimmal.base.primitives import (
@@ -41,6 +42,10 @@ _LENGTH_SIZE = 4
 _OVERHEAD = NONCE_SIZE + TAG_SIZE
 
 
+Mark: TypeAlias = tuple[int, int, bytes]
+"""An end of a journal: bytes, records, the first one's nonce."""
+
+
 class JournalFullError(OSError):
     """A journal reached JOURNAL_BYTES_MAX."""
 
@@ -61,6 +66,7 @@ class SealedJournal:
         self._count = 0
         self._measured = False
         self._trimmed = False
+        self._failed = False
 
     def __repr__(self) -> str:
         return f"SealedJournal({self._count} records)"
@@ -164,9 +170,11 @@ class SealedJournal:
             durable: return only when it would survive a power cut.
 
         Raises:
-            OSError: the disk refuses; the journal then still ends with the record before.
+            OSError: the disk refuses; the journal then still ends with the record before. Where it could not write out
+                what it had taken, it may have lost any of that and say so only once: nothing is appended any more.
             JournalFullError: the journal is as large as it may be.
         """
+        self._require_sound()
         if len(data) > RECORD_BYTES_MAX:
             raise ValueError("a record is longer than a journal takes")
         self._trim()
@@ -180,7 +188,7 @@ class SealedJournal:
         try:
             self._write(record)
             if durable:
-                os.fdatasync(self._descriptor)
+                self.sync()
         except OSError:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, self._end)
@@ -189,9 +197,33 @@ class SealedJournal:
         self._count += 1
         self._first_nonce = first_nonce
 
+    def mark(self) -> Mark:
+        """Where it ends now; OSError."""
+        self._trim()
+        return self._end, self._count, self._first_nonce
+
+    def cut_back(self, mark: Mark) -> None:
+        """Take back what was appended since; OSError."""
+        self._end, self._count, self._first_nonce = mark
+        os.ftruncate(self._descriptor, self._end)
+
     def sync(self) -> None:
-        """Return only when all that was appended would survive a power cut; OSError."""
-        os.fdatasync(self._descriptor)
+        """Return only when all that was appended would survive a power cut; OSError as for `append`."""
+        self._require_sound()
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError:
+            self._failed = True
+            raise
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing is appended any more, because the disk could not write out what it had taken."""
+        return self._failed
+
+    def _require_sound(self) -> None:
+        if self._failed:
+            raise OSError(errno.EIO, "the disk has lost what was written before")
 
     def close(self) -> None:
         """Let go of the file, which stays."""

@@ -199,6 +199,67 @@ def test_a_save_that_did_not_fit_was_never_begun(tmp_path: Path, monkeypatch: py
     again.close()
 
 
+def test_one_that_did_not_fit_leaves_no_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = JournalFile.begin(tmp_path / "edits", KEY, "anna")
+    size = journal.path.stat().st_size
+    monkeypatch.setattr("gimmal.base.sealed_journal.JOURNAL_BYTES_MAX", 300_000)
+    for _ in range(2):
+        with pytest.raises(LocalError):
+            journal.add_save(save(journal.next_number), [(0, bytes(400_000))], [])
+        assert journal.path.stat().st_size == size
+        assert journal.refuses
+    journal.add_save(save(journal.next_number), [(0, bytes(200_000))], [])
+    assert not journal.refuses
+    journal.remove()
+
+
+def test_it_goes_on_elsewhere_with_all_that_is_pending(tmp_path: Path) -> None:
+    journal = JournalFile.begin(tmp_path / "half", KEY, "anna")
+    content = os.urandom(3 * DATA_BYTES)
+    for number in (1, 2, 4):
+        journal.add_save(save(number, f"far/{number}"), [(number, content)], [(0, b"old")])
+    journal.add(MakeFolder(5, "far/new", None))
+    journal.note_home(Gone(2, "far/2", None))
+    before = list(journal.bytes_of(1))
+    reading = journal.bytes_of(4)
+    first = next(reading)
+    journal.move_to(tmp_path / "computer")
+    assert os.listdir(tmp_path / "half") == []
+    assert os.listdir(tmp_path / "computer") == [journal.path.name]
+    assert [first, *reading] == list(journal.bytes_of(4)), "who reads reads on"
+    assert list(journal.bytes_of(1)) == before
+    assert JournalFile.claim(journal.path, KEY) is None
+    journal.add(Remove(6, "far/b", VERSION, 0))
+    journal.close()
+    again = claimed(journal.path)
+    assert list(again.pending) == [1, 4, 5, 6]
+    assert again.results == {2: Gone(2, "far/2", None)}
+    assert (again.next_number, again.computer) == (7, "anna")
+    assert list(again.bytes_of(1)) == before
+    assert again.path.stat().st_size < 2.2 * len(content), "what is at home was left behind"
+    again.close()
+
+
+def test_it_stays_where_not_all_of_it_can_be_taken_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = JournalFile.begin(tmp_path / "half", KEY, "anna")
+    journal.add_save(save(1), [(0, bytes(1000))], [])
+    journal.add(MakeFolder(2, "far/new", None))
+    path, whole = journal.path, journal.path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "RESERVE", 1 << 60)
+        with pytest.raises(LocalError):
+            journal.move_to(tmp_path / "computer")
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(LocalError):
+        journal.move_to(tmp_path / "computer")
+    assert os.listdir(tmp_path / "computer") == []
+    assert journal.path == path
+    path.write_bytes(whole)
+    assert list(journal.pending) == [1, 2]
+    journal.close()
+    assert len(claimed(path).pending) == 2
+
+
 def test_another_half_finds_nothing_and_removes_nothing(tmp_path: Path) -> None:
     path = filled(tmp_path / "edits")
     assert JournalFile.claim(path, bytes(32)) is None

@@ -61,16 +61,20 @@ class JournalFile:
         pending: operations that are complete and not yet at home, by number, in order.
         results: what came of those that are.
         computer: on which they were done.
+        refuses: whether it did not take what was to be added last; then `move_to` another folder.
     """
 
-    def __init__(self, path: Path, lock: int, journal: SealedJournal) -> None:
+    def __init__(self, path: Path, lock: int, journal: SealedJournal, key: bytes) -> None:
         self.path = path
+        self.refuses = False
         self.pending: dict[int, Operation] = {}
         self.results: dict[int, Gone] = {}
         self.next_number = 1
         self.computer = ""
         self._lock = lock
         self._journal = journal
+        self._key = key
+        self._left: list[tuple[int, SealedJournal]] = []
         self._one = threading.Lock()
         self._reading: Iterator[Record] | None = None
         self._passed = 0
@@ -88,22 +92,8 @@ class JournalFile:
             LocalError: the disk refuses.
         """
         with local_errors("begin a journal of edits in", folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = folder / random_bytes(16).hex()
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            lock = os.open(path, flags, 0o600)
-            try:
-                _take(lock)
-                journal = SealedJournal.open(path, _seal_key(key), path.name.encode())
-                journal.append(encode_record(Begun(computer)))
-            except BaseException:
-                os.close(lock)
-                with contextlib.suppress(OSError):
-                    path.unlink()
-                raise
-        fsync_directory(folder)
-        fsync_directory(folder.parent)
-        made = cls(path, lock, journal)
+            path, lock, journal = _begin_file(folder, key, computer)
+        made = cls(path, lock, journal, key)
         made.computer = computer
         return made
 
@@ -126,7 +116,7 @@ class JournalFile:
                 if not _take(lock) or not _is_there(path, lock):
                     os.close(lock)
                     return None
-                made = cls(path, lock, SealedJournal.open(path, _seal_key(key), path.name.encode()))
+                made = cls(path, lock, SealedJournal.open(path, _seal_key(key), path.name.encode()), key)
             except BaseException:
                 os.close(lock)
                 raise
@@ -150,7 +140,7 @@ class JournalFile:
             LocalError: the disk refuses.
             ProtocolViolation: as `claim`.
         """
-        made = cls(path, -1, SealedJournal.open_to_read(path, _seal_key(key), path.name.encode()))
+        made = cls(path, -1, SealedJournal.open_to_read(path, _seal_key(key), path.name.encode()), key)
         try:
             made.read_all()
         except BaseException:
@@ -207,7 +197,7 @@ class JournalFile:
         Raises:
             LocalError: the disk refuses, or is too full.
         """
-        with self._one, local_errors("write the journal of edits", self.path):
+        with self._adding():
             self._require_room(0)
             self._journal.append(encode_record(operation), durable=True)
             self.pending[operation.number] = operation
@@ -224,15 +214,21 @@ class JournalFile:
         Raises:
             LocalError: the disk refuses, or is too full; then the save was never begun.
         """
-        with self._one, local_errors("write the journal of edits", self.path):
+        with self._adding():
             self.next_number = save.number + 1  # also where it fails: a number stands for one head
-            self._journal.append(encode_record(save))
-            for kind, pieces in ((Data, written), (Old, old)):
-                for offset, content in pieces:
-                    self._require_room(len(content))
-                    for at in range(0, len(content), DATA_BYTES):
-                        self._journal.append(encode_record(kind(offset + at, content[at : at + DATA_BYTES])))
-            self._journal.append(encode_record(End(save.number)), durable=True)
+            before = self._journal.mark()
+            try:
+                self._journal.append(encode_record(save))
+                for kind, pieces in ((Data, written), (Old, old)):
+                    for offset, content in pieces:
+                        self._require_room(len(content))
+                        for at in range(0, len(content), DATA_BYTES):
+                            self._journal.append(encode_record(kind(offset + at, content[at : at + DATA_BYTES])))
+                self._journal.append(encode_record(End(save.number)), durable=True)
+            except BaseException:
+                with contextlib.suppress(OSError):  # then a head without an end stays, which counts for nothing
+                    self._journal.cut_back(before)
+                raise
             self.pending[save.number] = save
 
     def note_home(self, result: Gone) -> None:
@@ -245,12 +241,75 @@ class JournalFile:
             self.pending.pop(result.number, None)
             self.results[result.number] = result
             with local_errors("write the journal of edits", self.path):
+                self.refuses = True
                 self._journal.append(encode_record(result))
+                self.refuses = False
+
+    @contextlib.contextmanager
+    def _adding(self) -> Iterator[None]:
+        with self._one, local_errors("write the journal of edits", self.path):
+            self.refuses = True
+            yield
+            self.refuses = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether its disk lost what it had taken: nothing is added to this file any more."""
+        return self._journal.failed
 
     def _require_room(self, length: int) -> None:
-        state = os.fstatvfs(self._lock)
-        if state.f_blocks and state.f_bavail * (state.f_frsize or state.f_bsize) < RESERVE + length:
-            raise OSError(errno.ENOSPC, "no room is left for edits that wait for the other side")
+        _require_room(self._lock, length)
+
+    # Moving ----------------------------------------------------------------------------------------------------------
+
+    def move_to(self, folder: Path) -> None:
+        """Go on in a new file there, with all that is pending, and without what is at home; durable on return.
+
+        Where the process ends between the two, both files are there, and each operation is done twice, without harm.
+
+        Raises:
+            LocalError: that disk refuses, or this one does not give back what is pending; then it stays where it is.
+        """
+        with self._one, local_errors("move the journal of edits to", folder):
+            path, lock, journal = _begin_file(folder, self._key, self.computer)
+            try:
+                _require_room(lock, self._journal.size)
+                self._copy_to(journal)
+            except BaseException:
+                journal.remove()
+                os.close(lock)
+                raise
+            # Who reads in the old one reads on.
+            old, self.path = self.path, path
+            self._left.append((self._lock, self._journal))
+            self._lock, self._journal, self._reading = lock, journal, None
+            self.refuses = False
+        try:
+            old.unlink()
+            fsync_directory(old.parent)
+        except (OSError, LocalError) as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._left[-1][0], 0)
+            logger.warning("an old journal of edits could not be removed: %s", error)
+
+    def _copy_to(self, journal: SealedJournal) -> None:
+        copied: set[int] = set()
+        inside = False
+        for data in self._journal.records():
+            record = decode_record(data)
+            number = getattr(record, "number", 0)
+            if isinstance(record, Save):
+                inside = number in self.pending
+            of_save = isinstance(record, Data | Old | Save | End)
+            if inside if of_save else isinstance(record, Gone) or number in self.pending:
+                journal.append(data)
+                if isinstance(record, End) or not of_save:
+                    copied.add(number)
+            if isinstance(record, End):
+                inside = False
+        if not copied.issuperset(self.pending):
+            raise OSError(errno.EIO, "not all of it can be read")
+        journal.sync()
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -303,6 +362,10 @@ class JournalFile:
             if self._lock >= 0:
                 os.close(self._lock)
                 self._lock = -1
+            for lock, journal in self._left:
+                journal.close()
+                os.close(lock)
+            self._left.clear()
 
     def remove(self) -> None:
         """Remove the file: all of it is at home.
@@ -370,6 +433,32 @@ def waiting_operations(places: list[Path], key: bytes) -> list[Operation]:
 
 def _seal_key(key: bytes) -> bytes:
     return hmac_sha256(key, b"gimmal edits v1 seal")
+
+
+def _require_room(descriptor: int, length: int) -> None:
+    state = os.fstatvfs(descriptor)
+    if state.f_blocks and state.f_bavail * (state.f_frsize or state.f_bsize) < RESERVE + length:
+        raise OSError(errno.ENOSPC, "no room is left for edits that wait for the other side")
+
+
+def _begin_file(folder: Path, key: bytes, computer: str) -> tuple[Path, int, SealedJournal]:
+    """A new file, the lock on it, and the journal in it; OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / random_bytes(16).hex()
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    lock = os.open(path, flags, 0o600)
+    try:
+        _take(lock)
+        journal = SealedJournal.open(path, _seal_key(key), path.name.encode())
+        journal.append(encode_record(Begun(computer)))
+        fsync_directory(folder)
+        fsync_directory(folder.parent)
+    except BaseException:
+        os.close(lock)
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
+    return path, lock, journal
 
 
 def _take(lock: int) -> bool:

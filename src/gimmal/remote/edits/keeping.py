@@ -14,7 +14,15 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from gimmal.base.errors import GimmalError, InternalError, LocalError, RemoteError, UnreachableError
+from gimmal.base.errors import (
+    GimmalError,
+    InternalError,
+    LocalError,
+    ProtocolViolation,
+    RemoteError,
+    UnreachableError,
+)
+from gimmal.base.sealed_journal import JournalFullError
 from gimmal.base.workers import Workers
 from gimmal.protocol.limits import FILE_SIZE_MAX
 from gimmal.protocol.messages import Attributes, Kind, Version
@@ -75,6 +83,7 @@ class Keeping:
         self._hurry = asyncio.Event()
         self.laid = LaidOver()
         self._stuck: set[int] = set()
+        self._done_when_moved = 0
         self.refused: list[Refused] = []
         """What the other side does not take; it stays in the journal."""
         self.left: Callable[[EditedFile], None] = lambda _edited: None
@@ -144,7 +153,7 @@ class Keeping:
                 edited.attributes.mtime_ns,
                 edited.mode,
             )
-            await self._workers.long(journal.add_save, save, written, old)
+            await self._noted(journal, journal.add_save, save, written, old)
         edited.kept(save.number)
         self._lay(edited.path, edited.attributes, save.number)
 
@@ -156,7 +165,7 @@ class Keeping:
             bits = 0o644 if mode is None else mode
             attributes = Attributes(Kind.FILE, 0, time, bits, self.laid.new_number())
             save = Save(number, path, None, 0, 0, 0, time, mode)
-            await self._workers.call(journal.add_save, save, (), ())
+            await self._noted(journal, journal.add_save, save, (), ())
         edited = EditedFile(self._common, path, attributes, None, at_home=False)
         edited.waits_for(number)
         self._lay(path, attributes, number)
@@ -168,7 +177,7 @@ class Keeping:
         attributes = Attributes(Kind.DIRECTORY, 0, self._common.clock(), bits, self.laid.new_number())
         async with self._adding() as journal:
             number = journal.next_number
-            await self._workers.call(journal.add, MakeFolder(number, path, mode))
+            await self._noted(journal, journal.add, MakeFolder(number, path, mode))
         self._lay(path, attributes, number)
 
     async def keep_removal(self, path: str, attributes: Attributes) -> None:
@@ -176,7 +185,7 @@ class Keeping:
         after, base = self._after(path, attributes)
         async with self._adding() as journal:
             number = journal.next_number
-            await self._workers.call(journal.add, Remove(number, path, base, after))
+            await self._noted(journal, journal.add, Remove(number, path, base, after))
         self.laid.put(path, Laid(None, number, 0))
         self._common.view.note_done(path, None)
 
@@ -207,7 +216,7 @@ class Keeping:
                 None if expected_after else expected,
                 expected_after,
             )
-            await self._workers.call(journal.add, operation)
+            await self._noted(journal, journal.add, operation)
         self.laid.put(source, Laid(None, operation.number, 0))
         self._common.view.note_renamed(source, target)
         self.laid.put(target, Laid(attributes, operation.number, self._number(target), origin))
@@ -220,7 +229,7 @@ class Keeping:
         after, _base = self._after(path, attributes)
         async with self._adding() as journal:
             number = journal.next_number
-            await self._workers.call(journal.add, SetTimes(number, path, mtime_ns, mode, after))
+            await self._noted(journal, journal.add, SetTimes(number, path, mtime_ns, mode, after))
         bits = attributes.mode if mode is None else mode
         changed = replace(attributes, mtime_ns=mtime_ns, mode=bits)
         self._lay(path, changed, number)
@@ -260,7 +269,33 @@ class Keeping:
         if self._going is None or self._going.done():
             self._going = self._common.start(self._go_home(), "send home what waits")
 
+    async def _noted(self, journal: JournalFile, add: Callable[..., None], *what: object) -> None:
+        """Add to the journal; where its disk does not take it, to the file in which it goes on then."""
+        run = self._workers.long if len(what) > 1 else self._workers.call
+        try:
+            await run(add, *what)
+        except LocalError as error:
+            if not await self._workers.long(self._move_on, journal, isinstance(error.__cause__, JournalFullError)):
+                raise
+            await run(add, *what)
+
+    def _move_on(self, journal: JournalFile, full: bool) -> bool:
+        """Whether a journal that took no more goes on in another file: on this computer, or without what is at home."""
+        last = self._folders[-1]
+        done = len(journal.results)
+        same = full or journal.path.parent == last
+        if same and not journal.failed and done == self._done_when_moved:
+            return False
+        self._done_when_moved = done
+        try:
+            journal.move_to(last)
+        except (LocalError, ProtocolViolation) as error:
+            logger.warning("the journal of edits stays where it is: %s", error.message)
+            return False
+        return True
+
     def _begin(self) -> JournalFile:
+        self._done_when_moved = 0
         try:
             return JournalFile.begin(choose_folder(self._folders), self._key, self._common.computer)
         except LocalError:
@@ -286,11 +321,17 @@ class Keeping:
                 logger.debug("what waits cannot go home yet: %s", error)
             except GimmalError as error:
                 logger.warning("what waits cannot go home now: %s", error.message)
-                pause = REFUSED_SECONDS
+                pause = AGAIN_SECONDS if await self._has_moved_on() else REFUSED_SECONDS
             self._hurry.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._hurry.wait()
+
+    async def _has_moved_on(self) -> bool:
+        """Whether the journal took no note of what is at home, and now does."""
+        async with self._lock:
+            journal = self._journal
+            return journal is not None and journal.refuses and await self._workers.long(self._move_on, journal, False)
 
     async def _try(self) -> bool:
         """Whether all is at home; then the journal is gone."""
