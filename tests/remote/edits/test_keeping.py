@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gimmal.base.errors import LocalError, RemoteError, UnreachableError
+from gimmal.base.errors import BadName, LocalError, RemoteError, UnreachableError
 from gimmal.protocol.messages import Kind
 from gimmal.remote.edits.journal import left_over, waiting_operations
 from tests.remote.edits.rig import KEY, CutFiles, conflicts_of, edited_tree, places_of, until
@@ -365,6 +365,31 @@ def test_a_journal_that_is_full_of_what_is_at_home_begins_anew(two: TwoSides, mo
                 await until(lambda: len(tree.waiting) == 1)
             assert [operation.path for operation in tree.waiting] == ["far/refused"]
             assert sorted(os.listdir(two.far)) == ["0", "1", "2", "3", "4", "5", "report.odt"]
+
+    two.run(work)
+
+
+def test_what_the_other_side_could_never_take_is_not_kept(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.listing("far")
+            line.is_cut = True
+            for name in ("a\\b", "a\x07b", "x" * 5000, "x/" * 300 + "x", "x" * 256):
+                with pytest.raises((BadName, RemoteError, UnreachableError)):
+                    await (await tree.open(f"far/{name}", write=True, create=True)).close()
+                with pytest.raises((BadName, RemoteError, UnreachableError)):
+                    await tree.make_directory(f"far/{name}")
+                with pytest.raises((BadName, RemoteError, UnreachableError)):
+                    await tree.rename("far/report.odt", f"far/{name}")
+            await tree.set_attributes("far/report.odt", mtime_ns=1 << 63)
+            assert waiting(two) == len(tree.waiting) == 1
+            await tree.make_directory("far/new")
+            assert waiting(two) == 2
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            assert sorted(os.listdir(two.far)) == ["new", "report.odt"]
+            await tree.set_attributes("far/new", mtime_ns=-(1 << 64))
 
     two.run(work)
 

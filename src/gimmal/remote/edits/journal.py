@@ -450,7 +450,7 @@ def _begin_file(folder: Path, key: bytes, computer: str) -> tuple[Path, int, Sea
     try:
         _take(lock)
         journal = SealedJournal.open(path, _seal_key(key), path.name.encode())
-        journal.append(encode_record(Begun(computer)))
+        journal.append(encode_record(Begun(computer[:256])))
         fsync_directory(folder)
         fsync_directory(folder.parent)
     except BaseException:

@@ -22,6 +22,7 @@ from gimmal.base.errors import (
     RemoteError,
     UnreachableError,
 )
+from gimmal.base.paths import parse_shared_path
 from gimmal.base.sealed_journal import JournalFullError
 from gimmal.base.workers import Workers
 from gimmal.protocol.limits import FILE_SIZE_MAX
@@ -142,7 +143,7 @@ class Keeping:
             for piece in content.pieces(0, content.kept):
                 if piece.where is Where.BASE and edited.file is not None:
                     old += edited.file.parts(piece.start, piece.end)
-        async with self._adding() as journal:
+        async with self._adding(edited.path) as journal:
             save = Save(
                 journal.next_number,
                 edited.path,
@@ -160,7 +161,7 @@ class Keeping:
     async def keep_new(self, path: str, mode: int | None) -> EditedFile:
         """Note an empty new file; durable on return."""
         time = self._common.clock()
-        async with self._adding() as journal:
+        async with self._adding(path) as journal:
             number = journal.next_number
             bits = 0o644 if mode is None else mode
             attributes = Attributes(Kind.FILE, 0, time, bits, self.laid.new_number())
@@ -175,7 +176,7 @@ class Keeping:
         """Note a new folder; durable on return."""
         bits = 0o755 if mode is None else mode
         attributes = Attributes(Kind.DIRECTORY, 0, self._common.clock(), bits, self.laid.new_number())
-        async with self._adding() as journal:
+        async with self._adding(path) as journal:
             number = journal.next_number
             await self._noted(journal, journal.add, MakeFolder(number, path, mode))
         self._lay(path, attributes, number)
@@ -183,7 +184,7 @@ class Keeping:
     async def keep_removal(self, path: str, attributes: Attributes) -> None:
         """Note that an entry is gone; durable on return."""
         after, base = self._after(path, attributes)
-        async with self._adding() as journal:
+        async with self._adding(path) as journal:
             number = journal.next_number
             await self._noted(journal, journal.add, Remove(number, path, base, after))
         self.laid.put(path, Laid(None, number, 0))
@@ -205,7 +206,7 @@ class Keeping:
         expected_after = there.operation if there is not None and there.attributes is not None else 0
         laid = self.laid.find(source)
         origin = (laid.origin or source) if laid is not None else source
-        async with self._adding() as journal:
+        async with self._adding(source, target) as journal:
             operation = Move(
                 journal.next_number,
                 source,
@@ -227,7 +228,7 @@ class Keeping:
     async def keep_times(self, path: str, attributes: Attributes, mtime_ns: int, mode: int | None) -> None:
         """Note another time or mode; durable on return."""
         after, _base = self._after(path, attributes)
-        async with self._adding() as journal:
+        async with self._adding(path) as journal:
             number = journal.next_number
             await self._noted(journal, journal.add, SetTimes(number, path, mtime_ns, mode, after))
         bits = attributes.mode if mode is None else mode
@@ -260,7 +261,9 @@ class Keeping:
         return known.number if known is not None else self.laid.new_number()
 
     @contextlib.asynccontextmanager
-    async def _adding(self) -> AsyncIterator[JournalFile]:
+    async def _adding(self, *paths: str) -> AsyncIterator[JournalFile]:
+        for path in paths:
+            parse_shared_path(path)  # what the other side would refuse for ever is refused at once
         async with self._lock:
             if self._journal is None:
                 self._journal = await self._workers.call(self._begin)
