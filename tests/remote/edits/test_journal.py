@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,53 @@ def test_it_is_of_one_owner(tmp_path: Path) -> None:
     assert [operation.number for operation in waiting_operations([tmp_path / "edits"], KEY)] == [1]
     journal.close()
     claimed(journal.path).close()
+
+
+def test_one_that_is_just_made_is_not_taken_from_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between making the file and locking it another process looks: for now, for good, or to remove it."""
+    folder = tmp_path / "edits"
+    take = module._take
+    seen: list[Path] = []
+
+    def claim(path: Path, _lock: int) -> None:
+        assert JournalFile.claim(path, KEY) is None
+        assert path.exists()
+
+    def remove(path: Path, _lock: int) -> None:
+        path.unlink()
+
+    def hold(path: Path, _lock: int) -> None:
+        held.append(os.open(path, os.O_RDONLY))
+        assert take(held[-1])
+
+    held: list[int] = []
+    for look in (claim, remove, hold):
+
+        def first(lock: int, look: Callable[[Path, int], None] = look) -> bool:
+            monkeypatch.setattr(module, "_take", take)
+            [path] = left_over([folder])
+            seen.append(path)
+            look(path, lock)
+            return take(lock)
+
+        monkeypatch.setattr(module, "_take", first)
+        journal = JournalFile.begin(folder, KEY, "anna")
+        assert left_over([folder]) == [journal.path]
+        journal.add(Remove(1, "far/b", VERSION, 0))
+        assert JournalFile.claim(journal.path, KEY) is None
+        journal.remove()
+    assert len(seen) == 3
+    os.close(held[0])
+
+
+def test_an_empty_one_goes_when_nobody_can_be_making_it(tmp_path: Path) -> None:
+    path = tmp_path / ("0" * 32)
+    path.touch(mode=0o600)
+    assert JournalFile.claim(path, KEY) is None
+    assert path.exists()
+    os.utime(path, (1, 1))
+    assert JournalFile.claim(path, KEY) is None
+    assert not path.exists()
 
 
 def test_cut_anywhere_it_holds_exactly_the_operations_that_were_complete(tmp_path: Path) -> None:

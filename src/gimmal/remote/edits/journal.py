@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
@@ -46,6 +47,12 @@ RESERVE = 8 << 20
 
 BEGIN_ROOM = 24 << 20
 """Bytes beyond the reserve that a disk has to have for a journal to begin there, where there is another one."""
+
+BEGIN_TRIES = 8
+"""Names that a new journal is given, where others take each of them."""
+
+BEGIN_SECONDS = 60.0
+"""An empty file is left to who makes it for so long."""
 
 FILES_MAX = 256
 """Journals in one folder that are looked at."""
@@ -113,7 +120,7 @@ class JournalFile:
             except FileNotFoundError:
                 return None
             try:
-                if not _take(lock) or not _is_there(path, lock):
+                if not _take(lock) or not _is_there(path, lock) or _is_being_begun(lock):
                     os.close(lock)
                     return None
                 made = cls(path, lock, SealedJournal.open(path, _seal_key(key), path.name.encode()), key)
@@ -444,21 +451,43 @@ def _require_room(descriptor: int, length: int) -> None:
 def _begin_file(folder: Path, key: bytes, computer: str) -> tuple[Path, int, SealedJournal]:
     """A new file, the lock on it, and the journal in it; OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / random_bytes(16).hex()
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    lock = os.open(path, flags, 0o600)
+    for _ in range(BEGIN_TRIES):
+        path = folder / random_bytes(16).hex()
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        lock = os.open(path, flags, 0o600)
+        try:
+            journal = _begun(path, lock, key, computer)
+        except BaseException:
+            _discard(path, lock)
+            raise
+        if journal is not None:
+            return path, lock, journal
+        _discard(path, lock)
+    raise OSError(errno.EBUSY, "others take each new journal of edits")
+
+
+def _begun(path: Path, lock: int, key: bytes, computer: str) -> SealedJournal | None:
+    """The journal in a new file; None where another process looked into it before it was locked, and may have it."""
+    if not _take(lock):
+        return None
+    journal = SealedJournal.open(path, _seal_key(key), path.name.encode())
     try:
-        _take(lock)
-        journal = SealedJournal.open(path, _seal_key(key), path.name.encode())
         journal.append(encode_record(Begun(computer[:256])))
-        fsync_directory(folder)
-        fsync_directory(folder.parent)
+        fsync_directory(path.parent)
+        fsync_directory(path.parent.parent)
+        if _is_there(path, lock):
+            return journal
     except BaseException:
-        os.close(lock)
-        with contextlib.suppress(OSError):
-            path.unlink()
+        journal.close()
         raise
-    return path, lock, journal
+    journal.close()
+    return None
+
+
+def _discard(path: Path, lock: int) -> None:
+    os.close(lock)
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _take(lock: int) -> bool:
@@ -470,6 +499,12 @@ def _take(lock: int) -> bool:
         if error.errno not in _NO_LOCKS:
             raise
     return True
+
+
+def _is_being_begun(lock: int) -> bool:
+    """Whether it may be of a process that has just made it and did not get to lock it yet."""
+    state = os.fstat(lock)
+    return not state.st_size and time.time() - state.st_mtime < BEGIN_SECONDS
 
 
 def _is_there(path: Path, lock: int) -> bool:
