@@ -11,7 +11,8 @@ import pytest
 
 from gimmal.base.errors import BadName, LocalError, RemoteError, UnreachableError
 from gimmal.protocol.messages import Kind
-from gimmal.remote.edits.journal import left_over, waiting_operations
+from gimmal.remote.edits.journal import JournalFile, left_over, waiting_operations
+from gimmal.remote.edits.operations import Gone, Record, encode_record
 from tests.remote.edits.rig import KEY, CutFiles, conflicts_of, edited_tree, places_of, until
 from tests.remote.simulated_line import content_of
 from tests.remote.two_sides import Sides, TwoSides
@@ -390,6 +391,66 @@ def test_what_the_other_side_could_never_take_is_not_kept(two: TwoSides) -> None
             await until(lambda: not tree.waiting)
             assert sorted(os.listdir(two.far)) == ["new", "report.odt"]
             await tree.set_attributes("far/new", mtime_ns=-(1 << 64))
+
+    two.run(work)
+
+
+def test_a_note_that_cannot_be_made_once_ends_nothing(two: TwoSides, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gimmal.remote.edits.keeping.AGAIN_SECONDS", 0.05)
+    refused: list[Record] = []
+
+    def encode(record: Record) -> bytes:
+        if isinstance(record, Gone) and len(refused) < 2:
+            refused.append(record)
+            raise OSError(errno.EIO, "the stick refuses")
+        return encode_record(record)
+
+    monkeypatch.setattr("gimmal.remote.edits.journal.encode_record", encode)
+
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            for round_ in (b"first", b"other"):
+                file = await tree.open("far/report.odt", write=True)
+                await file.read(0, len(CONTENT))
+                line.is_cut = True
+                await file.write(0, round_)
+                await file.close()
+                line.is_cut = False
+                await until(lambda: not left_over(list(places_of(two.base))))
+                assert tree.waiting == []
+                assert (two.far / "report.odt").read_bytes() == round_ + CONTENT[5:]
+            assert len(refused) == 2
+            assert not conflicts_of(two.base).read()
+
+    two.run(work)
+
+
+def test_a_journal_that_cannot_be_removed_is_left_and_another_one_begun(
+    two: TwoSides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = JournalFile.remove
+
+    def refuse(_journal: JournalFile) -> None:
+        monkeypatch.setattr(JournalFile, "remove", remove)
+        raise LocalError("the stick refuses")
+
+    monkeypatch.setattr(JournalFile, "remove", refuse)
+
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.listing("far")
+            for name in ("a", "b"):
+                line.is_cut = True
+                await tree.make_directory(f"far/{name}")
+                line.is_cut = False
+                await until(lambda: not tree.waiting)
+            await until(lambda: len(left_over(list(places_of(two.base)))) == 1)
+            assert sorted(os.listdir(two.far)) == ["a", "b", "report.odt"]
+            [path] = left_over(list(places_of(two.base)))
+            assert JournalFile.claim(path, KEY) is None
+            assert left_over(list(places_of(two.base))) == []
 
     two.run(work)
 

@@ -118,8 +118,10 @@ class GoingHome:
                 skipped.add(operation.number)
                 blocked.update(places(operation))
                 continue
-            await self._workers.call(self._journal.note_home, gone)
-            self._tell(operation, gone)
+            try:
+                await self._workers.call(self._journal.note_home, gone)
+            finally:
+                self._tell(operation, gone)  # it is at home, noted or not
         return refused
 
     async def _do(self, operation: Operation) -> Gone:

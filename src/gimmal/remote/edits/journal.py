@@ -242,15 +242,12 @@ class JournalFile:
         """An operation was done at home. Not lost by a crash is not needed here: it would be found to be done.
 
         Raises:
-            LocalError: the disk refuses.
+            LocalError: the disk refuses; then it is still pending.
         """
-        with self._one:
+        with self._adding():
+            self._journal.append(encode_record(result))
             self.pending.pop(result.number, None)
             self.results[result.number] = result
-            with local_errors("write the journal of edits", self.path):
-                self.refuses = True
-                self._journal.append(encode_record(result))
-                self.refuses = False
 
     @contextlib.contextmanager
     def _adding(self) -> Iterator[None]:

@@ -343,9 +343,10 @@ class Keeping:
             raise InternalError("there is no journal", "report this as a bug, with the log")
         files = await self._common.files()
         # One question with a deadline first: where the line is down, no operation is begun.
-        share = next(iter(journal.pending.values())).path.partition("/")[0]
-        with contextlib.suppress(RemoteError):
-            await self._common.step(files.stat(share))
+        first = next(iter(journal.pending.values()), None)  # None: all is at home already
+        if first is not None:
+            with contextlib.suppress(RemoteError):
+                await self._common.step(files.stat(first.path.partition("/")[0]))
         home = GoingHome(files, journal, self._workers, self._common.computer, self._conflicts, self._is_home)
         self.refused = await home.run()
         async with self._lock:
@@ -355,7 +356,12 @@ class Keeping:
             if journal.pending:
                 return False
             self._journal = None
-            await self._workers.call(journal.remove)
+            try:
+                await self._workers.call(journal.remove)
+            except LocalError as error:  # whoever looks next finds that nothing is left to do
+                logger.warning("%s", error.message)
+            finally:
+                await self._workers.call(journal.close)
         return True
 
     def _is_home(self, operation: Operation, gone: Gone) -> None:
