@@ -14,7 +14,7 @@ from gimmal.base.sealed_journal import SealedJournal
 from gimmal.protocol.messages import Version
 from gimmal.remote.edits import journal as module
 from gimmal.remote.edits.journal import JournalFile, choose_folder, folders, left_over, waiting_operations
-from gimmal.remote.edits.operations import DATA_BYTES, Data, Gone, MakeFolder, Old, Remove, Save
+from gimmal.remote.edits.operations import DATA_BYTES, Data, Gone, MakeFolder, Old, Remove, Save, SetTimes
 from gimmal.remote.edits.unreadable import unreadable_journals
 
 KEY = bytes(range(32))
@@ -286,6 +286,23 @@ def test_it_goes_on_elsewhere_with_all_that_is_pending(tmp_path: Path) -> None:
     assert list(again.bytes_of(1)) == before
     assert again.path.stat().st_size < 2.2 * len(content), "what is at home was left behind"
     again.close()
+
+
+def test_what_is_pending_takes_along_what_it_builds_on(tmp_path: Path) -> None:
+    journal = JournalFile.begin(tmp_path / "half", KEY, "anna")
+    journal.add_save(save(1), [(0, b"first")], [(10, b"old")])
+    journal.add(SetTimes(2, "far/a", 9, None, 1))
+    journal.add_save(save(3, "far/b"), [(0, bytes(1000))], [])
+    journal.add_save(Save(4, "far/a", None, 2, 5, 10, 7, None), [(5, b"later")], [])
+    for number in (1, 2, 3):
+        journal.note_home(Gone(number, "far/a", None))
+    journal.move_to(tmp_path / "computer")
+    assert list(journal.bytes_of(1)) == [Data(0, b"first"), Old(10, b"old")]
+    assert list(journal.bytes_of(4)) == [Data(5, b"later")]
+    with pytest.raises(LocalError):
+        list(journal.bytes_of(3))
+    journal.close()
+    assert list(claimed(journal.path).pending) == [4]
 
 
 def test_it_stays_where_not_all_of_it_can_be_taken_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

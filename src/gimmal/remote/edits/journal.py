@@ -32,10 +32,13 @@ from gimmal.remote.edits.operations import (
     Data,
     End,
     Gone,
+    Move,
     Old,
     Operation,
     Record,
+    Remove,
     Save,
+    SetTimes,
     decode_record,
     encode_record,
 )
@@ -267,7 +270,7 @@ class JournalFile:
     # Moving ----------------------------------------------------------------------------------------------------------
 
     def move_to(self, folder: Path) -> None:
-        """Go on in a new file there, with all that is pending, and without what is at home; durable on return.
+        """Go on in a new file there with what is pending and what that builds on, without the rest; durable on return.
 
         Where the process ends between the two, both files are there, and each operation is done twice, without harm.
 
@@ -296,16 +299,30 @@ class JournalFile:
                 os.ftruncate(self._left[-1][0], 0)
             logger.warning("an old journal of edits could not be removed: %s", error)
 
+    def _needed(self) -> set[int]:
+        """What is pending, and what that builds on, whose bytes a conflict needs."""
+        after: dict[int, int] = {}
+        for data in self._journal.records():
+            record = decode_record(data)
+            if isinstance(record, Save | Move | Remove | SetTimes):
+                after[record.number] = record.after
+        needed = set(self.pending)
+        for number in sorted(after, reverse=True):
+            if number in needed:
+                needed.add(after[number])
+        return needed
+
     def _copy_to(self, journal: SealedJournal) -> None:
+        needed = self._needed()
         copied: set[int] = set()
         inside = False
         for data in self._journal.records():
             record = decode_record(data)
             number = getattr(record, "number", 0)
             if isinstance(record, Save):
-                inside = number in self.pending
+                inside = number in needed
             of_save = isinstance(record, Data | Old | Save | End)
-            if inside if of_save else isinstance(record, Gone) or number in self.pending:
+            if inside if of_save else isinstance(record, Gone) or number in needed:
                 journal.append(data)
                 if isinstance(record, End) or not of_save:
                     copied.add(number)
