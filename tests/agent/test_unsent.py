@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gimmal.agent.safe import Unplugging
 from gimmal.agent.unsent import Unsent, unsent_edits
 from gimmal.remote.edits.journal import JournalFile, folders
 from gimmal.remote.edits.operations import Gone, Save
@@ -34,7 +35,7 @@ def test_files_are_counted_by_where_their_edits_lie(tmp_path: Path) -> None:
     found = unsent_edits(half, state, KEY)
     assert found == Unsent(1, 1)
     assert found.files == 2
-    assert unsent_edits(half, state, bytes(32)) == Unsent(0, 0), "those of another half"
+    assert unsent_edits(half, state, bytes(32)) == Unsent(0, 0, (journal.path,)), "sealed by a key that is not here"
 
 
 def test_why_the_other_side_does_not_take_something_is_told_until_it_does(tmp_path: Path) -> None:
@@ -53,3 +54,32 @@ def test_why_the_other_side_does_not_take_something_is_told_until_it_does(tmp_pa
     journal.note_home(Gone(1, "share/a", None))
     assert unsent_edits(half, state, KEY) == Unsent(0, 0)
     journal.close()
+
+
+def test_journals_that_cannot_be_read_are_told_until_a_person_removes_them(tmp_path: Path) -> None:
+    half, state = tmp_path / "GIMMAL", tmp_path / "state"
+    half.mkdir()
+    state.mkdir()
+    on_half, here = folders(half, state, KEY)
+    lost = []
+    for place in (on_half, here):
+        journal = JournalFile.begin(place, KEY)
+        journal.add_save(save("share/a"), [(0, b"abc")], [])
+        path = journal.path
+        journal.close()
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)
+        lost.append(path)
+    found = unsent_edits(half, state, KEY)
+    assert found == Unsent(0, 0, tuple(lost))
+    assert not Unplugging([], 0, found).safe
+    for path in lost:
+        assert JournalFile.claim(path, KEY) is None
+    found = unsent_edits(half, state, KEY)
+    assert (found.files, len(found.unreadable)) == (0, 2)
+    for path in found.unreadable:
+        assert path.suffix == ".damaged"
+        path.unlink()
+    assert unsent_edits(half, state, KEY) == Unsent(0, 0)
+    assert Unplugging([], 0, Unsent(1, 0)).safe

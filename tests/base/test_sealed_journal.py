@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -131,6 +132,40 @@ def test_full_disk_leaves_the_record_before(tmp_path: Path) -> None:
     assert _read(path) == [b"a" * 1000, b"c" * 100]
 
 
+def test_after_a_failed_sync_it_takes_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "the disk is gone")
+
+    path = tmp_path / "journal"
+    with SealedJournal.open(path, KEY, b"one") as journal:
+        journal.append(b"aaaa", durable=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fdatasync", refuse)
+            with pytest.raises(OSError, match="gone"):
+                journal.append(b"bbbb", durable=True)
+        assert journal.failed
+        for durable in (False, True):
+            with pytest.raises(OSError, match="lost"):
+                journal.append(b"cccc", durable=durable)
+        with pytest.raises(OSError, match="lost"):
+            journal.sync()
+        assert list(journal.records()) == [b"aaaa"]
+    assert _read(path) == [b"aaaa"]
+
+
+def test_what_was_appended_can_be_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with SealedJournal.open(path, KEY, b"one") as journal:
+        for before in ([], [b"aaaa"]):
+            mark = journal.mark()
+            journal.append(b"x" * 1000)
+            journal.append(b"y" * 1000)
+            journal.cut_back(mark)
+            assert list(journal.records()) == before
+            journal.append(b"aaaa")
+    assert _read(path) == [b"aaaa", b"aaaa"]
+
+
 def test_removed_journal_is_gone(tmp_path: Path) -> None:
     journal = SealedJournal.open(tmp_path / "journal", KEY, b"one")
     journal.append(b"a", durable=True)
@@ -158,3 +193,18 @@ def test_what_follows_the_last_whole_record_is_told(tmp_path: Path) -> None:
             assert journal.torn() is torn
             journal.append(b"cccc")
             assert not journal.torn()
+
+
+def test_damage_is_told_from_a_record_that_was_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    _write(path, b"a" * 40, b"b" * 300, b"c" * 40)
+    whole = path.read_bytes()
+    for size in range(len(whole) + 1):
+        path.write_bytes(whole[:size])
+        with SealedJournal.open(path, KEY, b"one") as journal:
+            assert not journal.damaged(), size
+    for place in range(len(whole)):
+        for bit in (0x01, 0x80):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+            with SealedJournal.open(path, KEY, b"one") as journal:
+                assert journal.damaged(), (place, bit)

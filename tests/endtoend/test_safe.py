@@ -17,6 +17,7 @@ def test_it_is_safe_while_nothing_is_under_way(desk: Desk) -> None:
         "transfers_moving": 0,
         "going_home": 0,
         "on_this_computer": 0,
+        "unreadable": [],
     }
 
 
@@ -38,3 +39,12 @@ def test_a_command_that_runs_makes_it_unsafe_with_and_without_an_agent(plugged: 
 def test_it_asks_nobody_but_this_computer(plugged: Plugged) -> None:
     plugged.agent_a.stop()
     assert plugged.world.run(plugged.world.b, "status", "--safe").code == 0
+
+
+def test_edits_that_cannot_be_read_make_it_unsafe(desk: Desk) -> None:
+    copy = desk.world.b.half / "GIMMAL" / "edits" / f"{'0' * 32}-01234567.damaged"
+    write_file(copy, 1000)
+    result = desk.run("status", "--safe", code=4)
+    assert result.out == f"not safe: edits in {copy} cannot be read\n"
+    copy.unlink()
+    assert desk.run("status", "--safe").code == 0

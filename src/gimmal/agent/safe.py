@@ -27,8 +27,8 @@ class Unplugging:
 
     @property
     def safe(self) -> bool:
-        """Nothing is under way, and nothing waits here that does not leave with the half."""
-        return not self.uses and not self.moving and not self.unsent.on_computer
+        """Nothing is under way, nothing waits here that does not leave with the half, and all of it can be read."""
+        return not (self.uses or self.moving or self.unsent.on_computer or self.unsent.unreadable)
 
 
 async def look_at_unplugging(reach: Reach) -> Unplugging:

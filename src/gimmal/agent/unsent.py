@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gimmal.remote.edits.journal import folders, not_done, waiting_operations
 from gimmal.remote.edits.operations import places
+from gimmal.remote.edits.unreadable import unreadable_journals
 
 
 @dataclass(frozen=True)
@@ -16,11 +17,13 @@ class Unsent:
     Attributes:
         on_half: files whose edits lie on the half itself: they go home from wherever it is plugged in next.
         on_computer: files whose edits lie on this computer, and go home only from here.
+        unreadable: journals of which something cannot be read, so that nobody knows what is in them.
         not_done: what the other side said of those that it did not do when it was asked last.
     """
 
     on_half: int
     on_computer: int
+    unreadable: tuple[Path, ...] = ()
     not_done: tuple[str, ...] = ()
 
     @property
@@ -40,7 +43,12 @@ def unsent_edits(half: Path, directory: Path, key: bytes) -> Unsent:
     everywhere = folders(half, directory, key)
     here = folders(None, directory, key)
     on_half = [place for place in everywhere if place not in here]
-    return Unsent(_files(on_half, key), _files(here, key), not_done=tuple(not_done(everywhere, key)))
+    return Unsent(
+        _files(on_half, key),
+        _files(here, key),
+        tuple(unreadable_journals(everywhere, key)),
+        tuple(not_done(everywhere, key)),
+    )
 
 
 def _files(folders_: list[Path], key: bytes) -> int:

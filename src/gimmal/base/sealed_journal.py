@@ -14,11 +14,12 @@ One owner at a time: the caller sees to that. Failures of the disk are OSError.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeAlias
 
 from gimmal.base.errors import AuthenticationFailed
 from gimmal.base.primitives import (
@@ -41,6 +42,10 @@ _LENGTH_SIZE = 4
 _OVERHEAD = NONCE_SIZE + TAG_SIZE
 
 
+Mark: TypeAlias = tuple[int, int, bytes]
+"""An end of a journal: bytes, records, the first one's nonce."""
+
+
 class JournalFullError(OSError):
     """A journal reached JOURNAL_BYTES_MAX."""
 
@@ -61,6 +66,7 @@ class SealedJournal:
         self._count = 0
         self._measured = False
         self._trimmed = False
+        self._failed = False
 
     def __repr__(self) -> str:
         return f"SealedJournal({self._count} records)"
@@ -125,6 +131,37 @@ class SealedJournal:
             pass
         return os.fstat(self._descriptor).st_size != self._end
 
+    def damaged(self) -> bool:
+        """Whether what follows the last whole record is more than one that a crash cut short.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        if not self.torn():
+            return False
+        tail = _pread(self._descriptor, 2 * (_LENGTH_SIZE + _OVERHEAD + RECORD_BYTES_MAX), self._end)
+        if len(tail) < _LENGTH_SIZE:
+            return False
+        size = int.from_bytes(self._masked(tail[:_LENGTH_SIZE], self._count), "big")
+        if not _OVERHEAD <= size <= _OVERHEAD + RECORD_BYTES_MAX or size <= len(tail) - _LENGTH_SIZE:
+            return True
+        # It ends before its end. Or its length was altered: then it is sound to the last byte, or another follows.
+        first_nonce = self._first_nonce or tail[_LENGTH_SIZE : _LENGTH_SIZE + NONCE_SIZE]
+        if self._opened(tail[_LENGTH_SIZE:], self._count, first_nonce) is not None:
+            return True
+        mask = int.from_bytes(self._masked(bytes(_LENGTH_SIZE), self._count + 1), "big")
+        for begin in range(2 * _LENGTH_SIZE + _OVERHEAD, len(tail) - _OVERHEAD + 1):
+            size = int.from_bytes(tail[begin - _LENGTH_SIZE : begin], "big") ^ mask
+            if not _OVERHEAD <= size <= len(tail) - begin:
+                continue
+            if self._opened(tail[begin : begin + size], self._count + 1, first_nonce) is not None:
+                return True
+        return False
+
+    def trim(self) -> None:
+        """Cut off what follows the last whole record, as the next append would; OSError."""
+        self._trim()
+
     def append(self, data: bytes, *, durable: bool = False) -> None:
         """Add a record.
 
@@ -133,9 +170,11 @@ class SealedJournal:
             durable: return only when it would survive a power cut.
 
         Raises:
-            OSError: the disk refuses; the journal then still ends with the record before.
+            OSError: the disk refuses; the journal then still ends with the record before. Where it could not write out
+                what it had taken, it may have lost any of that and say so only once: nothing is appended any more.
             JournalFullError: the journal is as large as it may be.
         """
+        self._require_sound()
         if len(data) > RECORD_BYTES_MAX:
             raise ValueError("a record is longer than a journal takes")
         self._trim()
@@ -149,7 +188,7 @@ class SealedJournal:
         try:
             self._write(record)
             if durable:
-                os.fdatasync(self._descriptor)
+                self.sync()
         except OSError:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, self._end)
@@ -158,9 +197,33 @@ class SealedJournal:
         self._count += 1
         self._first_nonce = first_nonce
 
+    def mark(self) -> Mark:
+        """Where it ends now; OSError."""
+        self._trim()
+        return self._end, self._count, self._first_nonce
+
+    def cut_back(self, mark: Mark) -> None:
+        """Take back what was appended since; OSError."""
+        self._end, self._count, self._first_nonce = mark
+        os.ftruncate(self._descriptor, self._end)
+
     def sync(self) -> None:
-        """Return only when all that was appended would survive a power cut; OSError."""
-        os.fdatasync(self._descriptor)
+        """Return only when all that was appended would survive a power cut; OSError as for `append`."""
+        self._require_sound()
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError:
+            self._failed = True
+            raise
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing is appended any more, because the disk could not write out what it had taken."""
+        return self._failed
+
+    def _require_sound(self) -> None:
+        if self._failed:
+            raise OSError(errno.EIO, "the disk has lost what was written before")
 
     def close(self) -> None:
         """Let go of the file, which stays."""
@@ -202,11 +265,16 @@ class SealedJournal:
         if len(sealed) < size:
             return None
         first_nonce = first_nonce or sealed[:NONCE_SIZE]
+        data = self._opened(sealed, sequence, first_nonce)
+        return None if data is None else (data, first_nonce, end)
+
+    def _opened(self, sealed: bytes, sequence: int, first_nonce: bytes) -> bytes | None:
+        if len(sealed) < _OVERHEAD:
+            return None
         try:
-            data = open_at_rest(self._key, sealed, self._associated(sequence, first_nonce))
+            return open_at_rest(self._key, sealed, self._associated(sequence, first_nonce))
         except AuthenticationFailed:
             return None
-        return data, first_nonce, end
 
     def _write(self, record: bytes) -> None:
         view = memoryview(record)
@@ -223,6 +291,13 @@ class SealedJournal:
         # Hides the sizes of the records; that they are true is for the tag to say.
         mask = hmac_sha256(self._key, self._prefix, b"|length|", sequence.to_bytes(8, "big"))
         return bytes(left ^ right for left, right in zip(length, mask, strict=False))
+
+
+def _pread(descriptor: int, length: int, place: int) -> bytes:
+    found = b""
+    while len(found) < length and (more := os.pread(descriptor, length - len(found), place + len(found))):
+        found += more
+    return found
 
 
 def _open_regular(path: Path, flags: int) -> int:

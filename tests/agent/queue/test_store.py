@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import resource
@@ -265,6 +266,30 @@ def test_a_full_disk_leaves_what_was_there_and_the_next_order_is_whole(tmp_path:
         signal.signal(signal.SIGXFSZ, handler)
     kept, _number = read(tmp_path)
     assert kept[2].order == copy_order(b"/short")
+
+
+def test_after_a_failed_sync_it_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "the disk is gone")
+
+    with opened(tmp_path) as store:
+        store.append(added(1), durable=True)
+        before = journal_of(tmp_path).stat().st_ino
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fdatasync", refuse)
+            for _ in range(2):
+                with pytest.raises(LocalError):
+                    store.append(added(2), durable=True)
+        assert list(read_while_open(tmp_path)) == [1]
+        store.append(added(2), durable=True)
+        assert journal_of(tmp_path).stat().st_ino != before
+    assert list(read(tmp_path)[0]) == [1, 2]
+
+
+def read_while_open(folder: Path) -> dict[int, Kept]:
+    copy = folder / "copy"
+    shutil.copytree(folder / "queue", copy / "queue")
+    return read(copy)[0]
 
 
 def test_there_is_an_end_to_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from gimmal.base.errors import LocalError, RemoteError, UnreachableError
+from gimmal.base.errors import BadName, LocalError, RemoteError, UnreachableError
 from gimmal.protocol.messages import Kind
-from gimmal.remote.edits.journal import left_over, waiting_operations
+from gimmal.remote.edits.journal import JournalFile, left_over, waiting_operations
+from gimmal.remote.edits.operations import Gone, Record, encode_record
 from tests.remote.edits.rig import KEY, CutFiles, conflicts_of, edited_tree, places_of, until
 from tests.remote.simulated_line import content_of
 from tests.remote.two_sides import Sides, TwoSides
@@ -266,6 +268,189 @@ def test_a_disk_here_that_is_full_is_told(two: TwoSides, monkeypatch: pytest.Mon
             await file.sync()
             await file.close()
             assert (two.far / "report.odt").read_bytes() == b"first" + CONTENT[5:]
+
+    two.run(work)
+
+
+@pytest.mark.parametrize("how", ["no room", "a failed sync"])
+def test_where_the_stick_takes_no_more_it_goes_on_here(
+    two: TwoSides, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    half, here = places_of(two.base)
+    broken: list[str] = []
+
+    def fail(descriptor: int) -> None:
+        if broken and os.readlink(f"/proc/self/fd/{descriptor}").startswith(str(half)):
+            raise OSError(errno.ENOSPC if how == "no room" else errno.EIO, "the stick refuses")
+
+    def require_room(descriptor: int, _length: int) -> None:
+        fail(descriptor)
+
+    fdatasync = os.fdatasync
+
+    def sync(descriptor: int) -> None:
+        fail(descriptor)
+        fdatasync(descriptor)
+
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            file = await tree.open("far/report.odt", write=True)
+            assert await file.read(0, len(CONTENT)) == CONTENT
+            line.is_cut = True
+            await file.write(0, b"first")
+            await file.sync()
+            assert len(left_over([half])) == 1
+            if how == "no room":
+                monkeypatch.setattr("gimmal.remote.edits.journal._require_room", require_room)
+            else:
+                monkeypatch.setattr(os, "fdatasync", sync)
+            broken.append(how)
+            await file.write(5, b" second")
+            await file.sync()
+            await tree.rename("far/report.odt", "far/other.odt")
+            assert left_over([half]) == []
+            assert len(left_over([here])) == 1
+            await file.close()
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            assert (two.far / "other.odt").read_bytes() == b"first second" + CONTENT[12:]
+            assert not conflicts_of(two.base).read()
+
+    two.run(work)
+
+
+def test_a_journal_that_is_full_is_told_and_stays(two: TwoSides, monkeypatch: pytest.MonkeyPatch) -> None:
+    half, _here = places_of(two.base)
+    monkeypatch.setattr("gimmal.base.sealed_journal.JOURNAL_BYTES_MAX", 100_000)
+
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.listing("far")
+            line.is_cut = True
+            file = await tree.open("far/new", write=True, create=True)
+            await file.write(0, b"x" * 70_000)
+            await file.sync()
+            await file.write(0, b"y" * 70_000)
+            with pytest.raises(LocalError):
+                await file.sync()
+            assert len(left_over([half])) == 1
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            await file.close()
+            assert (two.far / "new").read_bytes() == b"y" * 70_000
+
+    two.run(work)
+
+
+def test_a_journal_that_is_full_of_what_is_at_home_begins_anew(two: TwoSides, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thing that the other side refuses keeps the journal: what came home behind it takes no room for ever."""
+    monkeypatch.setattr("gimmal.base.sealed_journal.JOURNAL_BYTES_MAX", 100_000)
+    monkeypatch.setattr("gimmal.remote.edits.keeping.REFUSED_SECONDS", 0.05)
+
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.listing("far")
+            line.refuses = "far/refused"
+            line.is_cut = True
+            refused = await tree.open("far/refused", write=True, create=True)
+            await refused.close()
+            for number in range(6):
+                line.is_cut = True
+                file = await tree.open(f"far/{number}", write=True, create=True)
+                await file.write(0, bytes(30_000))
+                await file.close()
+                line.is_cut = False
+                await until(lambda: len(tree.waiting) == 1)
+            assert [operation.path for operation in tree.waiting] == ["far/refused"]
+            assert sorted(os.listdir(two.far)) == ["0", "1", "2", "3", "4", "5", "report.odt"]
+
+    two.run(work)
+
+
+def test_what_the_other_side_could_never_take_is_not_kept(two: TwoSides) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.listing("far")
+            line.is_cut = True
+            for name in ("a\\b", "a\x07b", "x" * 5000, "x/" * 300 + "x", "x" * 256):
+                with pytest.raises((BadName, RemoteError, UnreachableError)):
+                    await (await tree.open(f"far/{name}", write=True, create=True)).close()
+                with pytest.raises((BadName, RemoteError, UnreachableError)):
+                    await tree.make_directory(f"far/{name}")
+                with pytest.raises((BadName, RemoteError, UnreachableError)):
+                    await tree.rename("far/report.odt", f"far/{name}")
+            await tree.set_attributes("far/report.odt", mtime_ns=1 << 63)
+            assert waiting(two) == len(tree.waiting) == 1
+            await tree.make_directory("far/new")
+            assert waiting(two) == 2
+            line.is_cut = False
+            await until(lambda: not tree.waiting)
+            assert sorted(os.listdir(two.far)) == ["new", "report.odt"]
+            await tree.set_attributes("far/new", mtime_ns=-(1 << 64))
+
+    two.run(work)
+
+
+def test_a_note_that_cannot_be_made_once_ends_nothing(two: TwoSides, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gimmal.remote.edits.keeping.AGAIN_SECONDS", 0.05)
+    refused: list[Record] = []
+
+    def encode(record: Record) -> bytes:
+        if isinstance(record, Gone) and len(refused) < 2:
+            refused.append(record)
+            raise OSError(errno.EIO, "the stick refuses")
+        return encode_record(record)
+
+    monkeypatch.setattr("gimmal.remote.edits.journal.encode_record", encode)
+
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            for round_ in (b"first", b"other"):
+                file = await tree.open("far/report.odt", write=True)
+                await file.read(0, len(CONTENT))
+                line.is_cut = True
+                await file.write(0, round_)
+                await file.close()
+                line.is_cut = False
+                await until(lambda: not left_over(list(places_of(two.base))))
+                assert tree.waiting == []
+                assert (two.far / "report.odt").read_bytes() == round_ + CONTENT[5:]
+            assert len(refused) == 2
+            assert not conflicts_of(two.base).read()
+
+    two.run(work)
+
+
+def test_a_journal_that_cannot_be_removed_is_left_and_another_one_begun(
+    two: TwoSides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = JournalFile.remove
+
+    def refuse(_journal: JournalFile) -> None:
+        monkeypatch.setattr(JournalFile, "remove", remove)
+        raise LocalError("the stick refuses")
+
+    monkeypatch.setattr(JournalFile, "remove", refuse)
+
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line) as tree:
+            await tree.listing("far")
+            for name in ("a", "b"):
+                line.is_cut = True
+                await tree.make_directory(f"far/{name}")
+                line.is_cut = False
+                await until(lambda: not tree.waiting)
+            await until(lambda: len(left_over(list(places_of(two.base)))) == 1)
+            assert sorted(os.listdir(two.far)) == ["a", "b", "report.odt"]
+            [path] = left_over(list(places_of(two.base)))
+            assert JournalFile.claim(path, KEY) is None
+            assert left_over(list(places_of(two.base))) == []
 
     two.run(work)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gimmal.base.errors import ProtocolViolation
+from gimmal.base.errors import LocalError, ProtocolViolation
 from gimmal.base.sealed_journal import RECORD_BYTES_MAX
 from gimmal.protocol.messages import Attributes, Kind, Version
 from gimmal.remote.edits.operations import (
@@ -27,6 +27,7 @@ from gimmal.remote.edits.operations import (
     decode_record,
     encode_record,
     places,
+    storable_time,
 )
 
 VERSION = Version(1, 2, 3)
@@ -57,6 +58,28 @@ def test_the_longest_paths_fit() -> None:
     path = "far/" + "ä" * 2040
     data = encode_record(Move(1, path, path, VERSION, 0, True, VERSION, 0))
     assert len(data) <= RECORD_BYTES_MAX
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        SetTimes(6, "far/a", 1 << 63, None, 0),
+        MakeFolder(3, "far/" + "x" * 5000, None),
+        Save(1, "far/a", VERSION, 0, 5, 1 << 63, 7, 0o644),
+        Remove(0, "far/a", VERSION, 0),
+        Begun("x" * 300),
+    ],
+    ids=lambda record: type(record).__name__,
+)
+def test_what_could_not_be_read_back_is_not_written(record: Record) -> None:
+    with pytest.raises(LocalError, match="kept"):
+        encode_record(record)
+
+
+def test_times_that_are_too_far_off_are_the_nearest_that_can_be() -> None:
+    for time, kept in ((1 << 63, (1 << 63) - 1), (-(1 << 70), -(1 << 63)), (7, 7)):
+        assert storable_time(time) == kept
+        assert decode_record(encode_record(SetTimes(1, "far/a", kept, None, 0)))
 
 
 def test_an_operation_concerns_its_paths() -> None:

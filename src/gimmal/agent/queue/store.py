@@ -175,6 +175,8 @@ class QueueStore:
         with self._one:
             if self._journal is None:
                 raise LocalError("the transfer queue is closed", "start `gimmal up` again")
+            if self._journal.failed:
+                self._rewrite()
             self._append(self._journal, encoded, durable=durable)
             if self._bytes > max(REWRITE_BYTES, 2 * self._live_bytes()):
                 # Old records are no harm: it is tried again at the next one.

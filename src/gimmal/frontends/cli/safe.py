@@ -37,6 +37,7 @@ def _reasons(found: Unplugging) -> list[str]:
         reasons.append(f"{counted(found.moving, 'transfer')} under way")
     if found.unsent.on_computer:
         reasons.append(f"{counted(found.unsent.on_computer, 'file')} still going home, kept on this computer only")
+    reasons += [f"edits in {displayable(str(path))} cannot be read" for path in found.unsent.unreadable]
     return reasons
 
 
@@ -47,4 +48,5 @@ def _json(found: Unplugging) -> dict[str, object]:
         "transfers_moving": found.moving,
         "going_home": found.unsent.files,
         "on_this_computer": found.unsent.on_computer,
+        "unreadable": [str(path) for path in found.unsent.unreadable],
     }

@@ -143,9 +143,11 @@ class GoingHome:
                 skipped.add(operation.number)
                 blocked.update(places(operation))
                 continue
-            await self._workers.call(self._journal.note_home, gone)
-            self._touched.update((*places(operation), gone.path))
-            self._tell(operation, gone)
+            try:
+                await self._workers.call(self._journal.note_home, gone)
+            finally:
+                self._touched.update((*places(operation), gone.path))
+                self._tell(operation, gone)  # it is at home, noted or not
         if self._touched and self._journal.pending:
             await self._sync()
         for reason in full.values():

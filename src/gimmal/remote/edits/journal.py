@@ -10,18 +10,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import re
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
+from gimmal.base.display import displayable
 from gimmal.base.errors import LocalError, ProtocolViolation
 from gimmal.base.persistence import fsync_directory, local_errors
 from gimmal.base.primitives import hmac_sha256, random_bytes
 from gimmal.base.sealed_journal import SealedJournal
 from gimmal.half.places import EDITS_FOLDER
+from gimmal.remote.edits.damaged import copy_to, name_of_copy
 from gimmal.remote.edits.operations import (
     DATA_BYTES,
     REASON_CHARACTERS,
@@ -30,20 +34,31 @@ from gimmal.remote.edits.operations import (
     End,
     Gone,
     MakeFolder,
+    Move,
     NotDone,
     Old,
     Operation,
     Record,
+    Remove,
     Save,
+    SetTimes,
     decode_record,
     encode_record,
 )
+
+logger = logging.getLogger("gimmal.remote")
 
 RESERVE = 8 << 20
 """Bytes of a disk that a journal leaves free."""
 
 BEGIN_ROOM = 24 << 20
 """Bytes beyond the reserve that a disk has to have for a journal to begin there, where there is another one."""
+
+BEGIN_TRIES = 8
+"""Names that a new journal is given, where others take each of them."""
+
+BEGIN_SECONDS = 60.0
+"""An empty file is left to who makes it for so long."""
 
 FILES_MAX = 256
 """Journals in one folder that are looked at."""
@@ -61,10 +76,12 @@ class JournalFile:
         not_done: what the other side said of those that it did not do when it was asked last.
         done_here: all that are complete, by number, whether at home or not.
         computer: on which they were done.
+        refuses: whether it did not take what was to be added last; then `move_to` another folder.
     """
 
-    def __init__(self, path: Path, lock: int, journal: SealedJournal) -> None:
+    def __init__(self, path: Path, lock: int, journal: SealedJournal, key: bytes) -> None:
         self.path = path
+        self.refuses = False
         self.pending: dict[int, Operation] = {}
         self.results: dict[int, Gone] = {}
         self.not_done: dict[int, str] = {}
@@ -73,6 +90,8 @@ class JournalFile:
         self.computer = ""
         self._lock = lock
         self._journal = journal
+        self._key = key
+        self._left: list[tuple[int, SealedJournal]] = []
         self._one = threading.Lock()
         self._reading: Iterator[Record] | None = None
         self._passed = 0
@@ -90,28 +109,16 @@ class JournalFile:
             LocalError: the disk refuses.
         """
         with local_errors("begin a journal of edits in", folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = folder / random_bytes(16).hex()
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            lock = os.open(path, flags, 0o600)
-            try:
-                _take(lock)
-                journal = SealedJournal.open(path, _seal_key(key), path.name.encode())
-                journal.append(encode_record(Begun(computer)))
-            except BaseException:
-                os.close(lock)
-                with contextlib.suppress(OSError):
-                    path.unlink()
-                raise
-        fsync_directory(folder)
-        fsync_directory(folder.parent)
-        made = cls(path, lock, journal)
+            path, lock, journal = _begin_file(folder, key, computer)
+        made = cls(path, lock, journal, key)
         made.computer = computer
         return made
 
     @classmethod
     def claim(cls, path: Path, key: bytes) -> Self | None:
         """A journal that a process left; None where one still has it, it is gone, or nothing in it goes home.
+
+        One that was damaged is kept as it is under another name, and what can still be read of it goes home.
 
         Raises:
             LocalError: the disk refuses.
@@ -123,21 +130,39 @@ class JournalFile:
             except FileNotFoundError:
                 return None
             try:
-                if not _take(lock) or not _is_there(path, lock):
+                if not _take(lock) or not _is_there(path, lock) or _is_being_begun(lock):
                     os.close(lock)
                     return None
-                made = cls(path, lock, SealedJournal.open(path, _seal_key(key), path.name.encode()))
+                made = cls(path, lock, SealedJournal.open(path, _seal_key(key), path.name.encode()), key)
             except BaseException:
                 os.close(lock)
                 raise
             try:
                 made.read_all()
+                made._set_aside_if_damaged()
             except BaseException:
                 made.close()
                 raise
         if not made.pending:
             made._remove_if_ours()
             return None
+        return made
+
+    @classmethod
+    def look(cls, path: Path, key: bytes) -> Self:
+        """A journal to be read only, whoever has it. Close it.
+
+        Raises:
+            OSError: the disk refuses, or it is gone.
+            LocalError: the disk refuses.
+            ProtocolViolation: as `claim`.
+        """
+        made = cls(path, -1, SealedJournal.open_to_read(path, _seal_key(key), path.name.encode()), key)
+        try:
+            made.read_all()
+        except BaseException:
+            made.close()
+            raise
         return made
 
     def read_all(self) -> None:
@@ -163,6 +188,20 @@ class JournalFile:
             number = getattr(record, "number", 0)
             self.next_number = max(self.next_number, number + 1)
 
+    def _set_aside_if_damaged(self) -> None:
+        """What cannot be read may be what a person has to have back: it is cut off only where a copy has it."""
+        with self._one:
+            if not self._journal.size or not self._journal.damaged():
+                return
+            copy = name_of_copy(self.path)
+            if self.pending:
+                copy_to(self._lock, copy)
+                self._journal.trim()
+            else:
+                os.replace(self.path, copy)
+            fsync_directory(self.path.parent)
+        logger.warning("a journal of edits is damaged: not all of it can go home; it is kept as %s", copy)
+
     def _remove_if_ours(self) -> None:
         """Remove a journal of which nothing is left to do; not one that another half's key seals."""
         with self._one, contextlib.suppress(OSError):
@@ -178,7 +217,7 @@ class JournalFile:
         Raises:
             LocalError: the disk refuses, or is too full.
         """
-        with self._one, local_errors("write the journal of edits", self.path):
+        with self._adding():
             self._require_room(0)
             self._journal.append(encode_record(operation), durable=True)
             self.pending[operation.number] = self.done_here[operation.number] = operation
@@ -195,29 +234,46 @@ class JournalFile:
         Raises:
             LocalError: the disk refuses, or is too full; then the save was never begun.
         """
-        with self._one, local_errors("write the journal of edits", self.path):
+        with self._adding():
             self.next_number = save.number + 1  # also where it fails: a number stands for one head
-            self._journal.append(encode_record(save))
-            for kind, pieces in ((Data, written), (Old, old)):
-                for offset, content in pieces:
-                    self._require_room(len(content))
-                    for at in range(0, len(content), DATA_BYTES):
-                        self._journal.append(encode_record(kind(offset + at, content[at : at + DATA_BYTES])))
-            self._journal.append(encode_record(End(save.number)), durable=True)
+            before = self._journal.mark()
+            try:
+                self._journal.append(encode_record(save))
+                for kind, pieces in ((Data, written), (Old, old)):
+                    for offset, content in pieces:
+                        self._require_room(len(content))
+                        for at in range(0, len(content), DATA_BYTES):
+                            self._journal.append(encode_record(kind(offset + at, content[at : at + DATA_BYTES])))
+                self._journal.append(encode_record(End(save.number)), durable=True)
+            except BaseException:
+                with contextlib.suppress(OSError):  # then a head without an end stays, which counts for nothing
+                    self._journal.cut_back(before)
+                raise
             self.pending[save.number] = self.done_here[save.number] = save
 
     def note_home(self, result: Gone) -> None:
         """An operation was done at home. What follows with the same file waits for `sync`.
 
         Raises:
-            LocalError: the disk refuses.
+            LocalError: the disk refuses; then it is still pending.
         """
-        with self._one:
+        with self._adding():
+            self._journal.append(encode_record(result))
             self.pending.pop(result.number, None)
             self.results[result.number] = result
             self.not_done.pop(result.number, None)
-            with local_errors("write the journal of edits", self.path):
-                self._journal.append(encode_record(result))
+
+    @contextlib.contextmanager
+    def _adding(self) -> Iterator[None]:
+        with self._one, local_errors("write the journal of edits", self.path):
+            self.refuses = True
+            yield
+            self.refuses = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether its disk lost what it had taken: nothing is added to this file any more."""
+        return self._journal.failed
 
     def note_not_done(self, number: int, reason: str) -> None:
         """The other side does not do an operation now; for whoever asks why it waits.
@@ -228,7 +284,7 @@ class JournalFile:
         reason = reason[:REASON_CHARACTERS]
         if self.not_done.get(number) == reason:
             return
-        with self._one, local_errors("write the journal of edits", self.path):
+        with self._adding():
             self._journal.append(encode_record(NotDone(number, reason)))
             self.not_done[number] = reason
 
@@ -242,9 +298,72 @@ class JournalFile:
             self._journal.sync()
 
     def _require_room(self, length: int) -> None:
-        state = os.fstatvfs(self._lock)
-        if state.f_blocks and state.f_bavail * (state.f_frsize or state.f_bsize) < RESERVE + length:
-            raise OSError(errno.ENOSPC, "no room is left for edits that wait for the other side")
+        _require_room(self._lock, length)
+
+    # Moving ----------------------------------------------------------------------------------------------------------
+
+    def move_to(self, folder: Path) -> None:
+        """Go on in a new file there with what is pending and what that builds on, without the rest; durable on return.
+
+        Where the process ends between the two, both files are there, and each operation is done twice, without harm.
+
+        Raises:
+            LocalError: that disk refuses, or this one does not give back what is pending; then it stays where it is.
+        """
+        with self._one, local_errors("move the journal of edits to", folder):
+            path, lock, journal = _begin_file(folder, self._key, self.computer)
+            try:
+                _require_room(lock, self._journal.size)
+                self._copy_to(journal)
+            except BaseException:
+                journal.remove()
+                os.close(lock)
+                raise
+            # Who reads in the old one reads on.
+            old, self.path = self.path, path
+            self._left.append((self._lock, self._journal))
+            self._lock, self._journal, self._reading = lock, journal, None
+            self.refuses = False
+        try:
+            old.unlink()
+            fsync_directory(old.parent)
+        except (OSError, LocalError) as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._left[-1][0], 0)
+            logger.warning("an old journal of edits could not be removed: %s", error)
+
+    def _needed(self) -> set[int]:
+        """What is pending, and what that builds on, whose bytes a conflict needs."""
+        after: dict[int, int] = {}
+        for data in self._journal.records():
+            record = decode_record(data)
+            if isinstance(record, Save | Move | Remove | SetTimes):
+                after[record.number] = record.after
+        needed = set(self.pending)
+        for number in sorted(after, reverse=True):
+            if number in needed:
+                needed.add(after[number])
+        return needed
+
+    def _copy_to(self, journal: SealedJournal) -> None:
+        needed = self._needed()
+        copied: set[int] = set()
+        inside = False
+        for data in self._journal.records():
+            record = decode_record(data)
+            number = getattr(record, "number", 0)
+            if isinstance(record, Save):
+                inside = number in needed
+            of_save = isinstance(record, Data | Old | Save | End)
+            if inside if of_save else isinstance(record, Gone) or number in needed:
+                journal.append(data)
+                if isinstance(record, End) or not of_save:
+                    copied.add(number)
+            if isinstance(record, End):
+                inside = False
+        if not copied.issuperset(self.pending):
+            raise OSError(errno.EIO, "not all of it can be read")
+        journal.sync()
 
     def chain(self, number: int) -> list[Operation]:
         """An operation and those that it builds on, the first one first; empty for none."""
@@ -260,6 +379,9 @@ class JournalFile:
         """Bytes of a complete save, in the order in which they were noted; reads on while it is consumed.
 
         Saves that are asked for in order are found without reading from the beginning each time.
+
+        Raises:
+            LocalError: they cannot be read any more, or the disk refuses.
         """
         if self._reading is None or self._passed >= number:
             self._reading = self._records()
@@ -273,16 +395,25 @@ class JournalFile:
             elif inside and isinstance(record, End):
                 return
         self._reading = None
+        raise LocalError(
+            f"the journal of edits {displayable(str(self.path))} cannot be read any more",
+            "check the disk that it is on",
+        )
 
     def _records(self) -> Iterator[Record]:
         # Bytes of a save that was cut short lie before the head of the next one: the head begins anew.
         found = self._journal.records()
         while True:
-            with self._one:
+            with self._one, local_errors("read the journal of edits", self.path):
                 data = next(found, None)
             if data is None:
                 return
             yield decode_record(data)
+
+    def is_damaged(self) -> bool:
+        """Whether something in it cannot be read that was no record cut short; OSError."""
+        with self._one:
+            return self._journal.damaged()
 
     # End -------------------------------------------------------------------------------------------------------------
 
@@ -293,6 +424,10 @@ class JournalFile:
             if self._lock >= 0:
                 os.close(self._lock)
                 self._lock = -1
+            for lock, journal in self._left:
+                journal.close()
+                os.close(lock)
+            self._left.clear()
 
     def remove(self) -> None:
         """Remove the file: all of it is at home.
@@ -306,6 +441,8 @@ class JournalFile:
 
     def _unlink(self) -> None:
         """Pulled out right behind it, a stick may have the name again, and would have what was noted last no more."""
+        if not _is_there(self.path, self._lock):
+            return  # it has another name by now, under which it is kept
         os.ftruncate(self._lock, 0)
         os.fsync(self._lock)
         self.path.unlink(missing_ok=True)
@@ -354,9 +491,8 @@ def not_done(places: list[Path], key: bytes) -> list[str]:
     reasons: dict[str, None] = {}
     for path in left_over(places):
         with contextlib.suppress(OSError, LocalError, ProtocolViolation):
-            journal = JournalFile(path, -1, SealedJournal.open_to_read(path, _seal_key(key), path.name.encode()))
+            journal = JournalFile.look(path, key)
             try:
-                journal.read_all()
                 reasons |= dict.fromkeys(journal.not_done.values())
             finally:
                 journal.close()
@@ -371,9 +507,8 @@ def waiting_operations(places: list[Path], key: bytes) -> list[Operation]:
     waiting: list[Operation] = []
     for path in left_over(places):
         with contextlib.suppress(OSError, LocalError, ProtocolViolation):
-            journal = JournalFile(path, -1, SealedJournal.open_to_read(path, _seal_key(key), path.name.encode()))
+            journal = JournalFile.look(path, key)
             try:
-                journal.read_all()
                 waiting += journal.pending.values()
             finally:
                 journal.close()
@@ -382,6 +517,54 @@ def waiting_operations(places: list[Path], key: bytes) -> list[Operation]:
 
 def _seal_key(key: bytes) -> bytes:
     return hmac_sha256(key, b"gimmal edits v1 seal")
+
+
+def _require_room(descriptor: int, length: int) -> None:
+    state = os.fstatvfs(descriptor)
+    if state.f_blocks and state.f_bavail * (state.f_frsize or state.f_bsize) < RESERVE + length:
+        raise OSError(errno.ENOSPC, "no room is left for edits that wait for the other side")
+
+
+def _begin_file(folder: Path, key: bytes, computer: str) -> tuple[Path, int, SealedJournal]:
+    """A new file, the lock on it, and the journal in it; OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for _ in range(BEGIN_TRIES):
+        path = folder / random_bytes(16).hex()
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        lock = os.open(path, flags, 0o600)
+        try:
+            journal = _begun(path, lock, key, computer)
+        except BaseException:
+            _discard(path, lock)
+            raise
+        if journal is not None:
+            return path, lock, journal
+        _discard(path, lock)
+    raise OSError(errno.EBUSY, "others take each new journal of edits")
+
+
+def _begun(path: Path, lock: int, key: bytes, computer: str) -> SealedJournal | None:
+    """The journal in a new file; None where another process looked into it before it was locked, and may have it."""
+    if not _take(lock):
+        return None
+    journal = SealedJournal.open(path, _seal_key(key), path.name.encode())
+    try:
+        journal.append(encode_record(Begun(computer[:256])))
+        fsync_directory(path.parent)
+        fsync_directory(path.parent.parent)
+        if _is_there(path, lock):
+            return journal
+    except BaseException:
+        journal.close()
+        raise
+    journal.close()
+    return None
+
+
+def _discard(path: Path, lock: int) -> None:
+    os.close(lock)
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _take(lock: int) -> bool:
@@ -393,6 +576,12 @@ def _take(lock: int) -> bool:
         if error.errno not in _NO_LOCKS:
             raise
     return True
+
+
+def _is_being_begun(lock: int) -> bool:
+    """Whether it may be of a process that has just made it and did not get to lock it yet."""
+    state = os.fstat(lock)
+    return not state.st_size and time.time() - state.st_mtime < BEGIN_SECONDS
 
 
 def _is_there(path: Path, lock: int) -> bool:

@@ -14,7 +14,16 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from gimmal.base.errors import GimmalError, InternalError, LocalError, RemoteError, UnreachableError
+from gimmal.base.errors import (
+    GimmalError,
+    InternalError,
+    LocalError,
+    ProtocolViolation,
+    RemoteError,
+    UnreachableError,
+)
+from gimmal.base.paths import parse_shared_path
+from gimmal.base.sealed_journal import JournalFullError
 from gimmal.base.workers import Workers
 from gimmal.protocol.limits import FILE_SIZE_MAX
 from gimmal.protocol.messages import Attributes, Kind, Version
@@ -75,6 +84,7 @@ class Keeping:
         self._hurry = asyncio.Event()
         self.laid = LaidOver()
         self._stuck: set[int] = set()
+        self._done_when_moved = 0
         self.refused: list[Refused] = []
         """What the other side does not take; it stays in the journal."""
         self.left: Callable[[EditedFile], None] = lambda _edited: None
@@ -144,7 +154,7 @@ class Keeping:
             for piece in content.pieces(0, content.kept):
                 if piece.where is Where.BASE and edited.file is not None:
                     old += edited.file.parts(piece.start, piece.end)
-        async with self._adding() as journal:
+        async with self._adding(edited.path) as journal:
             save = Save(
                 journal.next_number,
                 edited.path,
@@ -155,18 +165,18 @@ class Keeping:
                 edited.attributes.mtime_ns,
                 edited.mode,
             )
-            await self._workers.long(journal.add_save, save, written, old)
+            await self._noted(journal, journal.add_save, save, written, old)
         edited.kept(save.number)
         self._lay(edited.path, edited.attributes, save.number)
 
     async def keep_new(self, path: str, mode: int | None, mtime_ns: int) -> EditedFile:
         """Note an empty new file; durable on return."""
-        async with self._adding() as journal:
+        async with self._adding(path) as journal:
             number = journal.next_number
             bits = 0o644 if mode is None else mode
             attributes = Attributes(Kind.FILE, 0, mtime_ns, bits, self.laid.new_number())
             save = Save(number, path, None, 0, 0, 0, mtime_ns, mode)
-            await self._workers.call(journal.add_save, save, (), ())
+            await self._noted(journal, journal.add_save, save, (), ())
         edited = EditedFile(self._common, path, attributes, None, at_home=False)
         edited.waits_for(number)
         self._lay(path, attributes, number)
@@ -176,17 +186,17 @@ class Keeping:
         """Note a new folder; durable on return."""
         bits = 0o755 if mode is None else mode
         attributes = Attributes(Kind.DIRECTORY, 0, self._common.clock(), bits, self.laid.new_number())
-        async with self._adding() as journal:
+        async with self._adding(path) as journal:
             number = journal.next_number
-            await self._workers.call(journal.add, MakeFolder(number, path, mode))
+            await self._noted(journal, journal.add, MakeFolder(number, path, mode))
         self._lay(path, attributes, number)
 
     async def keep_removal(self, path: str, attributes: Attributes) -> None:
         """Note that an entry is gone; durable on return."""
         after, base = self._after(path, attributes)
-        async with self._adding() as journal:
+        async with self._adding(path) as journal:
             number = journal.next_number
-            await self._workers.call(journal.add, Remove(number, path, base, after))
+            await self._noted(journal, journal.add, Remove(number, path, base, after))
         self.laid.put(path, Laid(None, number, 0))
         self._common.view.note_done(path, None)
 
@@ -206,7 +216,7 @@ class Keeping:
         expected_after = there.operation if there is not None and there.attributes is not None else 0
         laid = self.laid.find(source)
         origin = (laid.origin or source) if laid is not None else source
-        async with self._adding() as journal:
+        async with self._adding(source, target) as journal:
             operation = Move(
                 journal.next_number,
                 source,
@@ -217,7 +227,7 @@ class Keeping:
                 None if expected_after else expected,
                 expected_after,
             )
-            await self._workers.call(journal.add, operation)
+            await self._noted(journal, journal.add, operation)
         self.laid.put(source, Laid(None, operation.number, 0))
         self._common.view.note_renamed(source, target)
         self.laid.put(target, Laid(attributes, operation.number, self._number(target), origin))
@@ -228,9 +238,9 @@ class Keeping:
     async def keep_times(self, path: str, attributes: Attributes, mtime_ns: int, mode: int | None) -> None:
         """Note another time or mode; durable on return."""
         after, base = self._after(path, attributes)
-        async with self._adding() as journal:
+        async with self._adding(path) as journal:
             number = journal.next_number
-            await self._workers.call(journal.add, SetTimes(number, path, mtime_ns, mode, after, base))
+            await self._noted(journal, journal.add, SetTimes(number, path, mtime_ns, mode, after, base))
         bits = attributes.mode if mode is None else mode
         changed = replace(attributes, mtime_ns=mtime_ns, mode=bits)
         self._lay(path, changed, number)
@@ -261,7 +271,9 @@ class Keeping:
         return known.number if known is not None else self.laid.new_number()
 
     @contextlib.asynccontextmanager
-    async def _adding(self) -> AsyncIterator[JournalFile]:
+    async def _adding(self, *paths: str) -> AsyncIterator[JournalFile]:
+        for path in paths:
+            parse_shared_path(path)  # what the other side would refuse for ever is refused at once
         async with self._lock:
             if self._journal is None:
                 self._journal = await self._workers.call(self._begin)
@@ -270,7 +282,33 @@ class Keeping:
         if self._going is None or self._going.done():
             self._going = self._common.start(self._go_home(), "send home what waits")
 
+    async def _noted(self, journal: JournalFile, add: Callable[..., None], *what: object) -> None:
+        """Add to the journal; where its disk does not take it, to the file in which it goes on then."""
+        run = self._workers.long if len(what) > 1 else self._workers.call
+        try:
+            await run(add, *what)
+        except LocalError as error:
+            if not await self._workers.long(self._move_on, journal, isinstance(error.__cause__, JournalFullError)):
+                raise
+            await run(add, *what)
+
+    def _move_on(self, journal: JournalFile, full: bool) -> bool:
+        """Whether a journal that took no more goes on in another file: on this computer, or without what is at home."""
+        last = self._folders[-1]
+        done = len(journal.results)
+        same = full or journal.path.parent == last
+        if same and not journal.failed and done == self._done_when_moved:
+            return False
+        self._done_when_moved = done
+        try:
+            journal.move_to(last)
+        except (LocalError, ProtocolViolation) as error:
+            logger.warning("the journal of edits stays where it is: %s", error.message)
+            return False
+        return True
+
     def _begin(self) -> JournalFile:
+        self._done_when_moved = 0
         try:
             return JournalFile.begin(choose_folder(self._folders), self._key, self._common.computer)
         except LocalError:
@@ -296,11 +334,17 @@ class Keeping:
                 logger.debug("what waits cannot go home yet: %s", error)
             except GimmalError as error:
                 logger.warning("what waits cannot go home now: %s", error.message)
-                pause = REFUSED_SECONDS
+                pause = AGAIN_SECONDS if await self._has_moved_on() else REFUSED_SECONDS
             self._hurry.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._hurry.wait()
+
+    async def _has_moved_on(self) -> bool:
+        """Whether the journal took no note of what is at home, and now does."""
+        async with self._lock:
+            journal = self._journal
+            return journal is not None and journal.refuses and await self._workers.long(self._move_on, journal, False)
 
     async def _try(self) -> bool:
         """Whether all is at home; then the journal is gone."""
@@ -309,9 +353,10 @@ class Keeping:
             raise InternalError("there is no journal", "report this as a bug, with the log")
         files = await self._common.files()
         # One question with a deadline first: where the line is down, no operation is begun.
-        share = next(iter(journal.pending.values())).path.partition("/")[0]
-        with contextlib.suppress(RemoteError):
-            await self._common.step(files.stat(share))
+        first = next(iter(journal.pending.values()), None)  # None: all is at home already
+        if first is not None:
+            with contextlib.suppress(RemoteError):
+                await self._common.step(files.stat(first.path.partition("/")[0]))
         home = GoingHome(files, journal, self._workers, self._common.computer, self._conflicts, self._is_home)
         try:
             await home.run()
@@ -324,7 +369,12 @@ class Keeping:
             if journal.pending:
                 return False
             self._journal = None
-            await self._workers.call(journal.remove)
+            try:
+                await self._workers.call(journal.remove)
+            except LocalError as error:  # whoever looks next finds that nothing is left to do
+                logger.warning("%s", error.message)
+            finally:
+                await self._workers.call(journal.close)
         return True
 
     def _is_home(self, operation: Operation, gone: Gone) -> None:

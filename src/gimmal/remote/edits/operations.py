@@ -11,7 +11,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from gimmal.base.errors import ProtocolViolation
+from gimmal.base.errors import LocalError, ProtocolViolation
 from gimmal.protocol.messages import Attributes, Mode, Nanoseconds, Path, Size, Version
 
 DATA_BYTES = 60 * 1024
@@ -149,8 +149,22 @@ _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
 
 
 def encode_record(record: Record) -> bytes:
-    """Bytes of a record, fewer than a sealed journal takes."""
-    return _encoder.encode(record)
+    """Bytes of a record, fewer than a sealed journal takes.
+
+    Raises:
+        LocalError: it could not be read back, for instance because a path is too long.
+    """
+    data = _encoder.encode(record)
+    try:
+        _decoder.decode(data)  # one that cannot be read would make all that follows unreadable
+    except (msgspec.DecodeError, ValueError, RecursionError) as exc:
+        raise LocalError("this cannot be kept for later", "try again when the other side can be reached") from exc
+    return data
+
+
+def storable_time(nanoseconds: int) -> int:
+    """The time nearest to one since 1970 that can be sent and kept."""
+    return max(-(1 << 63), min(nanoseconds, (1 << 63) - 1))
 
 
 def decode_record(data: bytes) -> Record:

@@ -28,7 +28,7 @@ from gimmal.remote.edits.laid_over import Laid
 from gimmal.remote.edits.looking import NO_FILE, Looking, check_move
 from gimmal.remote.edits.not_durable import NotDurable
 from gimmal.remote.edits.open_file import OpenFile
-from gimmal.remote.edits.operations import Operation
+from gimmal.remote.edits.operations import Operation, storable_time
 from gimmal.remote.edits.saving import HELD_MAX, Saving
 from gimmal.remote.file_cache import FileCache
 from gimmal.remote.files import shown, version_of
@@ -473,6 +473,7 @@ class EditedTree:
 
     async def set_attributes(self, path: str, *, mode: Mode | None = None, mtime_ns: int | None = None) -> None:
         """Set mode or time of an entry; of a file with unsaved changes with these, else at once."""
+        mtime_ns = None if mtime_ns is None else storable_time(mtime_ns)
         edited = self._open.get(path)
         if edited is not None and edited.differs:
             async with edited.locked():
