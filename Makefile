@@ -39,7 +39,7 @@ data: setup ## libraries that the tests of gimmal:// read and write through
 	@VIRTUAL_ENV="$$PWD/$(VENV)" $(BIN)/uv sync -q --locked --active --inexact --group data
 
 test: check lab data ## every check and every test, long ones on a small fixed sample
-	$(BIN)/python -m pytest -n 2 -p randomly -rs
+	$(BIN)/python -m pytest -n 3 -p randomly -rs
 
 demo: setup ## the main job on real files: join, plug in, list, copy both ways, unplug
 	$(BIN)/python scripts/demo.py
