@@ -12,6 +12,7 @@ import pytest
 
 from gimmal.agent import other_agent
 from gimmal.agent.other_agent import Diallers, OtherAgent, OtherAgentHost
+from gimmal.base.errors import UnreachableError
 from gimmal.protocol.messages import CloseReason
 
 
@@ -71,6 +72,21 @@ def test_which_of_two_sessions_stays(side: str, there: dict[str, Any], stays: bo
             not stays
         ]
         assert agent.session is (old if stays else new)
+
+    asyncio.run(main())
+
+
+def test_whoever_asks_while_the_agent_stops_is_told_so() -> None:
+    """Mounts ask again and again, also between the end of the session and that of the control socket."""
+
+    async def main() -> None:
+        agent: Any = keeping("a")
+        session = FakeSession(opener=True)
+        agent._adopt(session)
+        agent.close()
+        session.close(CloseReason.UNPLUGGED)
+        with pytest.raises(UnreachableError, match="the agent is stopping"):
+            await agent.reach(1.0)
 
     asyncio.run(main())
 

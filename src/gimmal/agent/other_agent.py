@@ -12,7 +12,7 @@ from gimmal.agent.path_care import PathCare, PathStatus
 from gimmal.agent.sessions import Sessions
 from gimmal.agent.telling import WayNews, connected_line
 from gimmal.agent.turns import leave_turn
-from gimmal.base.errors import GimmalError, PeerAbsent, VersionMismatch
+from gimmal.base.errors import GimmalError, PeerAbsent, UnreachableError, VersionMismatch
 from gimmal.base.tasks import Tasks
 from gimmal.protocol.messages import CloseReason
 from gimmal.transport.dial import Dialler
@@ -205,6 +205,8 @@ class OtherAgent:
                         "the connection to the other side is lost", "it is tried again: see that both are online"
                     )
                 )
+        if self._stopping:
+            raise UnreachableError("the agent is stopping", "start `gimmal up` again")
         if self._opening is None:
             self._opening = self._tasks.start(self._open(deadline), "open a session")
         opened = await asyncio.shield(self._opening)
