@@ -53,6 +53,7 @@ def test_rm_of_files_folders_and_what_is_missing(desk: Desk) -> None:
     desk.run("rm", "-f", desk.at("a"))
     result = desk.run("rm", desk.at("tree"), code=4)
     assert "it is a folder" in result.error
+    assert "hint: use -r for folders" in result.err
     assert (desk.far / "tree" / "x").exists()
     result = desk.run("rm", desk.at("b"), desk.at("missing"), code=3)
     assert "missing" in result.err

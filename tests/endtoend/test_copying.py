@@ -202,8 +202,10 @@ def test_a_file_is_never_put_in_the_place_of_a_folder_nor_the_reverse(desk: Desk
     (desk.near / "tree" / "x").mkdir(parents=True)
     write_file(desk.near / "tree2" / "y" / "z", 10)
     write_file(desk.far / "tree2" / "y", 10)
+    assert "hint: use -r for folders" in desk.run("cp", desk.at("tree"), ".", code=4).err
     for more in ([], ["--overwrite"], ["--update"]):
-        assert desk.run("cp", "-r", *more, desk.at("tree/x"), "tree", code=4).error
+        result = desk.run("cp", "-r", *more, desk.at("tree/x"), "tree", code=4)
+        assert "hint: nothing replaces a folder" in result.err
         assert desk.run("cp", "-r", *more, desk.at("tree2/y"), "tree2", code=4).error
         assert desk.run("cp", "-r", *more, "tree2/y", desk.at("tree2"), code=4).error
     assert (desk.near / "tree" / "x").is_dir()

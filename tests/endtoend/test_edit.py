@@ -232,7 +232,9 @@ def test_json_events(desk: Desk) -> None:
 def test_what_cannot_be_edited_is_said(desk: Desk) -> None:
     (desk.far / "folder").mkdir()
     (desk.far / "a.txt").write_text("one\n")
-    assert "it is a folder" in desk.run("edit", "--program", "true", desk.at("folder"), code=4).error
+    result = desk.run("edit", "--program", "true", desk.at("folder"), code=4)
+    assert "it is a folder" in result.error
+    assert "hint: name a file instead" in result.err
     assert "names this computer" in desk.run("edit", "a.txt", code=2).error
     assert "a share is no document" in desk.run("edit", ":shared", code=2).error
     assert "there is no program" in desk.run("edit", "--program", "none-such", desk.at("a.txt"), code=2).error

@@ -80,7 +80,9 @@ def test_what_cannot_be_played_is_said(desk: Desk) -> None:
     (desk.far / "folder").mkdir()
     write_file(desk.far / "film.mkv", 10)
     assert "no such file" in desk.run("play", "--url-only", desk.at("missing.mkv"), code=4).error
-    assert "it is a folder" in desk.run("play", "--url-only", desk.at("folder"), code=4).error
+    result = desk.run("play", "--url-only", desk.at("folder"), code=4)
+    assert "it is a folder" in result.error
+    assert "hint: name a file instead" in result.err
     assert "names this computer" in desk.run("play", "film.mkv", code=2).error
     assert "no player 'none-such'" in desk.run("play", "--player", "none-such", desk.at("film.mkv"), code=2).error
     assert desk.run("play", "--url-only", "--player", "mpv", desk.at("film.mkv"), code=2).error

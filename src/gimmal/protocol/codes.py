@@ -45,7 +45,7 @@ _SENTENCES: dict[Code, tuple[str, str]] = {
     Code.NOT_FOUND: ("no such file or folder", "list the folder above it to see its names"),
     Code.EXISTS: ("it is already there", "use --overwrite or --update, or another name"),
     Code.NOT_A_DIRECTORY: ("not a folder", ""),
-    Code.IS_A_DIRECTORY: ("it is a folder", "use -r for folders"),
+    Code.IS_A_DIRECTORY: ("it is a folder", "name a file instead"),
     Code.NOT_EMPTY: ("the folder is not empty", "use -r to remove it with what it holds"),
     Code.NOT_GRANTED: ("the share does not grant this", "its keeper chose ro or drop with --share"),
     Code.DENIED: ("the other side's system denied it", "look at the permissions there"),

@@ -58,6 +58,8 @@ def test_a_file_is_listed_as_itself_and_links_as_links(place: Place) -> None:
     assert kinds == {"file": "file", "folder": "directory", "link": "link"}
     with pytest.raises(OSError, match="symbolic links are not followed"):
         place.fs.cat_file(place.at("link"))
+    with pytest.raises(IsADirectoryError, match="name a file instead"):
+        place.fs.cat_file(place.at("folder"))
     with pytest.raises(FileNotFoundError):
         place.fs.ls(place.at("missing"))
 

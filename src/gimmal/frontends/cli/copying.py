@@ -16,7 +16,11 @@ from gimmal.remote.copy_ends import copy_ends
 from gimmal.remote.progress import Progress
 from gimmal.remote.transfer import Transfer
 
-_HINTS = {Code.LINK_REFUSED: "-r copies a link as a link; share what it points to by itself"}
+_HINTS = {
+    Code.LINK_REFUSED: "-r copies a link as a link; share what it points to by itself",
+    Code.IS_A_DIRECTORY: "use -r for folders",
+}
+_HINTS_RECURSIVE = {Code.IS_A_DIRECTORY: "nothing replaces a folder: choose another target, or remove it first"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,9 @@ def run_copy(command: CopyCommand, way: Way) -> None:
     transfer = Transfer("copy", ends.shares, ends.work, command.wait, command.limit, packing=packing)
     seconds, path = run_transfer(transfer, way, progress, shown=shown, events=events)
     _summary(command, progress, seconds, path)
-    raise_transfer_failures(progress, "copied", dry_run=command.dry_run, hints=_HINTS)
+    raise_transfer_failures(
+        progress, "copied", dry_run=command.dry_run, hints=_HINTS_RECURSIVE if command.recursive else _HINTS
+    )
 
 
 def _summary(command: CopyCommand, progress: Progress, seconds: float, path: str) -> None:

@@ -21,6 +21,7 @@ def command(paths: tuple[str, ...], recursive: bool, force: bool, way: Way, as_j
     """Remove each :PATH on the other side. What is removed is gone."""
     from gimmal.frontends.cli.output import print_json
     from gimmal.frontends.cli.reaching import raise_failures, remote_path
+    from gimmal.protocol.codes import Code
 
     wanted = [remote_path(path) for path in paths]
 
@@ -33,4 +34,4 @@ def command(paths: tuple[str, ...], recursive: bool, force: bool, way: Way, as_j
     removed, failures = run_reaching(way, work)
     if as_json and (removed or not failures):
         print_json({"removed": removed})
-    raise_failures(failures, removed, "removed")
+    raise_failures(failures, removed, "removed", {Code.IS_A_DIRECTORY: "use -r for folders"})
