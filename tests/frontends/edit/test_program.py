@@ -59,6 +59,15 @@ class TestChoice:
         with pytest.raises(UsageError, match="no program was found"):
             find_program(None, terminal=False, text=True)
 
+    def test_without_a_terminal_the_persons_editor_does_not_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with pytest.raises(UsageError) as without:
+            find_program(None, terminal=False, text=True)
+        assert "EDITOR" not in without.value.hint
+        monkeypatch.setenv("EDITOR", "nano")
+        with pytest.raises(UsageError) as refused:
+            find_program(None, terminal=False, text=True)
+        assert "$EDITOR count at a terminal only" in refused.value.hint
+
     def test_vim_is_told_to_keep_nothing(self) -> None:
         words = find_program("vim -u NONE", terminal=True, text=True).words[1:]
         assert words[:3] == ("-n", "-i", "NONE")

@@ -70,7 +70,8 @@ def find_program(wanted: str | None, *, terminal: bool, text: bool) -> Program:
     for name in _LAST_EDITORS if terminal else ():
         if (program := shutil.which(name)) is not None:
             return Program(name, (program,))
-    raise UsageError("no program was found to edit with", _HINT)
+    unused = "" if terminal or not named else "; $VISUAL and $EDITOR count at a terminal only"
+    raise UsageError("no program was found to edit with", _HINT + unused)
 
 
 def _named(command: str) -> Program:
