@@ -61,8 +61,12 @@ def test_a_document_that_is_not_there_is_made_by_its_first_save(desk: Desk) -> N
     result = desk.run("edit", "--program", a_program(desk, 'echo new > "$1"'), desk.at("new.txt"))
     assert (desk.far / "new.txt").read_text() == "new\n"
     assert "editing a new document" in result.err
-    desk.run("edit", "--program", a_program(desk, "true"), desk.at("none.txt"))
+    unsaved = desk.run("edit", "--program", a_program(desk, "true"), desk.at("none.txt"))
+    assert "note: nothing was saved, so no document was made" in unsaved.err
     assert not (desk.far / "none.txt").exists()
+    removed = desk.run("edit", "--program", a_program(desk, 'rm "$1"'), desk.at("new.txt"))
+    assert "note: the document was removed here" in removed.err
+    assert (desk.far / "new.txt").read_text() == "new\n"
     assert "no such file" in desk.run("edit", "--program", "true", desk.at("none/new.txt"), code=4).error
 
 

@@ -224,7 +224,8 @@ class Editing:
         if self._copy.waits:
             self._teller.note("the last save waits in the journal: it goes home when the other side is next reached")
         if not await self._reach.workers.call(self._copy.file.exists):
-            self._teller.note("the document was removed here; at home it is as it was last saved")
+            removed = "the document was removed here; at home it is as it was last saved"
+            self._teller.note(removed if self._copy.was_there else "nothing was saved, so no document was made")
 
     def _note_siblings(self, names: list[str]) -> None:
         """What the person saved under another name does not travel: it must not vanish unsaid."""

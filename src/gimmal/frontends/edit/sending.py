@@ -149,6 +149,11 @@ class DocumentCopy:
         """Whether a save is kept that is not at home."""
         return self._kept.last > 0
 
+    @property
+    def was_there(self) -> bool:
+        """Whether there ever was a document: one that is new is made by its first save."""
+        return self._sent is not None
+
     async def _save(self, here: Files, now: Attributes, content: Content) -> Saved:
         if self._kept.last:  # what waits goes first
             await self._keep(now, content)
