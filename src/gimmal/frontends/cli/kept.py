@@ -35,6 +35,16 @@ class ByDefault(click.Group):
             args = [self._default, *args]
         return super().parse_args(ctx, args)
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """See click.Command; the options of the default, which may be written without its name, come last."""
+        super().format_options(ctx, formatter)
+        meant = self.commands[self._default]
+        own = click.Context(meant, parent=ctx, info_name=self._default)
+        records = [record for option in meant.params if (record := option.get_help_record(own)) is not None]
+        if records:
+            with formatter.section(f"Options of {self._default}, which is meant where no command is named"):
+                formatter.write_dl(records)
+
 
 def kept_options(function: CommandT) -> CommandT:
     """Add the options for half, password and JSON."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gimmal.frontends.cli.kept import ByDefault
 from gimmal.frontends.cli.output import want_json
 
 if TYPE_CHECKING:
@@ -19,15 +20,6 @@ WATCH_SECONDS = 1.0
 _NUMBER = re.compile("[1-9][0-9]{0,14}")
 
 
-class _ListByDefault(click.Group):
-    """``gimmal transfers`` means ``gimmal transfers list``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not (args and (args[0] in self.commands or args[0] in ("-h", "--help"))):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
-
-
 def _number(context: click.Context, parameter: click.Parameter, value: str) -> int:
     """The number of a transfer, or ``all``, which is 0."""
     if value != "all" and _NUMBER.fullmatch(value) is None:
@@ -35,7 +27,7 @@ def _number(context: click.Context, parameter: click.Parameter, value: str) -> i
     return 0 if value == "all" else int(value)
 
 
-@click.group("transfers", cls=_ListByDefault, subcommand_metavar="[list|show|pause|resume|cancel|clear]")
+@click.group("transfers", cls=ByDefault, default="list", subcommand_metavar="[list|show|pause|resume|cancel|clear]")
 def command() -> None:
     """Show and steer what `cp --queue` and `sync --queue` gave to the agent of this half.
 
