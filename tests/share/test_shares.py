@@ -59,6 +59,13 @@ def test_what_cannot_be_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert caught.value.message.isprintable()
 
 
+def test_a_folder_that_is_not_there_can_be_made_or_was_written_wrongly(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file or directory") as refused:
+        parse_share(f"{tmp_path / 'missing'}:r")
+    assert "mkdir" in refused.value.hint
+    assert "PATH:ro" in refused.value.hint
+
+
 def test_a_folder_whose_name_cannot_travel_needs_another(tmp_path: Path) -> None:
     folder = tmp_path / "a\nb"
     folder.mkdir()

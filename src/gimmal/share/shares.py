@@ -121,7 +121,8 @@ def _folder(place: str) -> Path:
         state = path.stat()
     except (OSError, RuntimeError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or "it cannot be opened").lower()
-        raise UsageError(f"cannot share {displayable(place)}: {reason}", _FORM) from error
+        hint = f"make it first: mkdir -p DIR; or {_FORM}" if isinstance(error, FileNotFoundError) else _FORM
+        raise UsageError(f"cannot share {displayable(place)}: {reason}", hint) from error
     if not stat.S_ISDIR(state.st_mode):
         raise UsageError(f"cannot share {displayable(place)}: it is no folder", "share the folder it lies in")
     if any(map(_is_half, (path, *path.parents))):

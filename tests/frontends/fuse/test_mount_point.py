@@ -23,9 +23,14 @@ def test_an_empty_folder_may_be_mounted_on(tmp_path: Path) -> None:
 def test_what_may_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "mounted").mkdir()
-    for name, said in ((".", "is not empty"), ("file", "is no folder"), ("missing", "there is no folder")):
-        with pytest.raises(UsageError, match=said):
+    for name, said, hint in (
+        (".", "is not empty", "name an empty folder"),
+        ("file", "is no folder", "name an empty folder"),
+        ("missing", "there is no folder", "mkdir"),
+    ):
+        with pytest.raises(UsageError, match=said) as refused:
             check_mount_point(str(tmp_path / name))
+        assert hint in refused.value.hint
     monkeypatch.setattr(mount_point, "own_mounts", lambda: [tmp_path / "mounted"])
     with pytest.raises(UsageError, match="mounted already"):
         check_mount_point(str(tmp_path / "mounted"))

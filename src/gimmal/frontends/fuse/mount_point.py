@@ -42,7 +42,10 @@ def check_mount_point(text: str) -> Path:
     except OSError as error:
         raise LocalError(f"{displayable(str(path))}: {error.strerror}", "name a folder of yours") from error
     if entries:
-        raise UsageError(f"{displayable(str(path))} is not empty", "what is in it could not be seen meanwhile")
+        raise UsageError(
+            f"{displayable(str(path))} is not empty",
+            "name an empty folder: what is in this one could not be seen meanwhile",
+        )
     return path
 
 
