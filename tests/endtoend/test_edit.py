@@ -248,6 +248,20 @@ def test_what_cannot_be_edited_is_said(desk: Desk) -> None:
     assert (desk.far / "a.txt").read_text() == "one\ntwo\n"
 
 
+def test_of_a_link_the_document_it_points_to_is_named(desk: Desk) -> None:
+    (desk.far / "folder").mkdir()
+    (desk.far / "notes.txt").write_text("one\n")
+    (desk.far / "folder" / "link").symlink_to("../notes.txt")
+    result = desk.run("edit", "--program", "true", desk.at("folder/link"), code=4)
+    assert "symbolic links are not followed" in result.error
+    assert f"hint: edit its target: {desk.at('notes.txt')}\n" in result.err
+    for target in ("missing", "/etc/hostname", "../../../../etc/hostname", "folder"):
+        (desk.far / "elsewhere").symlink_to(target)
+        result = desk.run("edit", "--program", "true", desk.at("elsewhere"), code=4)
+        assert "hint: share the folder it points to by itself" in result.err, target
+        (desk.far / "elsewhere").unlink()
+
+
 def test_a_document_whose_contents_moved_is_at_home_whole(desk: Desk) -> None:
     document = write_file(desk.far / "large.bin", 6_000_000, mode=0o640)
     script = 'cd "$(dirname "$1")"; { echo front; cat large.bin; } > new; mv new large.bin\n'

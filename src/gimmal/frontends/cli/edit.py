@@ -102,6 +102,7 @@ async def _find(files: Files, wanted: str) -> tuple[str, Attributes | None]:
         UsageError: several fit.
         RemoteError: it is no file, or its folder is not there.
     """
+    from gimmal.base.display import displayable_path
     from gimmal.base.errors import RemoteError, UsageError
     from gimmal.remote.matching import matching
     from gimmal.remote.reading import regular_file
@@ -112,6 +113,8 @@ async def _find(files: Files, wanted: str) -> tuple[str, Attributes | None]:
     try:
         return paths[0], await regular_file(files, paths[0])
     except RemoteError as exc:
+        if exc.code == "link_refused" and (pointed_to := await _pointed_to(files, paths[0])):
+            raise RemoteError(exc.code, exc.message, f"edit its target: {displayable_path(':' + pointed_to)}") from exc
         if exc.code != "not_found":
             raise
         try:
@@ -119,6 +122,36 @@ async def _find(files: Files, wanted: str) -> tuple[str, Attributes | None]:
         except RemoteError:
             raise exc from None
         return paths[0], None
+
+
+async def _pointed_to(files: Files, link: str) -> str | None:
+    """The file that a link of the other side points to, where it lies in the same share; only names it, for a person.
+
+    Raises:
+        UnreachableError: the other side cannot be asked.
+    """
+    from gimmal.base.errors import BadName, RemoteError
+    from gimmal.base.paths import parse_shared_path
+    from gimmal.remote.reading import regular_file
+
+    try:
+        target = (await files.stat(link)).target
+        if not target or target.startswith("/"):
+            return None
+        share, *names = link.split("/")[:-1]
+        for name in target.split("/"):
+            if name == "..":
+                if not names:
+                    return None
+                names.pop()
+            elif name not in ("", "."):
+                names.append(name)
+        path = "/".join([share, *names])
+        parse_shared_path(path)
+        await regular_file(files, path)
+    except (RemoteError, BadName):
+        return None
+    return path
 
 
 def _make_folder(kind: type[DocumentFolder], attributes: Attributes | None, on_disk: bool) -> DocumentFolder:
