@@ -30,6 +30,7 @@ def test_a_command_that_runs_makes_it_unsafe_with_and_without_an_agent(plugged: 
         result = world.run(world.b, "status", "--safe", code=4)
         assert result.out == f"not safe: gimmal play runs (process {process.pid})\n"
         assert result.error == "the half should not be pulled out yet"
+        assert result.err.splitlines()[-1] == "hint: end the commands that use it"
         process.signal(signal.SIGINT)
         process.wait()
         assert world.run(world.b, "status", "--safe").code == 0
@@ -46,5 +47,6 @@ def test_edits_that_cannot_be_read_make_it_unsafe(desk: Desk) -> None:
     write_file(copy, 1000)
     result = desk.run("status", "--safe", code=4)
     assert result.out == f"not safe: edits in {copy} cannot be read\n"
+    assert result.err.splitlines()[-1] == "hint: the edits that cannot be read are named until they are moved away"
     copy.unlink()
     assert desk.run("status", "--safe").code == 0

@@ -26,7 +26,7 @@ def say_whether_safe(way: Way, *, as_json: bool) -> None:
     if not as_json and found.unsent.on_half:
         print(f"on the half: {counted(found.unsent.on_half, 'file')} still going home from wherever it is plugged in")
     if not found.safe:
-        error = GimmalError("the half should not be pulled out yet", "the lines above say what is under way")
+        error = GimmalError("the half should not be pulled out yet", _advice(found))
         error.exit_code = ExitCode.REFUSED
         raise error
 
@@ -39,6 +39,19 @@ def _reasons(found: Unplugging) -> list[str]:
         reasons.append(f"{counted(found.unsent.on_computer, 'file')} still going home, kept on this computer only")
     reasons += [f"edits in {displayable(str(path))} cannot be read" for path in found.unsent.unreadable]
     return reasons
+
+
+def _advice(found: Unplugging) -> str:
+    """What to do; it stands by itself, for whoever reads the answer from elsewhere."""
+    steps = ["end the commands that use it"] if found.uses else []
+    if found.moving:
+        steps.append("wait until the transfers are done, or pause them")
+    if found.unsent.on_computer:
+        steps.append("wait until the files that are kept here have gone home")
+    if found.unsent.unreadable:
+        # Not to remove them: another half on this disk may be the one that can read them.
+        steps.append("the edits that cannot be read are named until they are moved away")
+    return "; ".join(steps)
 
 
 def _json(found: Unplugging) -> dict[str, object]:
