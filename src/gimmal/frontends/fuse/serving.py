@@ -72,7 +72,8 @@ class Mount:
         inodes = Inodes(tree.view)
         coherence = Coherence(tree.view, inodes)
         owner = Owner(os.getuid(), os.getgid())
-        operations = Changing(Parts(tree, inodes, coherence, owner, Rooms(tree), Xattrs(tree)))
+        rooms = Rooms(tree)
+        operations = Changing(Parts(tree, inodes, coherence, owner, rooms, Xattrs(tree)))
         await tree.listing("")  # the other side answers, or nothing is mounted
         try:
             await self._mount(operations)
@@ -83,6 +84,7 @@ class Mount:
             await self._unmount()
             await operations.save_all(SAVE_SECONDS)
             await self._tasks.close()
+            await rooms.close()  # nobody asks any more
 
     async def _mount(self, operations: pyfuse3.Operations) -> None:
         pyfuse3.asyncio.enable()
