@@ -52,6 +52,25 @@ def test_what_is_known_not_to_be_there_is_told_so_in_half_a_call_and_can_be_made
     two.run(work)
 
 
+def test_what_is_here_of_a_file_is_read_past_its_end_in_half_a_call(
+    two: TwoSides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line, call_seconds=2 * CALL_SECONDS) as tree:
+            await tree.listing("far")
+            file = await tree.open("far/known")
+            assert await file.read(0, len(CONTENT)) == CONTENT
+            monkeypatch.setattr("gimmal.remote.tree.cache.HEARD_SECONDS", -1.0)  # it was heard of long ago
+            line.is_frozen = True
+            async with asyncio.timeout(CALL_SECONDS):  # as long as the kernel waits for bytes
+                assert await file.read(0, 2 * len(CONTENT)) == CONTENT
+            line.is_frozen = False
+            await file.close()
+
+    two.run(work)
+
+
 async def timed(call: Awaitable[object]) -> tuple[float, bool]:
     """Seconds, and whether it succeeded."""
     loop = asyncio.get_running_loop()
