@@ -97,6 +97,8 @@ def test_files_are_those_of_the_user_and_may_carry_nothing_but_programs(desk: De
         assert flags & os.ST_NOSUID
         assert flags & os.ST_NODEV
         assert os.statvfs(folder).f_blocks > 0
+        shown = subprocess.run(["df", "--output=source", folder], capture_output=True, text=True, check=True).stdout
+        assert shown.split()[1] == "gimmal:Home"
 
 
 def test_a_file_that_is_mapped_to_memory(desk: Desk, desk_mount: tuple[Path, Process]) -> None:
