@@ -97,6 +97,8 @@ def test_files_are_those_of_the_user_and_may_carry_nothing_but_programs(desk: De
         assert flags & os.ST_NOSUID
         assert flags & os.ST_NODEV
         assert os.statvfs(folder).f_blocks > 0
+        shown = subprocess.run(["df", "--output=source", folder], capture_output=True, text=True, check=True).stdout
+        assert shown.split()[1] == "gimmal:Home"
 
 
 def test_a_file_that_is_mapped_to_memory(desk: Desk, desk_mount: tuple[Path, Process]) -> None:
@@ -210,6 +212,25 @@ def test_what_is_not_kept_is_ignored_and_what_cannot_be_refused(desk: Desk, desk
         with pytest.raises(PermissionError):
             refused()
     assert sorted(os.listdir(desk.far)) == ["file", "link", "other"]
+
+
+def test_which_shares_there_are_is_not_for_the_mount_to_change(desk: Desk) -> None:
+    with mounted(desk.world, desk.world.b, name="shares") as (folder, _process):
+        file = folder / "shared" / desk.far.name / "file"
+        file.write_text("x")
+        for change in (
+            lambda: os.mkdir(folder / "new"),
+            lambda: (folder / "new").touch(),
+            lambda: os.mknod(folder / "new"),
+            lambda: os.symlink("shared", folder / "new"),
+            lambda: os.rename(file, folder / "new"),
+            lambda: os.rename(folder / "shared", folder / "new"),
+            lambda: os.rmdir(folder / "shared"),
+        ):
+            with pytest.raises(PermissionError):
+                change()  # type: ignore[no-untyped-call]
+        assert os.stat(folder).st_mode & 0o777 == 0o555
+        assert file.read_text() == "x"
 
 
 def test_a_file_that_was_removed_and_is_open_can_be_used_on(desk: Desk, desk_mount: tuple[Path, Process]) -> None:

@@ -75,6 +75,9 @@ def test_it_is_there_in_a_mount_that_begins_without_a_line(plugged: Plugged) -> 
     with mounted(world, world.b) as (place, _process):
         assert sorted(os.listdir(place / "shared" / "docs")) == ["deep", "letter.odt"]
         assert contents(place / "shared" / "docs") == expected
+        new = place / "shared" / "docs" / "deep" / "new"
+        new.write_text("kept")
+        assert new.read_text() == "kept"
 
 
 @pytest.mark.skipif(bool(MISSING), reason=MISSING)

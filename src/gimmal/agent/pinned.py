@@ -73,7 +73,7 @@ async def remember_pinned(reach: Reach, view: TreeView, store: PinnedStore) -> N
         logger.warning("%s", error.message)
         return
     for folder in folders:
-        view.remember(folder.path, folder.entries)
+        view.remember(folder.path, folder.entries, whole=folder.whole)
 
 
 async def keep_up(reach: Reach, store: PinnedStore, kept: KeptContents) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from gimmal.base.errors import LocalError, UsageError
 from gimmal.frontends.fuse import mount_point
-from gimmal.frontends.fuse.mount_point import check_fuse, check_mount_point, unmount
+from gimmal.frontends.fuse.mount_point import check_fuse, check_mount_point, options, unmount
 
 
 def test_an_empty_folder_may_be_mounted_on(tmp_path: Path) -> None:
@@ -58,6 +58,12 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda _path, _mode: False)
     with pytest.raises(LocalError, match="/dev/fuse"):
         check_fuse()
+
+
+def test_the_source_names_the_pair_by_plain_characters() -> None:
+    assert "fsname=gimmal:garden-2" in options("garden-2", read_only=False)
+    assert "fsname=gimmal:G_rten__dev__" in options("Gärten,\\dev #", read_only=False)
+    assert options("garden", read_only=True) - options("garden", read_only=False) == {"ro"}
 
 
 def test_nothing_mounted_is_nothing_to_unmount(tmp_path: Path) -> None:

@@ -65,7 +65,11 @@ def test_a_step_has_half_a_call_and_bytes_give_it_more_up_to_all_of_it() -> None
 def test_while_the_line_is_down_a_look_does_not_wait_long() -> None:
     async def work() -> None:
         common, _view = common_with(None)
-        assert await common.look(asleep(9.9, 7)) == 7
+        assert await common.look(asleep(7.9, 7)) == 7
+        with pytest.raises(DeadlinePassed):
+            async with asyncio.timeout(10):  # of the call that it is part of
+                await common.look(asleep(11))
+        common.line.worked()
         with pytest.raises(UnreachableError):
             await common.step(asleep(0, Interrupted("cut")))
         began = asyncio.get_running_loop().time()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gimmal.base.errors import GimmalError, UnreachableError
+from gimmal.base.errors import GimmalError, RemoteError, UnreachableError
 from tests.patience import within
 from tests.remote.edits.rig import CutFiles, edited_tree, until
 from tests.remote.simulated_line import content_of
@@ -25,6 +25,50 @@ def two(tmp_path: Path) -> TwoSides:
     for name in ("known", "other", "unread"):
         (made.far / name).write_bytes(CONTENT)
     return made
+
+
+def test_what_is_known_not_to_be_there_is_told_so_in_half_a_call_and_can_be_made(
+    two: TwoSides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line, call_seconds=CALL_SECONDS) as tree:
+            await tree.listing("far")
+            monkeypatch.setattr("gimmal.remote.tree.cache.HEARD_SECONDS", -1.0)  # it was heard of long ago
+            line.is_frozen = True
+            began = asyncio.get_running_loop().time()
+            with pytest.raises(RemoteError) as failed:
+                await tree.find("far/new")
+            assert failed.value.code == "not_found"
+            assert within(asyncio.get_running_loop().time() - began, 0.6 * CALL_SECONDS)
+            new = await tree.open("far/new", write=True, create=True)
+            await new.write(0, b"new")
+            await new.close()
+            assert tree.waiting
+            line.is_frozen = False
+            await until(lambda: not tree.waiting)
+            assert (two.far / "new").read_bytes() == b"new"
+
+    two.run(work)
+
+
+def test_what_is_here_of_a_file_is_read_past_its_end_in_half_a_call(
+    two: TwoSides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(sides: Sides) -> None:
+        line = CutFiles(sides.session)
+        async with edited_tree(sides, two.base, line, call_seconds=2 * CALL_SECONDS) as tree:
+            await tree.listing("far")
+            file = await tree.open("far/known")
+            assert await file.read(0, len(CONTENT)) == CONTENT
+            monkeypatch.setattr("gimmal.remote.tree.cache.HEARD_SECONDS", -1.0)  # it was heard of long ago
+            line.is_frozen = True
+            async with asyncio.timeout(CALL_SECONDS):  # as long as the kernel waits for bytes
+                assert await file.read(0, 2 * len(CONTENT)) == CONTENT
+            line.is_frozen = False
+            await file.close()
+
+    two.run(work)
 
 
 async def timed(call: Awaitable[object]) -> tuple[float, bool]:

@@ -38,6 +38,20 @@ def number_of(cache: TreeCache, path: str) -> int:
     return known.number
 
 
+def test_what_was_not_in_a_whole_listing_is_absent_for_who_cannot_ask() -> None:
+    cache = TreeCache()
+    cache.remember("s", [Entry("a", folder(1))])
+    cache.remember("s/a", [Entry("x", file(2))], whole=True)
+    assert cache.find_anyway("s/b") is None, "the way to what is kept tells of nothing beside it"
+    assert cache.find_anyway("s/a/y") == Absent()
+    assert isinstance(cache.find("s/a/y", 1.0), Ask), "who can ask does"
+    cache.opened(3, 1.0)
+    listed(cache, "s", {"a": folder(1)}, 1.0, watch=1)
+    cache.noticed([Change(1, ChangeKind.AGAIN)], 2.0)
+    assert cache.find_anyway("s/b") == Absent()
+    assert isinstance(cache.find("s/b", 2.0), Ask)
+
+
 class TestWithoutAWatch:
     def test_what_was_asked_is_told_for_a_second_and_asked_again_then(self) -> None:
         cache = TreeCache()

@@ -31,26 +31,26 @@ class Changing(Opening):
     @answered()
     async def mkdir(self, parent_inode: InodeT, name: FileNameT, mode: ModeT, ctx: RequestContext) -> EntryAttributes:
         """See pyfuse3."""
-        path = self.path_in(parent_inode, name)
+        path = self.path_to_change(parent_inode, name)
         await self.tree.make_directory(path, mode & PERMISSIONS)
         return self.tell(parent_inode, path, await self.tree.find(path))
 
     @answered()
     async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
         """See pyfuse3."""
-        await self.tree.remove(self.path_in(parent_inode, name))
+        await self.tree.remove(self.path_to_change(parent_inode, name))
 
     @answered()
     async def rmdir(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
         """See pyfuse3."""
-        await self.tree.remove_directory(self.path_in(parent_inode, name))
+        await self.tree.remove_directory(self.path_to_change(parent_inode, name))
 
     @answered()
     async def symlink(
         self, parent_inode: InodeT, name: FileNameT, target: FileNameT, ctx: RequestContext
     ) -> EntryAttributes:
         """See pyfuse3."""
-        path = self.path_in(parent_inode, name)
+        path = self.path_to_change(parent_inode, name)
         await self.tree.make_link(path, _text(target))
         return self.tell(parent_inode, path, await self.tree.find(path))
 
@@ -67,7 +67,8 @@ class Changing(Opening):
         """See pyfuse3; two entries cannot be exchanged in one step."""
         if flags & ~pyfuse3.RENAME_NOREPLACE:
             raise FUSEError(errno.EINVAL)
-        source, target = self.path_in(parent_inode_old, name_old), self.path_in(parent_inode_new, name_new)
+        source = self.path_to_change(parent_inode_old, name_old)
+        target = self.path_to_change(parent_inode_new, name_new)
         try:
             await self.tree.rename(source, target, replace=not flags & pyfuse3.RENAME_NOREPLACE)
         except BaseException:

@@ -217,6 +217,16 @@ class Looking(pyfuse3.Operations):
         except UnicodeDecodeError:
             raise FUSEError(errno.EILSEQ) from None
 
+    def path_to_change(self, folder: InodeT, name: FileNameT) -> str:
+        """As ``path_in``, of a name that is to be made, moved or removed.
+
+        Raises:
+            FUSEError: also EACCES for a share itself: which there are is for who keeps them.
+        """
+        if folder == pyfuse3.ROOT_INODE:
+            raise FUSEError(errno.EACCES)
+        return self.path_in(folder, name)
+
     def tell(self, folder: InodeT, path: str, found: Found) -> EntryAttributes:
         """What the kernel is told of an entry by its name in a folder: from now on it knows it."""
         is_folder = found.attributes.kind is Kind.DIRECTORY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,7 +17,21 @@ MNT_DETACH = 2
 UNMOUNT_SECONDS = 5.0
 """What fusermount3 may take; it does not wait for anybody."""
 
-OPTIONS = frozenset({"default_permissions", "nosuid", "nodev", "fsname=gimmal", f"subtype={SUBTYPE}"})
+_OPTIONS = frozenset({"default_permissions", "nosuid", "nodev", f"subtype={SUBTYPE}"})
+
+_UNPLAIN = re.compile(r"[^A-Za-z0-9._-]")
+"""What tables of mounts and the options of one give a meaning of their own, or show each in its way."""
+
+
+def options(pair_name: str, *, read_only: bool) -> frozenset[str]:
+    """The options of a mount.
+
+    Args:
+        pair_name: shown as its source, by `df` for instance: `gimmal:NAME`, each character that is not plain as `_`.
+        read_only: nothing may be changed.
+    """
+    source = f"fsname=gimmal:{_UNPLAIN.sub('_', pair_name)}"
+    return _OPTIONS | {source} | ({"ro"} if read_only else set())
 
 
 def check_mount_point(text: str) -> Path:

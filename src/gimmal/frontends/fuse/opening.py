@@ -74,7 +74,7 @@ class Opening(Looking):
         self, parent_inode: InodeT, name: FileNameT, mode: ModeT, flags: FlagT, ctx: RequestContext
     ) -> tuple[FileInfo, EntryAttributes]:
         """See pyfuse3."""
-        path = self.path_in(parent_inode, name)
+        path = self.path_to_change(parent_inode, name)
         file = await self._create(path, mode, flags)
         try:
             entry = self.tell(parent_inode, path, await self.tree.find(path))
@@ -90,7 +90,7 @@ class Opening(Looking):
         """See pyfuse3: files only."""
         if not stat.S_ISREG(mode):
             raise FUSEError(errno.EPERM)
-        path = self.path_in(parent_inode, name)
+        path = self.path_to_change(parent_inode, name)
         await (await self._create(path, mode, os.O_EXCL)).close()
         return self.tell(parent_inode, path, await self.tree.find(path))
 

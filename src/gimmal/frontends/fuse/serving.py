@@ -22,7 +22,7 @@ from gimmal.frontends.fuse.guard import Guard
 from gimmal.frontends.fuse.inodes import Inodes, Owner
 from gimmal.frontends.fuse.line import keep_reaching
 from gimmal.frontends.fuse.looking import Parts
-from gimmal.frontends.fuse.mount_point import OPTIONS, unmount
+from gimmal.frontends.fuse.mount_point import options, unmount
 from gimmal.frontends.fuse.room import Rooms
 from gimmal.frontends.fuse.unmounted import until_unmounted
 from gimmal.frontends.fuse.xattrs import Xattrs
@@ -51,7 +51,7 @@ class Mount:
         self._reach = reach
         self._tree = tree
         self._path = path
-        self._options = OPTIONS | ({"ro"} if read_only else set())
+        self._options = options(reach.header.pair_name, read_only=read_only)
         self._tasks = Tasks()
         self._mounted = False
         self._guard: Guard | None = None
@@ -72,7 +72,8 @@ class Mount:
         inodes = Inodes(tree.view)
         coherence = Coherence(tree.view, inodes)
         owner = Owner(os.getuid(), os.getgid())
-        operations = Changing(Parts(tree, inodes, coherence, owner, Rooms(tree), Xattrs(tree)))
+        rooms = Rooms(tree)
+        operations = Changing(Parts(tree, inodes, coherence, owner, rooms, Xattrs(tree)))
         await tree.listing("")  # the other side answers, or nothing is mounted
         try:
             await self._mount(operations)
@@ -83,6 +84,7 @@ class Mount:
             await self._unmount()
             await operations.save_all(SAVE_SECONDS)
             await self._tasks.close()
+            await rooms.close()  # nobody asks any more
 
     async def _mount(self, operations: pyfuse3.Operations) -> None:
         pyfuse3.asyncio.enable()

@@ -22,6 +22,9 @@ ResultT = TypeVar("ResultT")
 CALL_SECONDS = 10.0
 """What a call may take in all, unless bytes move; one step of a save half of it, then the line counts as down."""
 
+LOOK_PART = 0.8
+"""Of the time of a call, what a look may take: it is part of one, in which what is known here can be told then."""
+
 SLOWEST_LINE = 65_536
 """Bytes a second that a line is expected to carry at least; what takes longer than a call waits in the journal."""
 
@@ -85,10 +88,10 @@ class Common:
         """A look that may be answered by what is known here: where the line is down it does not wait long.
 
         Raises:
-            DeadlinePassed: no answer within ``seconds``, which are those of a call unless told.
+            DeadlinePassed: no answer within ``seconds``; unless told, most of those of a call.
             GimmalError: what the other side says, or why it cannot be asked.
         """
-        most = self.call_seconds if seconds is None else seconds
+        most = self.call_seconds * LOOK_PART if seconds is None else seconds
         return await self._within(work, min(most, DOWN_LOOK_SECONDS) if self.is_down() else most)
 
     async def call(self, work: Awaitable[ResultT]) -> ResultT:

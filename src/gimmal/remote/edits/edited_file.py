@@ -27,6 +27,9 @@ from gimmal.remote.files import shown, version_of
 READ_TRIES = 4
 """How often a read is begun anew because the file was saved, or replaced by the other side, meanwhile."""
 
+FOLLOW_PART = 0.25
+"""Of the time of a call, what a look for another version may take before a read: who waits for bytes has half of it."""
+
 _REPLACED = frozenset(code.name.lower() for code in (Code.CHANGED, Code.NOT_FOUND, Code.UNKNOWN_PART))
 
 
@@ -181,7 +184,7 @@ class EditedFile:
         return True
 
     async def _known(self) -> Attributes:
-        found = await self._common.look(self._common.view.find(self.path))
+        found = await self._common.look(self._common.view.find(self.path), self._common.call_seconds * FOLLOW_PART)
         return self.base if found.stale else found.attributes
 
     async def _asked(self) -> Attributes:

@@ -114,15 +114,17 @@ class Looking:
         return Found(edited.attributes if edited is not None else laid.attributes, laid.number, False, False)
 
     async def _look(self, path: str) -> Found:
-        """What the other side has; where nobody answers, as it was known last."""
-        view = self._common.view
+        """What the other side has; where nobody answers, as it was known last, also that it is not there."""
+        common, view = self._common, self._common.view
+        is_known = view.known(path) is not None or view.is_known_absent(path)
         try:
-            return await self._common.look(view.find(path))
+            return await common.look(view.find(path), common.call_seconds / 2 if is_known else None)
         except UnreachableError:
-            known = view.known(path)
-            if known is None:
-                raise
-            return known
+            if (known := view.known(path)) is not None:
+                return known
+            if view.is_known_absent(path):
+                raise error_of_code(Code.NOT_FOUND, shown(path)) from None
+            raise
 
     async def _look_at_all(self, path: str) -> Listing:
         view = self._common.view

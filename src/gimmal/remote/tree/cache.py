@@ -227,7 +227,7 @@ class TreeCache:
                 if entry.attributes.kind is Kind.DIRECTORY:
                     self._store.note_version(joined(path, entry.name), entry.attributes, ticket.at)
         folder.listed, folder.at, folder.listed_at, folder.asked = True, ticket.at, ticket.at, 0
-        folder.unlistable = False
+        folder.whole, folder.unlistable = True, False
 
     def _begin_cover(self, ticket: Ticket, itself: Attributes | None) -> None:
         """From now on notices tell of the folder itself: what was read of it before that must not come after."""
@@ -256,9 +256,12 @@ class TreeCache:
         if ticket.ask.question is Question.LIST:
             self._store.folder(ticket.ask.path).unlistable = True
 
-    def remember(self, path: str, entries: Sequence[Entry]) -> None:
-        """A folder was told so by another process, at some time: it is asked for before it is told as it is."""
-        self._store.remember(path, entries)
+    def remember(self, path: str, entries: Sequence[Entry], *, whole: bool = False) -> None:
+        """A folder was told so by another process, at some time: it is asked for before it is told as it is.
+
+        ``whole``: these were all entries that it had.
+        """
+        self._store.remember(path, entries, whole=whole)
         self._store.shrink()
 
     def not_taken(self, ticket: Ticket, watch: int) -> None:

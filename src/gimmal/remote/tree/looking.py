@@ -96,7 +96,7 @@ def find_anyway(store: Store, path: str) -> Known | Absent | None:
     if folder is None:
         return None
     known = folder.entries.get(name)
-    return known if known is not None else Absent() if folder.listed or name in folder.absent else None
+    return known if known is not None else Absent() if folder.whole or name in folder.absent else None
 
 
 def listing_anyway(store: Store, path: str) -> list[Name] | None:

@@ -42,6 +42,7 @@ class Folder:
         listed: whether ``entries`` are all there are.
         at: when it was listed, or last found to be as it was listed.
         listed_at: when it was listed; -inf where it never was.
+        whole: ``entries`` were all there were when it was listed, here or by another process.
         watch: of the stream of notices; 0 for none.
         watched_at: when it was asked for: what was told before that is not covered.
         absent: names that were asked for and are not there, and when; only where it is not listed.
@@ -56,6 +57,7 @@ class Folder:
     listed: bool = False
     at: float = 0.0
     listed_at: float = -inf
+    whole: bool = False
     watch: int = 0
     watched_at: float = 0.0
     absent: dict[str, float] = field(default_factory=dict)

@@ -84,15 +84,18 @@ class Store:
         if known is not None and known.attributes.kind is attributes.kind is Kind.FILE:
             known.attributes = attributes
 
-    def remember(self, path: str, entries: Sequence[Entry]) -> None:
-        """A folder was told so by another process, at some time: for when nothing newer can be had."""
+    def remember(self, path: str, entries: Sequence[Entry], *, whole: bool) -> None:
+        """A folder was told so by another process, at some time: for when nothing newer can be had.
+
+        ``whole``: these were all entries that it had.
+        """
         folder = self.folder(path)
         if folder.listed_at > -inf:
             return
         for entry in entries:
             if entry.name not in folder.entries:
                 self.set(path, folder, entry.name, entry.attributes, entry.mapped, -inf)
-        folder.listed_at = 0.0
+        folder.listed_at, folder.whole = 0.0, whole
 
     def drop(self, path: str, folder: Folder, name: str) -> None:
         """An entry is known no more."""
@@ -158,7 +161,7 @@ class Store:
     def _forget(self, path: str) -> None:
         folder = self.folders[path]
         self._let_go(folder)
-        folder.listed, folder.listed_at = False, -inf
+        folder.listed, folder.listed_at, folder.whole = False, -inf, False
         folder.absent.clear()
         for name in list(folder.entries):
             if name not in folder.inner and not self.numbers.is_held(folder.entries[name].number):

@@ -147,6 +147,10 @@ class TreeView:
             return None
         return Found(known.attributes, known.number, known.mapped, self._is_down)
 
+    def is_known_absent(self, path: str) -> bool:
+        """Whether an entry was told not to be there last, however long ago and without asking."""
+        return isinstance(self._cache.find_anyway(path), Absent)
+
     def borne_out(self, path: str) -> Borne:
         """What of an entry needs no question until ``on_touched`` says so: a notice would come of any change."""
         return self._cache.borne_out(path)
@@ -172,9 +176,12 @@ class TreeView:
         if files is not self._files:
             self.use(files)
 
-    def remember(self, path: str, entries: Sequence[Entry]) -> None:
-        """A folder was told so by another process, at some time: that is told while the other side is not reached."""
-        self._cache.remember(path, [entry for entry in entries if _is_name(entry.name)])
+    def remember(self, path: str, entries: Sequence[Entry], *, whole: bool = False) -> None:
+        """A folder was told so by another process, at some time: that is told while the other side is not reached.
+
+        ``whole``: these were all entries that it had; what else is looked for there is then told not to be there.
+        """
+        self._cache.remember(path, [entry for entry in entries if _is_name(entry.name)], whole=whole)
 
     # Looking ---------------------------------------------------------------------------------------------------------
 
